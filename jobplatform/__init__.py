@@ -1,0 +1,34 @@
+"""A durable job platform on Celery, Redis and PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jobplatform.jobs.attach import attach
+    from jobplatform.jobs.client import submit
+    from jobplatform.jobs.context import current_job
+    from jobplatform.jobs.decorator import job
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "attach", "current_job", "job", "submit"]
+
+_HOMES = {
+    "attach": "jobplatform.jobs.attach",
+    "current_job": "jobplatform.jobs.context",
+    "job": "jobplatform.jobs.decorator",
+    "submit": "jobplatform.jobs.client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use, so that importing the package stays cheap.
+
+    ``celery -A jobplatform`` asks for ``app`` and ``celery``; that module is found by the import system.
+    """
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

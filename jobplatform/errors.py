@@ -1,0 +1,67 @@
+"""The errors that users of jobplatform can meet; each names the field, the problem and the fix."""
+
+from __future__ import annotations
+
+
+class JobPlatformError(Exception):
+    """The base of every error that jobplatform raises on purpose."""
+
+
+class SettingsError(JobPlatformError):
+    """A setting in the environment has a value that cannot be used."""
+
+
+class JobOptionError(JobPlatformError, TypeError):
+    """An option given to ``@job`` or to a submit call is unknown or out of range."""
+
+
+class InvalidPayload(JobPlatformError, ValueError):
+    """A payload was refused before anything was written.
+
+    ``field`` is the path of the refused value, such as ``kwargs.customer.ids[3]``.
+    """
+
+    def __init__(self, field: str, problem: str, fix: str) -> None:
+        super().__init__(f"{field}: {problem}; {fix}")
+        self.field = field
+        self.problem = problem
+        self.fix = fix
+
+    def __reduce__(self) -> tuple[type[InvalidPayload], tuple[str, str, str]]:
+        return type(self), (self.field, self.problem, self.fix)
+
+
+class UnknownJobType(JobPlatformError, LookupError):
+    """A job type was named that no imported module defines."""
+
+
+class UnknownQueue(JobPlatformError, LookupError):
+    """A queue was named that the application does not declare."""
+
+
+class JobNotFound(JobPlatformError, LookupError):
+    """No row stands for the job id."""
+
+
+class TransitionRefused(JobPlatformError):
+    """A state change was asked for that the job's present state does not allow."""
+
+
+class ResultTooLarge(JobPlatformError, ValueError):
+    """A job returned more than the result limit; its run is recorded as failed."""
+
+
+class StoreUnavailable(JobPlatformError):
+    """Neither PostgreSQL nor Redis took the job; nothing was submitted."""
+
+
+class SchemaConflict(JobPlatformError):
+    """The database schema is missing, out of date, or holds foreign objects of our names."""
+
+
+class DevStackError(JobPlatformError):
+    """The embedded PostgreSQL or Redis could not be started."""
+
+
+class PoolRefused(JobPlatformError):
+    """The worker pool cannot give the promises of the platform."""

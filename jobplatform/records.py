@@ -1,0 +1,103 @@
+"""Plain frozen values that the layers hand to each other."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+#: Task ids that are no UUIDs get one from this namespace, so that the same id always means the same row.
+_FOREIGN_IDS = uuid.UUID("6f4e5bb2-5d0e-5f0b-9d0a-3b1a4f6f2a10")
+
+
+def new_job_id(now: float | None = None, entropy: bytes | None = None) -> str:
+    """Make a time-ordered job id (UUID version 7, RFC 9562 section 5.7).
+
+    :param now: seconds since the epoch.
+    :param entropy: ten random bytes.
+    """
+    milliseconds = int((time.time() if now is None else now) * 1000)
+    noise = int.from_bytes(os.urandom(10) if entropy is None else entropy)
+    text = f"{milliseconds << 80 | 7 << 76 | (noise >> 62 & 0xFFF) << 64 | 2 << 62 | noise & 0x3FFFFFFFFFFFFFFF:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def job_id_of(task_id: str) -> str:
+    """Give the job id that stands for a Celery task id: itself if it is a UUID, a derived one if not."""
+    try:
+        return str(uuid.UUID(task_id))
+    except ValueError:
+        return str(uuid.uuid5(_FOREIGN_IDS, task_id))
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is about to be written: the values of its row.
+
+    ``payload`` is JSON text; times are seconds since the epoch; ``message`` holds what is needed, beyond the
+    columns, to publish the same message again. ``due_at`` None means that its message is published at once.
+    """
+
+    job_id: str
+    job_type: str
+    payload: str
+    queue: str
+    priority: int = 1
+    status: str = "PENDING"
+    max_retries: int = 5
+    retry_count: int = 0
+    attempt: int = 1
+    scheduled_at: float | None = None
+    due_at: float | None = None
+    enqueued_at: float | None = None
+    expires_at: float | None = None
+    timeout: float | None = None
+    soft_timeout: float | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    tenant: str | None = None
+    tags: tuple[str, ...] | None = None
+    retry_rule: Mapping[str, Any] | None = None
+    message: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueJob:
+    """A job that was just made due for its queue: what the dispatcher needs to publish it."""
+
+    job_id: str
+    job_type: str
+    payload: Mapping[str, Any]
+    queue: str
+    priority: int
+    attempt: int
+    retry_count: int
+    expires_at: datetime | None
+    timeout: float | None
+    soft_timeout: float | None
+    root_id: str | None
+    parent_id: str | None
+    message: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryFacts:
+    """What a retry decision needs to know of a job beyond its failure."""
+
+    job_id: str
+    max_retries: int
+    retry_count: int
+    retry_rule: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDecision:
+    """What becomes of a failed attempt: the next one after ``delay`` seconds, or the dead letters if None."""
+
+    delay: float | None
+    reason: str
+    decided_by: str = "static"

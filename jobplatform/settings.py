@@ -1,0 +1,95 @@
+"""Settings: read once from the environment, validated, frozen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from jobplatform.errors import SettingsError
+
+_IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _setting(env: str, default: Any, parse: Callable[[str], Any], low: float | None = None) -> Any:
+    return field(default=default, metadata={"env": env, "parse": parse, "low": low})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an operator can set, one field an environment variable.
+
+    Times are in seconds, sizes in bytes.
+    """
+
+    database_url: str = _setting("DATABASE_URL", "", str)
+    redis_url: str = _setting("REDIS_URL", "", str)
+    broker_url: str = _setting("JOBPLATFORM_BROKER_URL", "", str)
+    schema: str = _setting("JOBPLATFORM_SCHEMA", "public", str)
+    imports: tuple[str, ...] = _setting("JOBPLATFORM_IMPORTS", (), _names)
+    queues: tuple[str, ...] = _setting("JOBPLATFORM_QUEUES", ("celery",), _names)
+    data_dir: str = _setting("JOBPLATFORM_DATA_DIR", ".jobplatform", str)
+    lease_seconds: float = _setting("JOBPLATFORM_LEASE_SECONDS", 60.0, float, 2)
+    commit_seconds: float = _setting("JOBPLATFORM_COMMIT_SECONDS", 0.005, float, 0)
+    idle_poll_seconds: float = _setting("JOBPLATFORM_IDLE_POLL_SECONDS", 0.5, float, 0.05)
+    journal_limit: int = _setting("JOBPLATFORM_JOURNAL_LIMIT", 100_000, int, 100)
+    mirror_batch: int = _setting("JOBPLATFORM_MIRROR_BATCH", 2_000, int, 1)
+    dispatch_batch: int = _setting("JOBPLATFORM_DISPATCH_BATCH", 500, int, 1)
+    dispatch_seconds: float = _setting("JOBPLATFORM_DISPATCH_SECONDS", 0.25, float, 0.01)
+    orphan_grace_seconds: float = _setting("JOBPLATFORM_ORPHAN_GRACE_SECONDS", 10.0, float, 1)
+    payload_limit: int = _setting("JOBPLATFORM_PAYLOAD_LIMIT", 1_048_576, int, 2)
+    result_limit: int = _setting("JOBPLATFORM_RESULT_LIMIT", 1_048_576, int, 2)
+    result_fresh_seconds: int = _setting("JOBPLATFORM_RESULT_FRESH_SECONDS", 30, int, 1)
+    connect_seconds: float = _setting("JOBPLATFORM_CONNECT_SECONDS", 3.0, float, 0.1)
+
+    def __post_init__(self) -> None:
+        if not _IDENTIFIER.match(self.schema):
+            raise SettingsError(
+                f"JOBPLATFORM_SCHEMA: {self.schema!r} is no plain identifier; "
+                "use lower-case letters, digits and underscores, at most 63"
+            )
+        if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            raise SettingsError("REDIS_URL: it must begin with redis://, rediss:// or unix://")
+        if self.database_url and not self.database_url.startswith(("postgresql", "postgres://")):
+            raise SettingsError("DATABASE_URL: it must begin with postgresql://")
+        for item in fields(self):
+            low = item.metadata.get("low")
+            if low is not None and getattr(self, item.name) < low:
+                raise SettingsError(f"{item.metadata['env']}: {getattr(self, item.name)!r} is below {low}; raise it")
+
+    @property
+    def broker(self) -> str:
+        """The URL that Celery's messages travel on; the Redis of the journal unless another is named."""
+        return self.broker_url or self.redis_url
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database URL with the driver named, as SQLAlchemy wants it."""
+        return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg2://", self.database_url)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings out of an environment.
+
+    :param environ: usually ``os.environ``.
+    :raises SettingsError: when a variable cannot be parsed, is out of range, or is an unknown ``JOBPLATFORM_*``.
+    """
+    known = {item.metadata["env"]: item for item in fields(Settings)}
+    unknown = sorted(name for name in environ if name.startswith("JOBPLATFORM_") and name not in known)
+    if unknown:
+        raise SettingsError(f"{unknown[0]}: no such setting; the settings are {', '.join(sorted(known))}")
+    values: dict[str, Any] = {}
+    for env, item in known.items():
+        text = environ.get(env, "")
+        if text == "":
+            continue
+        try:
+            values[item.name] = item.metadata["parse"](text)
+        except ValueError as error:
+            raise SettingsError(f"{env}: {text!r} cannot be read: {error}; give a number") from error
+    return Settings(**values)

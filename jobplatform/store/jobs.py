@@ -1,0 +1,233 @@
+"""The rows of ``jobs``: one function and one guarded statement a transition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jobplatform.records import DueJob, NewJob, RetryFacts
+from jobplatform.states import FINAL, State, rank_sql, states_sql
+from jobplatform.store.database import Transaction
+from jobplatform.store.statement import Statement
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_ID = "00000000-0000-7000-8000-000000000000"
+
+INSERT_JOBS = Statement(
+    "insert_jobs",
+    """
+    insert into @jobs (job_id, job_type, status, priority, payload, retry_count, max_retries, scheduled_at, queue,
+        attempt, enqueued_at, due_at, root_id, parent_id, timeout, soft_timeout, expires_at, tenant, tags,
+        retry_rule, message)
+    select job_id, job_type, coalesce(status, 'PENDING'), coalesce(priority, 1), payload, coalesce(retry_count, 0),
+        coalesce(max_retries, 5), to_timestamp(scheduled_at), queue, coalesce(attempt, 1),
+        to_timestamp(enqueued_at), to_timestamp(due_at), root_id, parent_id, timeout, soft_timeout,
+        to_timestamp(expires_at), tenant, tags, retry_rule, message
+    from json_to_recordset(%(rows)s) as r(job_id uuid, job_type text, status text, priority int, payload jsonb,
+        retry_count int, max_retries int, scheduled_at float8, queue text, attempt int, enqueued_at float8,
+        due_at float8, root_id uuid, parent_id uuid, timeout float8, soft_timeout float8, expires_at float8,
+        tenant text, tags text[], retry_rule jsonb, message jsonb)
+    on conflict (job_id) do nothing
+    """,
+    {"rows": "[]"},
+)
+
+APPLY_TRANSITIONS = Statement(
+    "apply_transitions",
+    f"""
+    update @jobs as j
+    set status = r.status, attempt = r.attempt, worker_id = coalesce(r.worker_id, j.worker_id),
+        started_at = to_timestamp(r.started_at), completed_at = to_timestamp(r.completed_at),
+        due_at = to_timestamp(r.due_at), result = r.result, error_type = r.error_type,
+        error_message = r.error_message, fingerprint = r.fingerprint, updated_at = now()
+    from json_to_recordset(%(rows)s) as r(job_id uuid, status text, attempt int, rank int, worker_id text,
+        started_at float8, completed_at float8, due_at float8, result jsonb, error_type text, error_message text,
+        fingerprint text)
+    where j.job_id = r.job_id and (r.attempt, r.rank) > (j.attempt, {rank_sql("j.status")})
+    """,
+    {"rows": "[]"},
+)
+
+APPLY_PROGRESS = Statement(
+    "apply_progress",
+    f"""
+    update @jobs as j set progress = r.progress, updated_at = now()
+    from json_to_recordset(%(rows)s) as r(job_id uuid, attempt int, at float8, progress jsonb)
+    where j.job_id = r.job_id and j.status not in {states_sql(FINAL)} and r.attempt >= j.attempt
+        and (j.progress is null or (r.attempt, r.at) > ((j.progress->>'attempt')::int, (j.progress->>'at')::float8))
+    """,
+    {"rows": "[]"},
+)
+
+CLAIM_DUE = Statement(
+    "claim_due",
+    """
+    with due as materialized (
+        select job_id from @jobs where due_at <= %(now)s order by due_at limit %(limit)s for update skip locked
+    )
+    update @jobs as j
+    set status = case when j.expires_at <= %(now)s then 'CANCELLED' else 'PENDING' end,
+        error_type = case when j.expires_at <= %(now)s then 'Expired' else j.error_type end,
+        completed_at = case when j.expires_at <= %(now)s then %(now)s end,
+        attempt = j.attempt + (j.status = 'RETRYING')::int,
+        retry_count = j.retry_count + (j.status = 'RETRYING')::int,
+        due_at = null, enqueued_at = %(now)s, updated_at = %(now)s
+    from due
+    where j.job_id = due.job_id and j.status in ('PENDING', 'SCHEDULED', 'RETRYING')
+    returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
+        j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message
+    """,
+    {"now": _NOW, "limit": 1},
+)
+
+MARK_DUE = Statement(
+    "mark_due",
+    """
+    update @jobs set due_at = %(now)s, updated_at = %(now)s
+    where job_id = any(%(job_ids)s::uuid[]) and status = 'PENDING' and due_at is null
+    """,
+    {"now": _NOW, "job_ids": [_ID]},
+)
+
+LIST_OVERDUE = Statement(
+    "list_overdue",
+    """
+    select job_id::text, attempt from @jobs
+    where status = 'PENDING' and queue = %(queue)s and priority = %(priority)s and enqueued_at < %(before)s
+        and due_at is null
+    order by enqueued_at limit %(limit)s
+    """,
+    {"queue": "celery", "priority": 1, "before": _NOW, "limit": 1},
+)
+
+LIST_WAITING_QUEUES = Statement(
+    "list_waiting_queues",
+    """
+    with recursive pairs as (
+        (select queue, priority from @jobs where status = 'PENDING' order by queue, priority limit 1)
+        union all
+        select next.queue, next.priority from pairs, lateral (
+            select queue, priority from @jobs
+            where status = 'PENDING' and (queue, priority) > (pairs.queue, pairs.priority)
+            order by queue, priority limit 1
+        ) as next
+    )
+    select queue, priority from pairs
+    """,
+    {},
+)
+
+READ_RETRY_FACTS = Statement(
+    "read_retry_facts",
+    """
+    select job_id::text, max_retries, retry_count, retry_rule from @jobs where job_id = any(%(job_ids)s::uuid[])
+    """,
+    {"job_ids": [_ID]},
+)
+
+CANCEL_JOBS = Statement(
+    "cancel_jobs",
+    """
+    update @jobs set status = 'CANCELLED', due_at = null, completed_at = now(), updated_at = now(),
+        error_type = 'Cancelled', error_message = %(reason)s
+    where job_id = any(%(job_ids)s::uuid[])
+        and status in ('BLOCKED', 'SCHEDULED', 'PENDING', 'RETRYING', 'PAUSED')
+    returning job_id::text
+    """,
+    {"job_ids": [_ID], "reason": ""},
+)
+
+REPLAY_JOBS = Statement(
+    "replay_jobs",
+    """
+    update @jobs set status = 'PENDING', attempt = attempt + 1, retry_count = 0, due_at = now(), started_at = null,
+        completed_at = null, error_type = null, error_message = null, fingerprint = null, updated_at = now()
+    where job_id = any(%(job_ids)s::uuid[]) and status in ('FAILED', 'CANCELLED')
+    returning job_id::text
+    """,
+    {"job_ids": [_ID]},
+)
+
+HASTEN_JOBS = Statement(
+    "hasten_jobs",
+    """
+    update @jobs set due_at = now(), updated_at = now()
+    where job_id = any(%(job_ids)s::uuid[]) and status in ('RETRYING', 'SCHEDULED')
+    returning job_id::text
+    """,
+    {"job_ids": [_ID]},
+)
+
+
+def row_of(job: NewJob) -> str:
+    """Give the JSON text of the row that a new job becomes."""
+    values = {name: getattr(job, name) for name in NewJob.__dataclass_fields__ if name != "payload"}
+    text = json.dumps({name: value for name, value in values.items() if value is not None})
+    return f'{text[:-1]}, "payload": {job.payload}}}'
+
+
+def insert(transaction: Transaction, rows: Iterable[str]) -> int:
+    """Write new jobs; a row that is already there is left alone.
+
+    :param rows: JSON texts as ``row_of`` makes them.
+    """
+    return transaction.count(INSERT_JOBS, rows=f"[{','.join(rows)}]")
+
+
+def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Apply state changes that are ahead of their rows; the others change nothing."""
+    return transaction.count(APPLY_TRANSITIONS, rows=json.dumps(rows)) if rows else 0
+
+
+def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Apply the newest progress reports of unfinished jobs."""
+    return transaction.count(APPLY_PROGRESS, rows=json.dumps(rows)) if rows else 0
+
+
+def claim_due(transaction: Transaction, now: datetime, limit: int) -> list[DueJob]:
+    """Turn due rows into pending ones and return them for publishing; expired ones are cancelled instead."""
+    fields = DueJob.__dataclass_fields__
+    return [
+        DueJob(**{name: row[name] for name in fields})
+        for row in transaction.rows(CLAIM_DUE, now=now, limit=limit)
+        if row["status"] == State.PENDING
+    ]
+
+
+def mark_due(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> int:
+    """Say that no message stands for some pending jobs, so that the dispatcher publishes them."""
+    return transaction.count(MARK_DUE, job_ids=list(job_ids), now=now)
+
+
+def waiting_queues(transaction: Transaction) -> list[tuple[str, int]]:
+    """List the (queue, priority) pairs that have pending rows, by hops over the index."""
+    return [(row["queue"], row["priority"]) for row in transaction.rows(LIST_WAITING_QUEUES)]
+
+
+def overdue(transaction: Transaction, queue: str, priority: int, before: datetime, limit: int) -> list[tuple[str, int]]:
+    """List (job id, attempt) of pending jobs that were enqueued before a time, oldest first."""
+    rows = transaction.rows(LIST_OVERDUE, queue=queue, priority=priority, before=before, limit=limit)
+    return [(row["job_id"], row["attempt"]) for row in rows]
+
+
+def retry_facts(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, RetryFacts]:
+    """Read what retry decisions need, by job id."""
+    rows = transaction.rows(READ_RETRY_FACTS, job_ids=list(job_ids))
+    return {row["job_id"]: RetryFacts(**row) for row in rows}
+
+
+def cancel(transaction: Transaction, job_ids: Sequence[str], reason: str) -> list[str]:
+    """Cancel waiting jobs and return the ids that were waiting."""
+    return [row["job_id"] for row in transaction.rows(CANCEL_JOBS, job_ids=list(job_ids), reason=reason)]
+
+
+def replay(transaction: Transaction, job_ids: Sequence[str]) -> list[str]:
+    """Make finished jobs run once more, with their retries restored; return the ids that were failed or cancelled."""
+    return [row["job_id"] for row in transaction.rows(REPLAY_JOBS, job_ids=list(job_ids))]
+
+
+def hasten(transaction: Transaction, job_ids: Sequence[str]) -> list[str]:
+    """Make waiting retries and scheduled jobs due now; return the ids that were waiting for a time."""
+    return [row["job_id"] for row in transaction.rows(HASTEN_JOBS, job_ids=list(job_ids))]
