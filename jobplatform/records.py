@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
@@ -101,3 +102,12 @@ class RetryDecision:
     delay: float | None
     reason: str
     decided_by: str = "static"
+
+
+_ROW_FIELDS = [name for name in NewJob.__dataclass_fields__ if name != "payload"]
+
+
+def row_of(job: NewJob) -> str:
+    """Give the JSON text of the row that a new job becomes."""
+    values = {name: value for name in _ROW_FIELDS if (value := getattr(job, name)) is not None}
+    return f'{json.dumps(values)[:-1]},"payload":{job.payload}}}'

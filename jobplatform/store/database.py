@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from jobplatform.settings import Settings
 from jobplatform.store.statement import Statement
@@ -16,6 +16,10 @@ Result = TypeVar("Result")
 
 #: What a store that cannot be reached raises.
 UNREACHABLE = (OperationalError, InterfaceError)
+
+
+#: What a value that the tables cannot hold raises.
+REFUSED = (DataError, IntegrityError)
 
 
 class Transaction:
@@ -99,3 +103,30 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
+
+
+def connection_of(handle: Any) -> Connection:
+    """Give the connection of an SQLAlchemy Session, or the connection itself."""
+    return handle if isinstance(handle, Connection) else handle.connection()
+
+
+def after_commit(handle: Any, action: Callable[[], None]) -> bool:
+    """Do something once a session's present transaction has committed; a rollback forgets it.
+
+    :returns: whether the handle can tell; a plain connection cannot.
+    """
+    if isinstance(handle, Connection):
+        return False
+    session = getattr(handle, "registry", None) and handle() or handle
+    pending = [action]
+
+    def committed(session: Any) -> None:
+        if pending and not session.in_nested_transaction():
+            pending.pop()()
+
+    def rolled_back(session: Any, previous: Any) -> None:
+        pending.clear()
+
+    event.listen(session, "after_commit", committed)
+    event.listen(session, "after_soft_rollback", rolled_back)
+    return True

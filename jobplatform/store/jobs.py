@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jobplatform.records import DueJob, NewJob, RetryFacts
+from jobplatform.records import DueJob, RetryFacts
 from jobplatform.states import FINAL, State, rank_sql, states_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
@@ -91,6 +91,15 @@ MARK_DUE = Statement(
     {"now": _NOW, "job_ids": [_ID]},
 )
 
+MARK_ORPHANS_DUE = Statement(
+    "mark_orphans_due",
+    """
+    update @jobs set due_at = %(now)s, updated_at = %(now)s
+    where job_id = any(%(job_ids)s::uuid[]) and status = 'PENDING' and due_at is null and enqueued_at < %(before)s
+    """,
+    {"now": _NOW, "job_ids": [_ID], "before": _NOW},
+)
+
 LIST_OVERDUE = Statement(
     "list_overdue",
     """
@@ -161,19 +170,17 @@ HASTEN_JOBS = Statement(
 )
 
 
-def row_of(job: NewJob) -> str:
-    """Give the JSON text of the row that a new job becomes."""
-    values = {name: getattr(job, name) for name in NewJob.__dataclass_fields__ if name != "payload"}
-    text = json.dumps({name: value for name, value in values.items() if value is not None})
-    return f'{text[:-1]}, "payload": {job.payload}}}'
-
-
 def insert(transaction: Transaction, rows: Iterable[str]) -> int:
     """Write new jobs; a row that is already there is left alone.
 
-    :param rows: JSON texts as ``row_of`` makes them.
+    :param rows: JSON texts as ``records.row_of`` makes them.
     """
     return transaction.count(INSERT_JOBS, rows=f"[{','.join(rows)}]")
+
+
+def insert_values(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Write new jobs given as mappings; a row that is already there is left alone."""
+    return insert(transaction, map(json.dumps, rows))
 
 
 def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -199,6 +206,11 @@ def claim_due(transaction: Transaction, now: datetime, limit: int) -> list[DueJo
 def mark_due(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> int:
     """Say that no message stands for some pending jobs, so that the dispatcher publishes them."""
     return transaction.count(MARK_DUE, job_ids=list(job_ids), now=now)
+
+
+def mark_orphans_due(transaction: Transaction, job_ids: Sequence[str], now: datetime, before: datetime) -> int:
+    """Say that no message stands for some jobs, unless they were enqueued again since ``before``."""
+    return transaction.count(MARK_ORPHANS_DUE, job_ids=list(job_ids), now=now, before=before) if job_ids else 0
 
 
 def waiting_queues(transaction: Transaction) -> list[tuple[str, int]]:

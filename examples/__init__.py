@@ -1,0 +1,1 @@
+"""What jobplatform looks like in use."""

@@ -1,0 +1,51 @@
+"""The command line: ``jobplatform`` and, for the group ``jobs``, ``celery -A jobplatform``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from jobplatform import __version__
+
+#: Where each command lives and its line in the help, so that ``--help`` loads none of them.
+COMMANDS = {
+    "up": ("jobplatform.cli.up", "Run the whole platform on this machine."),
+    "env": ("jobplatform.cli.env", "Print the variables that point to the stack that is up."),
+    "migrate": ("jobplatform.cli.migrate", "Bring the tables up to date."),
+    "doctor": ("jobplatform.cli.doctor", "Check everything that the platform stands on."),
+    "submit": ("jobplatform.cli.submit", "Submit a job."),
+    "jobs": ("jobplatform.cli.jobs", "List, show, retry and cancel jobs."),
+    "dlq": ("jobplatform.cli.dlq", "List, show and replay dead letters."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command, None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands and their lines."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="jobplatform")
+def main() -> None:
+    """Run, see and steer jobs.
+
+    DATABASE_URL and REDIS_URL say where; without them, commands use the stack that "jobplatform up" runs.
+
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 backend unreachable.
+    """

@@ -1,0 +1,139 @@
+"""``jobplatform submit``: one job from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import click
+
+from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.cli.exits import CommandError, Exit, mapped
+from jobplatform.cli.output import Output, json_option
+from jobplatform.cli.parameters import DURATION, MOMENT
+from jobplatform.errors import InvalidPayload
+from jobplatform.settings import Settings
+from jobplatform.states import FINAL, State
+from jobplatform.store import listing
+from jobplatform.store.listing import Row
+
+_LONGEST_PAUSE = 0.5
+_SHOWN = ("job_id", "job_type", "status", "result", "error_type", "error_message")
+
+
+@click.command(short_help="Submit a job.")
+@click.argument("name")
+@click.argument("payload", default="{}")
+@click.option("--queue", help="The queue; that of the job type if left out.")
+@click.option("--priority", type=click.IntRange(1, 5), help="1 to 5; 5 is the most urgent.")
+@click.option("--in", "delay", type=DURATION, help="Not before this long from now, such as 10s.")
+@click.option("--at", "eta", type=MOMENT, help="Not before this time, in ISO 8601.")
+@click.option("--wait", is_flag=True, help="Wait until the job is finished; exit with 1 if it failed.")
+@click.option("--timeout", type=DURATION, help="Wait no longer than this.")
+@json_option
+@mapped()
+def submit(
+    name: str,
+    payload: str,
+    queue: str | None,
+    priority: int | None,
+    delay: timedelta | None,
+    eta: datetime | None,
+    wait: bool,
+    timeout: timedelta | None,
+    output: Output,
+) -> None:
+    """Submit a job of the type NAME and print its id.
+
+    PAYLOAD is JSON: an object gives the arguments by name, a list by position.
+    """
+    if delay is not None and eta is not None:
+        raise click.UsageError("--in and --at say both when; give one of them")
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout limits --wait; give --wait too")
+    args, kwargs = read_payload(payload)
+    settings = require_settings()
+    countdown = None if delay is None else delay.total_seconds()
+    options = {"queue": queue, "priority": priority, "countdown": countdown, "eta": eta}
+    job_id = _submit(settings, name, args, kwargs, options)
+    if wait:
+        output.note(f"submitted {job_id}")
+        _wait(settings, job_id, timeout, output)
+    elif output.as_json:
+        output.json({"job_id": job_id})
+    else:
+        output.line(job_id)
+
+
+def read_payload(text: str) -> tuple[list[Any], dict[str, Any]]:
+    """Read the arguments of a job.
+
+    :param text: a JSON object for arguments by name, a JSON list for arguments by position.
+    :raises InvalidPayload: when it is neither.
+    """
+    fix = """give an object or a list, such as '{"x": 1}' or '[1, 2]'"""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidPayload("PAYLOAD", f"it is no JSON ({error})", fix) from error
+    if isinstance(value, dict):
+        return [], value
+    if isinstance(value, list):
+        return value, {}
+    raise InvalidPayload("PAYLOAD", f"it is a {type(value).__name__}", fix)
+
+
+def _submit(
+    settings: Settings, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+) -> str:
+    # The Celery application reads the environment when it is imported: the stack that is up must be there.
+    os.environ.update(DATABASE_URL=settings.database_url, REDIS_URL=settings.redis_url)
+    import_module("jobplatform.celery")
+    from jobplatform.jobs import client
+
+    return str(client.submit(name, args=args, kwargs=kwargs, **options).id)
+
+
+def _wait(settings: Settings, job_id: str, timeout: timedelta | None, output: Output) -> None:
+    """Wait for the final state of a job, print it, and fail unless it is COMPLETED."""
+    limit = None if timeout is None else timeout.total_seconds()
+    with open_database(settings) as database, output.progress() as tell:
+        row: Row | None = None
+        for _ in pauses(limit):
+            with database.session() as session:
+                row = listing.show_job(session, job_id)
+            tell(f"{job_id} {row['status'] if row else 'is on its way'}")
+            if row is not None and row["status"] in FINAL:
+                break
+    _print(job_id, row, output)
+    status = row["status"] if row else "not recorded yet"
+    if status != State.COMPLETED:
+        rest = "see" if status in FINAL else "it goes on, see"
+        raise CommandError(f"job {job_id} is {status}; {rest}: jobplatform jobs show {job_id}", Exit.FAILED)
+
+
+def pauses(limit: float | None) -> Iterator[None]:
+    """Yield at growing intervals until the time is over, at least twice.
+
+    :param limit: seconds; None never ends.
+    """
+    end = None if limit is None else time.monotonic() + limit
+    pause = 0.02
+    yield
+    while end is None or time.monotonic() < end:
+        time.sleep(pause if end is None else max(0.0, min(pause, end - time.monotonic())))
+        pause = min(_LONGEST_PAUSE, pause * 1.5)
+        yield
+
+
+def _print(job_id: str, row: Row | None, output: Output) -> None:
+    shown = {name: row[name] for name in _SHOWN} if row else {"job_id": job_id, "status": None}
+    if output.as_json:
+        output.json(shown)
+    else:
+        output.record(shown)

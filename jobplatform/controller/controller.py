@@ -1,0 +1,103 @@
+"""The controller's services, each in a loop of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from jobplatform.controller.leader import Leader
+from jobplatform.jobs.retry import decide
+from jobplatform.journal.mirror import Mirror
+from jobplatform.journal.writer import connect
+from jobplatform.maintenance.dispatcher import Dispatcher
+from jobplatform.maintenance.journal_watch import JournalWatch
+from jobplatform.maintenance.orphans import OrphanFinder
+from jobplatform.service import Loop, Service
+from jobplatform.settings import Settings
+from jobplatform.store.database import Database
+from jobplatform.transport import keys
+from jobplatform.transport.publisher import Publisher
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which a controller that says nothing is taken for dead.
+ALIVE_SECONDS = 15
+
+
+class Presence:
+    """Say in Redis that a controller is alive."""
+
+    name = "presence"
+    interval = ALIVE_SECONDS / 3
+
+    def __init__(self, client: Any, leader: Leader) -> None:
+        self.client = client
+        self.leader = leader
+
+    def run_once(self, now: datetime) -> Counter[str]:
+        """Renew the sign of life."""
+        value = {"host": socket.gethostname(), "pid": os.getpid(), "leads": self.leader.leads}
+        self.client.set(keys.CONTROLLER, json.dumps(value), ex=ALIVE_SECONDS)
+        return Counter()
+
+
+class Controller:
+    """Run the services of the platform until told to stop.
+
+    :param stop: ends the controller when set.
+    """
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        self.settings = settings
+        self.stop = stop
+        self.totals: Counter[str] = Counter()
+        self.database = Database(settings, pool_size=6)
+        self.client = connect(settings.redis_url, timeout=5.0)
+        self.publisher = Publisher(settings.redis_url, settings.connect_seconds)
+        self.leader = Leader(self.database)
+
+    def services(self) -> list[Service]:
+        """List the services that only the leader runs."""
+        settings = self.settings
+        services: list[Service] = [
+            Mirror(self.client, self.database, decide, self.stop.wait),
+            JournalWatch(self.client, settings.journal_limit),
+        ]
+        if settings.broker == settings.redis_url:
+            services += [
+                Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds),
+                OrphanFinder(self.database, self.client, settings.orphan_grace_seconds),
+            ]
+        return services
+
+    def run(self) -> None:
+        """Start every service in a thread and wait for the stop."""
+        loops = [Loop(service, self.stop, self._leads, self._count) for service in self.services()]
+        loops += [Loop(self.leader, self.stop), Loop(Presence(self.client, self.leader), self.stop)]
+        threads = [threading.Thread(target=loop.run, name=loop.service.name, daemon=True) for loop in loops]
+        for thread in threads:
+            thread.start()
+        self.stop.wait()
+        for thread in threads:
+            thread.join(timeout=10)
+        self._close()
+
+    def _leads(self) -> bool:
+        return self.leader.leads
+
+    def _count(self, service: str, counts: Counter[str]) -> None:
+        self.totals.update({f"{service}.{name}": number for name, number in counts.items()})
+
+    def _close(self) -> None:
+        self.leader.resign()
+        logger.info("the controller stopped after %s", dict(self.totals))
+        self.client.delete(keys.CONTROLLER)
+        self.client.close()
+        self.publisher.close()
+        self.database.close()

@@ -1,0 +1,74 @@
+"""What ``jobplatform up`` does: the stack, the tables, and every process on one machine."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from jobplatform.devstack.stack import DevStack
+from jobplatform.devstack.supervisor import ProcessSpec, run, stop_on_signals
+from jobplatform.settings import Settings
+
+
+def process_specs(
+    settings_env: Mapping[str, str], app: str = "jobplatform", concurrency: int = 2
+) -> list[ProcessSpec]:
+    """List the processes of the platform in the order of their start.
+
+    :param settings_env: the whole environment that each process gets.
+    :param app: the Celery application, as ``celery -A`` takes it.
+    :param concurrency: the pool children of the worker.
+    """
+    celery = (sys.executable, "-m", "celery", "-A", app)
+    arguments = {
+        "worker": ("worker", "-c", str(concurrency), "-l", "INFO"),
+        "controller": ("controller",),
+        "beat": ("beat",),
+    }
+    # Without it a process that writes to a pipe shows its log only when a block is full.
+    env = {**settings_env, "PYTHONUNBUFFERED": "1"}
+    return [ProcessSpec(name, (*celery, *rest), env) for name, rest in arguments.items()]
+
+
+def banner(stack: DevStack, specs: list[ProcessSpec]) -> str:
+    """Write what the user needs to know, in aligned lines, without passwords."""
+    rows = {
+        "PostgreSQL": _without_password(stack.database_url),
+        "Redis": _without_password(stack.redis_url),
+        "data": str(stack.directory),
+        "processes": ", ".join(spec.name for spec in specs),
+        "stop": "Ctrl-C",
+    }
+    width = max(map(len, rows))
+    return "\n".join(["jobplatform is up", *(f"  {name:<{width}}  {value}" for name, value in rows.items())])
+
+
+def up(
+    settings: Settings,
+    directory: Path,
+    environ: Mapping[str, str],
+    migrate: Callable[[str], None],
+    *,
+    app: str = "jobplatform",
+    concurrency: int = 2,
+    out: TextIO | None = None,
+) -> None:
+    """Start the stack, bring the tables up to date, and run every process until SIGINT or SIGTERM.
+
+    :param directory: where the stack keeps its data.
+    :param environ: what the processes inherit, usually ``os.environ``.
+    :param migrate: called with the database URL before any process starts.
+    :param out: where banner and logs go; None is the standard output.
+    """
+    with stop_on_signals() as stop, DevStack(directory, settings) as stack:
+        migrate(stack.database_url)
+        specs = process_specs({**environ, **stack.environment()}, app, concurrency)
+        print(banner(stack, specs), file=out or sys.stdout, flush=True)
+        run(specs, stop, out=out)
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)

@@ -1,0 +1,1 @@
+"""Jobs: how they are declared, submitted, decided on and seen from inside."""

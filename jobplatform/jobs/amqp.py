@@ -1,0 +1,181 @@
+"""Celery's publishing with a row behind every message: tasks, canvas, links, retries, whoever sends them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from celery._state import get_current_worker_task
+from celery.app.amqp import AMQP
+from kombu.serialization import dumps as serialise
+from kombu.utils.json import dumps as kombu_json
+
+from jobplatform.errors import InvalidPayload
+from jobplatform.jobs import submission, transactional
+from jobplatform.jobs.platform import Platform
+from jobplatform.jobs.wishes import carried
+from jobplatform.journal.recorder import ATTEMPT_HEADER, ENQUEUED_HEADER
+from jobplatform.journal.storable import find_problem
+from jobplatform.records import NewJob, job_id_of
+from jobplatform.transport.channel import SUBMITTED_HEADER
+
+#: Headers that the columns of the row stand for.
+_COLUMN_HEADERS = frozenset(
+    {
+        "lang", "task", "id", "eta", "expires", "retries", "timelimit", "root_id", "parent_id", "argsrepr",
+        "kwargsrepr", "origin", ATTEMPT_HEADER, ENQUEUED_HEADER,
+    }
+)  # fmt: skip
+
+
+class JobAMQP(AMQP):  # type: ignore[misc]
+    """Write a row for every task message before it is sent."""
+
+    def _create_task_sender(self) -> Callable[..., Any]:
+        send = super()._create_task_sender()
+
+        def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
+            platform: Platform = self.app.jobplatform
+            if _is_own_retry(message.headers):
+                return None
+            outgoing = Outgoing(self.app, name, message, options)
+            job = outgoing.new_job(platform)
+            transaction = carried().transaction
+            if transaction is not None:
+                transactional.submit(platform, job, transaction)
+                return None
+
+            def publish(job: NewJob, text: str) -> None:
+                outgoing.publish(platform, producer, send, job, text)
+
+            return submission.submit(platform, job, publish)
+
+        return send_task_message
+
+
+def _is_own_retry(headers: Mapping[str, Any]) -> bool:
+    """Tell whether a running job publishes itself again; the platform does that when the retry is due."""
+    task = get_current_worker_task()
+    return task is not None and task.request.id == headers["id"] and bool(headers.get("retries"))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message on its way through Celery's publishing."""
+
+    app: Any
+    name: str
+    message: Any
+    options: dict[str, Any]
+
+    def new_job(self, platform: Platform) -> NewJob:
+        """Give the row of the message.
+
+        :raises InvalidPayload: when the arguments cannot be stored.
+        """
+        headers, now, wishes = self.message.headers, time.time(), carried()
+        eta, expires = _timestamp(headers.get("eta")), _timestamp(headers.get("expires"))
+        due_at = eta if eta is not None and eta > now else None
+        declared = getattr(self.app.tasks.get(self.name), "job", None)
+        limits = headers.get("timelimit") or (None, None)
+        return NewJob(
+            job_id=job_id_of(headers["id"]),
+            job_type=self.name,
+            payload=self._payload(platform),
+            queue=self._queue(),
+            priority=min(max(int(self._priority() or 1), 1), 5),
+            status="SCHEDULED" if due_at else "PENDING",
+            max_retries=self._max_retries(),
+            retry_count=headers.get("retries") or 0,
+            attempt=(headers.get("retries") or 0) + 1,
+            scheduled_at=due_at,
+            due_at=due_at,
+            enqueued_at=None if due_at else now,
+            expires_at=expires,
+            timeout=limits[0],
+            soft_timeout=limits[1],
+            root_id=self._id("root_id"),
+            parent_id=self._id("parent_id"),
+            tenant=wishes.tenant,
+            tags=(*(declared.tags if declared else ()), *wishes.tags) or None,
+            retry_rule=(wishes.retry_rule or declared.retry).as_row() if declared else {"automatic": False},
+            message=self._extra() or None,
+        )
+
+    def publish(self, platform: Platform, producer: Any, send: Callable[..., Any], job: NewJob, text: str) -> None:
+        """Send the message, with the journal entry of its submission if it has no row yet."""
+        self.message.headers.update({ATTEMPT_HEADER: job.attempt, ENQUEUED_HEADER: job.enqueued_at, "eta": None})
+        if text and platform.leases:
+            self.message.headers[SUBMITTED_HEADER] = text
+        elif text:
+            platform.publisher.journal(text)
+        send(producer, self.name, self.message, **self.options)
+
+    def _id(self, header: str) -> str | None:
+        value = self.message.headers.get(header)
+        return job_id_of(value) if value and value != self.message.headers["id"] else None
+
+    def _priority(self) -> Any:
+        given = self.options.get("priority")
+        return self.app.conf.task_default_priority if given is None else given
+
+    def _queue(self) -> str:
+        queue = self.options.get("queue") or self.options.get("routing_key") or self.app.conf.task_default_queue
+        return str(getattr(queue, "name", queue))
+
+    def _max_retries(self) -> int:
+        task = self.app.tasks.get(self.name)
+        wished = carried().max_retries
+        limit = getattr(task, "max_retries", 5) if wished is None else wished
+        return 2_147_483_647 if limit is None else int(limit)
+
+    def _payload(self, platform: Platform) -> str:
+        args, kwargs, _ = self.message.body
+        if self._serializer() != "json":
+            return '{"opaque":true}'
+        text = kombu_json({"args": list(args), "kwargs": kwargs})
+        if len(text) > platform.settings.payload_limit:
+            raise InvalidPayload(
+                "payload", f"it takes {len(text)} bytes and the limit is {platform.settings.payload_limit} bytes",
+                "store the content elsewhere and pass a reference to it",
+            )  # fmt: skip
+        if "\\u0000" in text or "\\ud" in text or "NaN" in text or "Infinity" in text:
+            problem = find_problem("args", args) or find_problem("kwargs", kwargs)
+            if problem is not None:
+                raise problem
+        return str(text)
+
+    def _serializer(self) -> str:
+        return str(self.options.get("serializer") or self.app.conf.task_serializer)
+
+    def _extra(self) -> dict[str, Any]:
+        headers = {
+            name: value
+            for name, value in self.message.headers.items()
+            if name not in _COLUMN_HEADERS and value not in (None, False, 0, {}, [])
+        }
+        embed = json.loads(kombu_json({name: value for name, value in self.message.body[2].items() if value}))
+        extra: dict[str, Any] = {"headers": headers, "embed": embed}
+        if self.message.headers["id"] != job_id_of(self.message.headers["id"]):
+            extra["task_id"] = self.message.headers["id"]
+        reply_to = self.message.properties.get("reply_to")
+        if reply_to:
+            extra["properties"] = {"reply_to": reply_to}
+        if self._serializer() != "json":
+            content_type, encoding, body = serialise(self.message.body, self._serializer())
+            raw = body if isinstance(body, bytes) else body.encode()
+            extra["body"] = [content_type, encoding, base64.b64encode(raw).decode()]
+        return {name: value for name, value in extra.items() if value}
+
+
+def _timestamp(value: Any) -> float | None:
+    if isinstance(value, str) and value:
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        return None
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()

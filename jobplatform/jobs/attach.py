@@ -1,0 +1,148 @@
+"""One line that turns an existing Celery application into a job platform."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from celery import signals
+
+from jobplatform.errors import PoolRefused
+from jobplatform.jobs.amqp import JobAMQP
+from jobplatform.jobs.platform import Platform
+from jobplatform.journal import entry, recorder
+from jobplatform.journal.writer import DirectSink, connect
+from jobplatform.settings import Settings, load_settings
+from jobplatform.transport import keys, redis
+from jobplatform.transport.channel import Channel
+from jobplatform.transport.committer import close_committers
+
+logger = logging.getLogger(__name__)
+
+_REQUEST = "jobplatform.journal.recorder:JobRequest"
+_BACKEND = "jobplatform.jobs.backend:JobBackend"
+
+
+def attach(app: Any, settings: Settings | None = None) -> Any:
+    """Make a Celery application durable: every job gets a row, and no message is lost.
+
+    Call it once, right after the application is configured. What the application has set itself stays set, but for
+    what would lose jobs.
+
+    :param settings: where the stores are; read from the environment if not given.
+    :returns: the application.
+    """
+    settings = settings or load_settings(os.environ)
+    if getattr(app, "jobplatform", None) is not None:
+        return app
+    app.jobplatform = Platform(settings)
+    redis.install()
+    Channel.describe_unreadable = staticmethod(entry.unreadable)
+    app.amqp_cls = JobAMQP
+    app.__dict__.pop("amqp", None)
+    app.add_defaults(_defaults(settings))
+    app.on_after_configure.connect(_harden, weak=False)
+    if app.configured:
+        _harden(app)
+    recorder.Recording.result_limit = settings.result_limit
+    _connect_signals(app)
+    return app
+
+
+def _defaults(settings: Settings) -> dict[str, Any]:
+    defaults: dict[str, Any] = {
+        "task_acks_late": True,
+        "worker_prefetch_multiplier": 8,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "worker_hijack_root_logger": False,
+    }
+    if settings.broker:
+        defaults["broker_url"] = settings.broker
+    if settings.redis_url:
+        defaults["result_backend"] = f"{_BACKEND}+{settings.redis_url}"
+    return defaults
+
+
+def _harden(app: Any = None, sender: Any = None, **_: Any) -> None:
+    """Set what the promises need, over what the application has set."""
+    app = app or sender
+    settings: Settings = app.jobplatform.settings
+    conf = app.conf
+    conf.task_reject_on_worker_lost = False
+    options = dict(conf.broker_transport_options or {})
+    options.update(
+        priority_steps=keys.PRIORITY_STEPS,
+        sep=keys.SEPARATOR,
+        visibility_timeout=settings.lease_seconds,
+        commit_seconds=settings.commit_seconds,
+        journal_limit=settings.journal_limit,
+        idle_poll_seconds=settings.idle_poll_seconds,
+        result_fresh_seconds=settings.result_fresh_seconds,
+    )
+    options.setdefault("socket_connect_timeout", settings.connect_seconds)
+    options.setdefault("socket_keepalive", True)
+    conf.broker_transport_options = options
+
+
+def _connect_signals(app: Any) -> None:
+    def prepare(instance: Any = None, **_: Any) -> None:
+        if instance.app is app:
+            prepare_worker(app, instance)
+
+    def ready(sender: Any = None, **_: Any) -> None:
+        if sender.app is app:
+            _report_controller(app.jobplatform)
+
+    signals.celeryd_after_setup.connect(prepare, weak=False)
+    signals.worker_ready.connect(ready, weak=False)
+
+
+def prepare_worker(app: Any, worker: Any) -> None:
+    """Make a worker of the application record what it does.
+
+    :raises PoolRefused: when its pool cannot give the promises.
+    """
+    refuse_pool(worker.pool_cls)
+    platform: Platform = app.jobplatform
+    platform.in_worker = True
+    for task in app.tasks.values():
+        if task.Request == "celery.worker.request:Request":
+            task.Request = _REQUEST
+    if not platform.leases:
+        client = connect(platform.settings.redis_url, retries=3)
+        recorder.Recording.direct = DirectSink(client, platform.settings.result_fresh_seconds)
+    signals.task_unknown.connect(recorder.on_unknown)
+    signals.task_rejected.connect(recorder.on_rejected)
+    signals.worker_shutdown.connect(close_committers)
+
+
+def refuse_pool(pool_cls: Any) -> None:
+    """Refuse pools without Celery's event loop, which drives leases and commits.
+
+    :raises PoolRefused: for gevent, eventlet and pools that are not known.
+    """
+    name = getattr(pool_cls, "__module__", str(pool_cls)).rpartition(".")[2]
+    if name not in ("prefork", "solo", "thread"):
+        raise PoolRefused(
+            f"--pool {name}: it runs without the event loop that renews leases; use prefork, solo or threads"
+        )
+
+
+def _report_controller(platform: Platform) -> None:
+    from jobplatform.transport.publisher import UNREACHABLE
+
+    try:
+        alive = platform.publisher.client.exists(keys.CONTROLLER)
+    except UNREACHABLE as error:
+        logger.warning("whether a controller is alive cannot be told: %s", error)
+        return
+    if not alive:
+        logger.warning(
+            "no controller is alive: jobs run, but rows stay behind and retries wait; "
+            "start one with: celery -A %s controller", "your.app",
+        )  # fmt: skip
+
+

@@ -1,0 +1,48 @@
+"""Submitting by name, for clients that have the code of no job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery import current_app
+
+from jobplatform.errors import UnknownJobType
+from jobplatform.jobs.payload import encode_payload
+from jobplatform.jobs.platform import platform_of
+from jobplatform.jobs.wishes import carrying, wishes_of
+
+
+def submit(
+    name: str,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    app: Any = None,
+    check_known: bool = False,
+    **options: Any,
+) -> Any:
+    """Submit a job by the name of its type and return its ``AsyncResult``.
+
+    Where this process knows the type, the arguments are checked against it.
+
+    :param app: the attached Celery application; the current one if not given.
+    :param check_known: refuse a type that this process does not know.
+    :param options: as for ``apply_async``: ``queue``, ``priority``, ``countdown``, ``eta``, ``tags``, ``session`` ...
+    :raises UnknownJobType: when the type must be known and is not.
+    """
+    app = app or current_app._get_current_object()
+    platform = platform_of(app)
+    task = app.tasks.get(name)
+    if task is not None:
+        return task.apply_async(list(args), dict(kwargs or {}), **options)
+    if check_known:
+        raise UnknownJobType(f"job type: {name!r} is defined by no imported module; add its module to JOBPLATFORM_IMPORTS")
+    encode_payload(args, kwargs or {}, platform.settings.payload_limit)
+    wishes = wishes_of(options, 0.0)
+    if wishes.queue is not None:
+        platform.check_queue(app, wishes.queue)
+    with carrying(wishes):
+        return app.send_task(name, list(args), dict(kwargs or {}), **wishes.for_celery())
+
+

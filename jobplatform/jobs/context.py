@@ -1,0 +1,84 @@
+"""The running job, as its own code sees it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from celery._state import get_current_worker_task
+
+from jobplatform.errors import JobPlatformError
+from jobplatform.jobs.platform import Platform, platform_of
+from jobplatform.journal import entry
+from jobplatform.journal.recorder import ATTEMPT_HEADER
+from jobplatform.records import job_id_of
+from jobplatform.transport.publisher import UNREACHABLE
+
+logger = logging.getLogger(__name__)
+
+#: Progress is written at most this often, in seconds.
+PROGRESS_SECONDS = 0.5
+
+
+class CurrentJob:
+    """One attempt of a job, from inside.
+
+    :param clock: seconds since the epoch.
+    """
+
+    def __init__(self, platform: Platform, request: Any, clock: Callable[[], float] = time.time) -> None:
+        self._platform = platform
+        self._clock = clock
+        self._reported_at = 0.0
+        self._done = 0.0
+        self.id = job_id_of(request.id)
+        self.attempt = int(request.get(ATTEMPT_HEADER) or (request.retries or 0) + 1)
+        self.job_type = request.task
+        self.logger = logging.LoggerAdapter(
+            logging.getLogger(f"job.{request.task}"), {"job_id": self.id, "attempt": self.attempt}
+        )
+        self.logger.process = self._prefixed  # type: ignore[method-assign]
+
+    def _prefixed(self, message: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.logger.extra or {})}
+        return f"[{self.id} attempt {self.attempt}] {message}", kwargs
+
+    def progress(self, done: float, total: float, note: str = "") -> bool:
+        """Report how far the job is.
+
+        Reports never go backwards, and are written at most every half second, but for the last one.
+
+        :param done: of ``total``, in a unit of the job's choice.
+        :returns: whether this report was written.
+        """
+        now = self._clock()
+        done = max(self._done, min(done, total))
+        finished = done >= total > self._done
+        if done < self._done or (now - self._reported_at < PROGRESS_SECONDS and not finished):
+            return False
+        value = {"done": done, "total": total, "note": entry.clean(note, 500)}
+        try:
+            self._platform.publisher.journal(entry.progress(self.id, self.attempt, now, value))
+        except UNREACHABLE as error:
+            logger.warning("progress of job %s was not written: %s", self.id, error)
+            return False
+        self._done, self._reported_at = done, now
+        return True
+
+
+def current_job() -> CurrentJob:
+    """Give the job that is running here.
+
+    :raises JobPlatformError: when none is.
+    """
+    task = get_current_worker_task()
+    if task is None:
+        raise JobPlatformError("current_job(): no job is running here; call it inside a job")
+    request = task.request
+    known: CurrentJob | None = getattr(request, "_jobplatform_job", None)
+    if known is None:
+        known = CurrentJob(platform_of(task.app), request)
+        request._jobplatform_job = known
+    return known

@@ -1,0 +1,82 @@
+"""``@job``: a function becomes a job type."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from celery import shared_task
+
+from jobplatform.errors import JobOptionError
+from jobplatform.jobs.options import JOB_OPTIONS, JobOptions, refuse_unknown
+from jobplatform.jobs.retry import DEFAULT, RetryRule
+from jobplatform.jobs.signature import Signature
+from jobplatform.jobs.task import JobTask
+
+
+def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Declare a job type, for every attached Celery application of the process.
+
+    Options: ``name``, ``queue``, ``priority`` (1 to 5, 5 the most urgent), ``max_retries``, ``timeout`` and
+    ``soft_timeout`` (seconds), ``retry`` (a ``RetryRule``, or a mapping of its fields), ``payload`` (a pydantic
+    model of the keyword arguments), ``tags``, ``bind`` (pass the task itself first).
+
+    :raises JobOptionError: at import, when an option is unknown or out of range.
+    """
+    refuse_unknown(options, JOB_OPTIONS, "@job")
+    if function is None:
+        return functools.partial(_declare, options)
+    if not callable(function):
+        raise JobOptionError(f"@job: {function!r} is no function; write @job or @job(name=...)")
+    return _declare(options, function)
+
+
+def _declare(options: dict[str, Any], function: Callable[..., Any]) -> Any:
+    options = dict(options)
+    bind = bool(options.pop("bind", False))
+    signature = Signature.of(function, options.pop("payload", None), bind)
+    name = options.pop("name", None) or f"{function.__module__}.{function.__qualname__}"
+    declared = JobOptions(name, signature, **{**options, **_coerced(options)})
+    return shared_task(
+        name=name,
+        base=JobTask,
+        bind=bind,
+        typing=False,
+        job=declared,
+        queue=declared.queue,
+        priority=declared.priority,
+        max_retries=declared.max_retries,
+        time_limit=declared.timeout,
+        soft_time_limit=declared.soft_timeout,
+        acks_late=True,
+    )(_checked(function, signature, bind))
+
+
+def _coerced(options: dict[str, Any]) -> dict[str, Any]:
+    retry = options.get("retry", DEFAULT)
+    if isinstance(retry, dict):
+        refuse_unknown(retry, set(RetryRule.__dataclass_fields__), "@job retry")
+        retry = RetryRule(**retry)
+    tags = options.get("tags", ())
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+        raise JobOptionError(f"tags: {tags!r} is no list of texts; give them as ('a', 'b')")
+    return {"retry": retry, "tags": tuple(tags)}
+
+
+def _checked(function: Callable[..., Any], signature: Signature, bind: bool) -> Callable[..., Any]:
+    if bind:
+
+        @functools.wraps(function)
+        def run_bound(task: Any, /, *args: Any, **kwargs: Any) -> Any:
+            args, kwargs = signature.convert(args, kwargs)  # type: ignore[assignment]
+            return function(task, *args, **kwargs)
+
+        return run_bound
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = signature.convert(args, kwargs)  # type: ignore[assignment]
+        return function(*args, **kwargs)
+
+    return run

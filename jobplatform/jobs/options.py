@@ -1,0 +1,76 @@
+"""What ``@job`` and a submit call may say; checked at import and at submit."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from jobplatform.errors import JobOptionError
+from jobplatform.jobs.retry import DEFAULT, RetryRule
+from jobplatform.jobs.signature import Signature
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """What is fixed for a job type.
+
+    :param timeout: seconds after which an attempt is killed.
+    :param soft_timeout: seconds after which ``SoftTimeLimitExceeded`` is raised in the job.
+    :param payload: a pydantic model of the keyword arguments, which the function then receives.
+    """
+
+    name: str
+    signature: Signature
+    queue: str | None = None
+    priority: int = 1
+    max_retries: int = 5
+    timeout: float | None = None
+    soft_timeout: float | None = None
+    retry: RetryRule = field(default_factory=lambda: DEFAULT)
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name or len(self.name) > 100:
+            raise JobOptionError(f"name: {self.name!r} has {len(self.name)} characters; give it 1 to 100")
+        check_priority(self.priority)
+        if isinstance(self.max_retries, bool) or not isinstance(self.max_retries, int) or self.max_retries < 0:
+            raise JobOptionError(f"max_retries: {self.max_retries!r} is no count; give a whole number from 0")
+        for name in ("timeout", "soft_timeout"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, (int, float)) and value > 0):
+                raise JobOptionError(f"{name}: {value!r} is no time; give seconds above 0")
+        if self.timeout and self.soft_timeout and self.soft_timeout >= self.timeout:
+            raise JobOptionError("soft_timeout: it is not below timeout; lower it, so that the job can clean up")
+        if not isinstance(self.retry, RetryRule):
+            raise JobOptionError(f"retry: {self.retry!r} is no RetryRule; give jobplatform.RetryRule(base=..., cap=...)")
+
+
+#: What a single submit may say beyond Celery's own options.
+SUBMIT_OPTIONS = frozenset({"tags", "tenant", "max_retries", "retry_rule", "session", "connection_in_transaction"})
+
+
+def check_priority(priority: Any) -> int:
+    """Give the priority back if it is one.
+
+    :raises JobOptionError: when it is not 1 to 5.
+    """
+    if isinstance(priority, bool) or not isinstance(priority, int) or not 1 <= priority <= 5:
+        raise JobOptionError(f"priority: {priority!r} is not 1 to 5; give 5 to the most urgent")
+    return priority
+
+
+def refuse_unknown(given: Mapping[str, Any], known: frozenset[str] | set[str], where: str) -> None:
+    """Refuse options that are not known, with a hint at the likely one.
+
+    :raises JobOptionError: when there is one.
+    """
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, sorted(known), 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(sorted(known))}"
+            raise JobOptionError(f"{where}: unknown option {name!r}; {hint}")
+
+
+JOB_OPTIONS = frozenset(item.name for item in fields(JobOptions)) - {"signature"} | {"payload", "bind"}

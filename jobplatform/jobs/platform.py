@@ -1,0 +1,102 @@
+"""What an attached application holds: its settings and, opened on first use, its connections."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from jobplatform.errors import JobPlatformError, SettingsError, UnknownQueue
+from jobplatform.settings import Settings
+
+if TYPE_CHECKING:
+    from jobplatform.store.database import Database
+    from jobplatform.transport.publisher import Publisher
+
+
+class Platform:
+    """The platform of one Celery application in one process; a forked child opens connections of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.in_worker = False
+        self._queues: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._database: Database | None = None
+        self._publisher: Publisher | None = None
+
+    @property
+    def leases(self) -> bool:
+        """Tell whether messages travel on our Redis transport."""
+        return self.settings.broker.startswith(("redis://", "rediss://"))
+
+    def check_queue(self, app: Any, queue: str) -> None:
+        """Refuse a queue that nobody declared.
+
+        :raises UnknownQueue: when it is in none of ``task_queues``, ``JOBPLATFORM_QUEUES`` and the job types.
+        """
+        if queue in self._queues:
+            return
+        self._queues = frozenset(self._declared_queues(app))
+        if queue not in self._queues:
+            close = difflib.get_close_matches(queue, sorted(self._queues), 1)
+            hint = f"did you mean {close[0]!r}? Otherwise add" if close else "add"
+            raise UnknownQueue(f"queue: {queue!r} is not declared; {hint} it to task_queues or JOBPLATFORM_QUEUES")
+
+    def _declared_queues(self, app: Any) -> set[str]:
+        declared = {task.job.queue for task in app.tasks.values() if getattr(task, "job", None)}
+        known = {str(app.conf.task_default_queue), *self.settings.queues, *app.amqp.queues, *declared}
+        return {queue for queue in known if queue}
+
+    @property
+    def database(self) -> Database:
+        """The pool of connections to PostgreSQL."""
+        if self._database is None or self._pid != os.getpid():
+            with self._lock:
+                self._renew_after_fork()
+                if self._database is None:
+                    # Imported here: workers never need it, and it would cost each of their processes 30 MB.
+                    from jobplatform.store.database import Database
+
+                    if not self.settings.database_url:
+                        raise SettingsError("DATABASE_URL: it is not set; give the URL of the job tables")
+                    self._database = Database(self.settings, statement_seconds=10.0)
+        return self._database
+
+    @property
+    def publisher(self) -> Publisher:
+        """The pusher of messages and journal entries."""
+        if self._publisher is None or self._pid != os.getpid():
+            with self._lock:
+                self._renew_after_fork()
+                if self._publisher is None:
+                    from jobplatform.transport.publisher import Publisher
+
+                    if not self.settings.redis_url:
+                        raise SettingsError("REDIS_URL: it is not set; give the URL of the journal")
+                    self._publisher = Publisher(self.settings.redis_url, self.settings.connect_seconds)
+        return self._publisher
+
+    def _renew_after_fork(self) -> None:
+        if self._pid != os.getpid():
+            self._pid, self._database, self._publisher = os.getpid(), None, None
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for opened in (self._database, self._publisher):
+            if opened is not None:
+                opened.close()
+        self._database = self._publisher = None
+
+
+def platform_of(app: Any) -> Platform:
+    """Give the platform of an attached application.
+
+    :raises JobPlatformError: when the application is not attached.
+    """
+    platform: Platform | None = getattr(app, "jobplatform", None)
+    if platform is None:
+        raise JobPlatformError(f"the Celery app {app.main!r} is not attached; call jobplatform.attach(app) once")
+    return platform

@@ -1,0 +1,110 @@
+"""The static retry policy: what becomes of a failed attempt, decided from values alone.
+
+Exponential backoff with full jitter: the wait is uniform between nothing and ``base * factor ** retries``, capped
+(M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). A server's ``Retry-After`` is a lower
+bound (RFC 9110 section 10.2.3).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from jobplatform.errors import JobOptionError
+from jobplatform.records import RetryDecision, RetryFacts
+
+#: Errors that the same input meets again.
+HOPELESS = ("InvalidPayload", "ResultTooLarge", "NotRegistered", "UnknownJobType", "InvalidMessage")
+#: Client errors (RFC 9110 section 15.5) that can pass: timeout, too early, too many requests.
+PASSING_STATUS = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """How a job type is retried; times are in seconds.
+
+    ``never`` names exception classes (or base classes of them) that go straight to the dead letters. Without
+    ``automatic`` only a job that asks for it (``self.retry``, ``autoretry_for``) is retried.
+    """
+
+    base: float = 20.0
+    factor: float = 2.0
+    cap: float = 3600.0
+    jitter: bool = True
+    never: tuple[str, ...] = ()
+    automatic: bool = True
+
+    def __post_init__(self) -> None:
+        for name, low in (("base", 0.0), ("factor", 1.0), ("cap", 0.0)):
+            if getattr(self, name) < low:
+                raise JobOptionError(f"retry.{name}: {getattr(self, name)!r} is below {low}; raise it")
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any] | None) -> RetryRule:
+        """Read a rule as a row holds it; unknown keys of newer code are ignored."""
+        if not value:
+            return DEFAULT
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        return cls(**{**known, "never": tuple(known.get("never", ()))})
+
+    def as_row(self) -> dict[str, Any] | None:
+        """Give the rule as a row holds it: what differs from the default, None when nothing does."""
+        default = asdict(DEFAULT)
+        return {name: value for name, value in asdict(self).items() if value != default[name]} or None
+
+
+DEFAULT = RetryRule()
+
+
+def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFacts) -> RetryDecision:
+    """Decide on a failed attempt; the same attempt of the same job always gets the same answer.
+
+    :param error: what ``journal.failure.describe`` says of the failure.
+    """
+    rule = RetryRule.of(facts.retry_rule)
+    hopeless = hopelessness(error, facts.retry_count, facts.max_retries, rule)
+    if hopeless is not None:
+        return RetryDecision(None, hopeless)
+    number = facts.retry_count + 1
+    kind = error.get("type", "error")
+    if "asked" in error:
+        asked = float(error["asked"])
+        return RetryDecision(asked, f"{kind}: the job asked for retry {number} after {asked:.0f} s")
+    return _backoff(random.Random(f"{job_id}:{attempt}"), rule, error, facts, number)
+
+
+def _backoff(
+    luck: random.Random, rule: RetryRule, error: Mapping[str, Any], facts: RetryFacts, number: int
+) -> RetryDecision:
+    ceiling = min(rule.cap, rule.base * rule.factor ** min(facts.retry_count, 64))
+    delay = luck.uniform(0.0, ceiling) if rule.jitter else ceiling
+    reason = f"{error.get('type', 'error')}: retry {number} of {facts.max_retries} in {delay:.1f} s"
+    after = error.get("after")
+    if after is not None and after > delay:
+        delay = float(after)
+        return RetryDecision(delay, f"{reason.split(':')[0]}: retry {number} in {delay:.1f} s, as Retry-After asks")
+    return RetryDecision(delay, f"{reason} (backoff up to {ceiling:.0f} s, {'full jitter' if rule.jitter else 'fixed'})")
+
+
+def hopelessness(error: Mapping[str, Any], retries: int, max_retries: int, rule: RetryRule) -> str | None:
+    """Say why a failed attempt is the last one, None when another may follow.
+
+    :param retries: retries that were used up before this attempt.
+    """
+    kind, classes, status = error.get("type", "error"), error.get("classes", ()), error.get("status")
+    if error.get("final"):
+        return f"{kind}: {error.get('message', 'it cannot succeed')}"[:300]
+    if retries >= max_retries:
+        return f"{kind}: all {max_retries} retries are used up" if max_retries else f"{kind}: no retries are allowed"
+    if "asked" in error:
+        return None
+    if not rule.automatic:
+        return f"{kind}: the job type has no automatic retry and the job asked for none"
+    never = next((name for name in classes if name in rule.never or name in HOPELESS), None)
+    if never is not None:
+        return f"{kind}: {never} is never retried"
+    if isinstance(status, int) and 400 <= status < 500 and status not in PASSING_STATUS:
+        return f"{kind}: status {status} means that the same request fails again"
+    return None

@@ -1,0 +1,153 @@
+"""The Task class of job types: what ``.submit``, ``.delay`` and ``.apply_async`` do."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from celery import Task, signals
+from celery._state import get_current_worker_task
+
+from jobplatform.jobs import submission, transactional
+from jobplatform.jobs.options import JobOptions, refuse_unknown
+from jobplatform.jobs.payload import encode_payload
+from jobplatform.jobs.platform import Platform, platform_of
+from jobplatform.jobs.wishes import OURS, Wishes, carrying, wishes_of
+from jobplatform.records import NewJob, job_id_of, new_job_id
+
+#: Jobs in one INSERT of ``submit_many``.
+CHUNK = 1_000
+
+
+class JobTask(Task):  # type: ignore[misc]
+    """A Celery task that is a job type."""
+
+    abstract = True
+    job: JobOptions
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a job with these arguments and return its ``AsyncResult``.
+
+        :raises InvalidPayload: when the arguments do not fit the function or cannot be stored; nothing is written.
+        :raises StoreUnavailable: when neither PostgreSQL nor Redis took it.
+        """
+        return self.apply_async(args, kwargs)
+
+    def using(self, **options: Any) -> Using:
+        """Give submit methods that use some options, such as ``priority=5`` or ``session=session``."""
+        refuse_unknown(options, OURS, "using")
+        return Using(self, options)
+
+    def submit_many(self, items: Iterable[Any], **options: Any) -> list[str]:
+        """Submit a job for each item, all rows in one transaction, and return the job ids.
+
+        :param items: a mapping gives keyword arguments, a tuple or list positional ones, anything else the only one.
+        """
+        refuse_unknown(options, OURS, "submit_many")
+        app = self._get_app()
+        platform = platform_of(app)
+        first = self._new_job(platform, (), {}, wishes_of(options, time.time()), payload="{}")
+        ids: list[str] = []
+        submission.submit_many(platform, self._chunks(platform, first, iter(items), ids))
+        return ids
+
+    def _chunks(self, platform: Platform, first: NewJob, items: Iterator[Any], ids: list[str]) -> Iterator[list[NewJob]]:
+        check, limit = self.job.signature.check, platform.settings.payload_limit
+        while taken := list(itertools.islice(items, CHUNK)):
+            now = time.time()
+            chunk = []
+            for item in taken:
+                args, kwargs = _arguments(item)
+                check(args, kwargs)
+                job_id = new_job_id(now)
+                ids.append(job_id)
+                at = None if first.due_at else now
+                chunk.append(replace(first, job_id=job_id, payload=encode_payload(args, kwargs, limit), enqueued_at=at))
+            yield chunk
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Submit a job as Celery's method does, with Celery's options and ours."""
+        args, kwargs = args or (), kwargs or {}
+        app = self._get_app()
+        if app.conf.task_always_eager:
+            return super().apply_async(args, kwargs, **options)
+        self.job.signature.check(args, kwargs)
+        platform = platform_of(app)
+        wishes = wishes_of(options, time.time())
+        if wishes.celery or not platform.leases or self.__v2_compat__ or _is_watched():
+            with carrying(wishes):
+                return super().apply_async(args, kwargs, **wishes.for_celery())
+        job = self._new_job(platform, args, kwargs, wishes)
+        if wishes.transaction is not None:
+            transactional.submit(platform, job, wishes.transaction)
+        else:
+            submission.submit(platform, job, lambda job, text: platform.publisher.push(submission.message_of(job), text))
+        return self.AsyncResult(job.job_id)
+
+    def _new_job(
+        self, platform: Platform, args: Any, kwargs: Any, wishes: Wishes, payload: str | None = None
+    ) -> NewJob:
+        declared, now = self.job, time.time()
+        queue = wishes.queue or declared.queue or self._routed_queue(args, kwargs)
+        platform.check_queue(self._get_app(), queue)
+        parent = get_current_worker_task()
+        request = parent.request if parent else None
+        job_id = wishes.task_id or new_job_id(now)
+        return NewJob(
+            job_id=job_id_of(job_id) if wishes.task_id else job_id,
+            job_type=declared.name,
+            payload=payload or encode_payload(args, kwargs, platform.settings.payload_limit),
+            queue=queue,
+            priority=wishes.priority or declared.priority,
+            status="SCHEDULED" if wishes.due_at else "PENDING",
+            max_retries=declared.max_retries if wishes.max_retries is None else wishes.max_retries,
+            scheduled_at=wishes.due_at,
+            due_at=wishes.due_at,
+            enqueued_at=None if wishes.due_at else now,
+            expires_at=wishes.expires_at,
+            timeout=wishes.timeout or declared.timeout,
+            soft_timeout=wishes.soft_timeout or declared.soft_timeout,
+            root_id=job_id_of(request.root_id or request.id) if request else None,
+            parent_id=job_id_of(request.id) if request else None,
+            tenant=wishes.tenant,
+            tags=(*declared.tags, *wishes.tags) or None,
+            retry_rule=(wishes.retry_rule or declared.retry).as_row(),
+        )
+
+    def _routed_queue(self, args: Any, kwargs: Any) -> str:
+        app = self._get_app()
+        if not app.conf.task_routes:
+            return str(app.conf.task_default_queue)
+        queue = app.amqp.router.route({}, self.name, args, kwargs, self).get("queue")
+        return str(getattr(queue, "name", queue) or app.conf.task_default_queue)
+
+
+class Using:
+    """A job type together with submit options."""
+
+    def __init__(self, task: JobTask, options: Mapping[str, Any]) -> None:
+        self.task = task
+        self.options = options
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a job with the options."""
+        return self.task.apply_async(args, kwargs, **self.options)
+
+    def submit_many(self, items: Iterable[Any]) -> list[str]:
+        """Submit a job for each item with the options."""
+        return self.task.submit_many(items, **self.options)
+
+
+def _arguments(item: Any) -> tuple[Any, Any]:
+    if isinstance(item, dict):
+        return (), item
+    return (item, {}) if isinstance(item, (tuple, list)) else ((item,), {})
+
+
+def _is_watched() -> bool:
+    return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)
+
+

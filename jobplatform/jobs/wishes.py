@@ -1,0 +1,128 @@
+"""What the caller of one submission wishes, sorted into ours and Celery's own options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from jobplatform.errors import JobOptionError
+from jobplatform.jobs.options import check_priority
+from jobplatform.jobs.retry import RetryRule
+
+#: The options that need nothing of Celery's publishing.
+OURS = frozenset(
+    {
+        "queue", "priority", "countdown", "eta", "expires", "time_limit", "soft_time_limit", "timeout", "soft_timeout",
+        "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """One submission's options; times are seconds since the epoch, limits are seconds.
+
+    ``celery`` holds what only Celery's own publishing understands.
+    """
+
+    queue: str | None = None
+    priority: int | None = None
+    due_at: float | None = None
+    expires_at: float | None = None
+    timeout: float | None = None
+    soft_timeout: float | None = None
+    task_id: str | None = None
+    tags: tuple[str, ...] = ()
+    tenant: str | None = None
+    max_retries: int | None = None
+    retry_rule: RetryRule | None = None
+    transaction: Any = None
+    celery: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def for_celery(self) -> dict[str, Any]:
+        """Give the options that Celery's ``apply_async`` is called with."""
+        ours = {"tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout"}
+        options = {name: value for name, value in self.given.items() if name not in ours}
+        options.setdefault("time_limit", self.timeout)
+        options.setdefault("soft_time_limit", self.soft_timeout)
+        return {name: value for name, value in options.items() if value is not None}
+
+
+_PLAIN = Wishes()
+
+
+def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
+    """Sort the options of one submission.
+
+    :param now: seconds since the epoch, from which a countdown counts.
+    :raises JobOptionError: when an option has a value that cannot be used.
+    """
+    if not options:
+        return _PLAIN
+    get = options.get
+    queue, connection = get("queue"), get("connection")
+    transactional = type(connection).__module__.startswith("sqlalchemy")
+    celery = {name: value for name, value in options.items() if name not in OURS and value is not None}
+    if queue is not None and not isinstance(queue, str):
+        celery["queue"] = queue
+    if connection is not None and not transactional:
+        celery["connection"] = connection
+    due_at = _moment(get("eta"), now, "eta") if get("eta") else _after(get("countdown"), now, "countdown")
+    return Wishes(
+        queue=queue if isinstance(queue, str) else None,
+        priority=None if get("priority") is None else check_priority(get("priority")),
+        due_at=due_at if due_at is not None and due_at > now else None,
+        expires_at=_moment(get("expires"), now, "expires"),
+        timeout=get("timeout") or get("time_limit"),
+        soft_timeout=get("soft_timeout") or get("soft_time_limit"),
+        task_id=get("task_id"),
+        tags=tuple(get("tags") or ()),
+        tenant=get("tenant"),
+        max_retries=get("max_retries"),
+        retry_rule=get("retry_rule"),
+        transaction=get("session") if get("session") is not None else (connection if transactional else None),
+        celery=celery,
+        given=options,
+    )
+
+
+def _after(value: Any, now: float, name: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise JobOptionError(f"{name}: {value!r} is no time; give seconds")
+    return now + float(value)
+
+
+def _moment(value: Any, now: float, name: str) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise JobOptionError(f"{name}: {value!r} is no ISO 8601 time; give one such as 2027-01-31T12:00Z") from error
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    return _after(value, now, name)
+
+
+_carried: ContextVar[Wishes] = ContextVar("jobplatform_wishes", default=_PLAIN)
+
+
+@contextmanager
+def carrying(wishes: Wishes) -> Iterator[None]:
+    """Carry wishes through Celery's publishing, which knows nothing of them."""
+    token = _carried.set(wishes)
+    try:
+        yield
+    finally:
+        _carried.reset(token)
+
+
+def carried() -> Wishes:
+    """Give the wishes that the current publishing carries."""
+    return _carried.get()

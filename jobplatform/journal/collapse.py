@@ -1,0 +1,159 @@
+"""Many journal entries to the few rows that they amount to; no input or output happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobplatform.journal.entry import Entry, Kind
+from jobplatform.records import RetryDecision, RetryFacts
+from jobplatform.states import RANK, State
+
+#: Decides what becomes of a failed attempt: (job id, attempt, error, facts) -> decision.
+Decide = Callable[[str, int, Mapping[str, Any], RetryFacts], RetryDecision]
+
+_STATE = {
+    Kind.STARTED: State.PROCESSING,
+    Kind.COMPLETED: State.COMPLETED,
+    Kind.FAILED: State.FAILED,
+    Kind.CANCELLED: State.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a batch of entries says: new rows, the furthest entry of each attempt, progress, and refused outcomes."""
+
+    rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    attempts: dict[tuple[str, int], Entry] = field(default_factory=dict)
+    progress: dict[str, Entry] = field(default_factory=dict)
+    stale: list[Entry] = field(default_factory=list)
+
+    def failed(self) -> list[Entry]:
+        """List the attempts that failed."""
+        return [entry for entry in self.attempts.values() if entry.kind is Kind.FAILED]
+
+
+def collapse(entries: Iterable[Entry]) -> News:
+    """Reduce entries, in any order and however often repeated, to what is furthest for each attempt."""
+    news = News()
+    for entry in entries:
+        if entry.row is not None:
+            news.rows.setdefault(entry.job_id, entry.row)
+        if entry.stale:
+            news.stale.append(entry)
+        elif entry.kind is Kind.PROGRESS:
+            known = news.progress.get(entry.job_id)
+            if known is None or (entry.attempt, entry.at) > (known.attempt, known.at):
+                news.progress[entry.job_id] = entry
+        elif entry.kind is not Kind.SUBMITTED:
+            _keep_furthest(news.attempts, entry)
+    return news
+
+
+def _keep_furthest(attempts: dict[tuple[str, int], Entry], entry: Entry) -> None:
+    key = (entry.job_id, entry.attempt)
+    known = attempts.get(key)
+    if known is None or RANK[_STATE[entry.kind]] > RANK[_STATE[known.kind]]:
+        attempts[key] = entry
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows to write for a batch, ready for the store."""
+
+    jobs: list[dict[str, Any]]
+    executions: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    dead_letters: list[dict[str, Any]]
+    progress: list[dict[str, Any]]
+
+
+def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows:
+    """Turn news into rows; what becomes of each failed attempt is decided here.
+
+    :param facts: what is known of the jobs that have a failed attempt; one without facts has no row and is passed over.
+    """
+    rows = Rows([], [], [], [], [_progress_row(entry) for entry in news.progress.values()])
+    furthest: dict[str, dict[str, Any]] = {}
+    for entry in news.attempts.values():
+        job = _job_row(entry)
+        if entry.kind is Kind.FAILED and entry.job_id in facts:
+            decision = decide(entry.job_id, entry.attempt, entry.error or {}, facts[entry.job_id])
+            _apply_decision(job, decision, entry)
+            rows.decisions.append(_decision_row(entry, decision))
+            if decision.delay is None:
+                rows.dead_letters.append({**job, "reason": decision.reason})
+        rows.executions.append(_execution_row(entry))
+        known = furthest.get(entry.job_id)
+        if known is None or (job["attempt"], job["rank"]) > (known["attempt"], known["rank"]):
+            furthest[entry.job_id] = job
+    rows.jobs.extend(furthest.values())
+    return rows
+
+
+def _job_row(entry: Entry) -> dict[str, Any]:
+    state = _STATE[entry.kind]
+    row = {
+        "job_id": entry.job_id,
+        "status": state,
+        "attempt": entry.attempt,
+        "rank": RANK[state],
+        "worker_id": entry.worker,
+        "started_at": entry.started,
+        "completed_at": None if state is State.PROCESSING else entry.at,
+        "result": entry.result,
+    }
+    if entry.error:
+        row["error_type"] = entry.error.get("type")
+        row["error_message"] = entry.error.get("message")
+    return row
+
+
+def _apply_decision(job: dict[str, Any], decision: RetryDecision, entry: Entry) -> None:
+    if decision.delay is not None:
+        job.update(
+            status=State.RETRYING, rank=RANK[State.RETRYING], completed_at=None, due_at=entry.at + decision.delay
+        )
+
+
+def _execution_row(entry: Entry) -> dict[str, Any]:
+    error = entry.error or {}
+    metrics = {
+        "pid": entry.pid,
+        "wait": _between(entry.enqueued, entry.started),
+        "run": _between(entry.started, entry.at if entry.kind is not Kind.STARTED else None),
+    }
+    return {
+        "job_id": entry.job_id,
+        "attempt": entry.attempt,
+        "worker_id": entry.worker,
+        "started_at": entry.started,
+        "completed_at": None if entry.kind is Kind.STARTED else entry.at,
+        "status": _STATE[entry.kind],
+        "error_type": error.get("type"),
+        "error_message": error.get("message"),
+        "traceback": error.get("traceback"),
+        "metrics": {name: value for name, value in metrics.items() if value is not None},
+    }
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round(max(0.0, end - start), 6)
+
+
+def _decision_row(entry: Entry, decision: RetryDecision) -> dict[str, Any]:
+    return {
+        "job_id": entry.job_id,
+        "attempt": entry.attempt,
+        "delay": decision.delay,
+        "reason": decision.reason,
+        "decided_by": decision.decided_by,
+        "completed_at": entry.at,
+    }
+
+
+def _progress_row(entry: Entry) -> dict[str, Any]:
+    value = {**(entry.result or {}), "attempt": entry.attempt, "at": entry.at}
+    return {"job_id": entry.job_id, "attempt": entry.attempt, "at": entry.at, "progress": value}

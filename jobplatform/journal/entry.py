@@ -1,0 +1,144 @@
+"""Journal entries: one transition each, as versioned JSON text.
+
+Version 1 has the keys ``v`` version, ``k`` kind, ``j`` job id, ``a`` attempt, ``t`` time, ``s`` start of the attempt,
+``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``e`` error, ``n`` the new row. Times are in
+seconds since the epoch. A reader ignores keys that it does not know and quarantines versions that it does not know.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+VERSION = 1
+#: The longest error message and traceback that are kept, in characters.
+MESSAGE_LIMIT = 10_000
+TRACEBACK_LIMIT = 20_000
+
+
+class Kind(StrEnum):
+    """What an entry tells."""
+
+    SUBMITTED = "submitted"
+    STARTED = "started"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PROGRESS = "progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One transition, as the mirror reads it.
+
+    ``stale`` marks the outcome of an attempt whose lease was no longer held.
+    """
+
+    kind: Kind
+    job_id: str
+    attempt: int = 1
+    at: float = 0.0
+    started: float | None = None
+    worker: str | None = None
+    pid: int | None = None
+    enqueued: float | None = None
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+    row: Mapping[str, Any] | None = None
+    stale: bool = False
+
+
+class UnreadableEntry(ValueError):
+    """An entry that cannot be applied, with the reason."""
+
+
+def clean(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Make a text that PostgreSQL can hold: bounded, without NUL characters and lone surrogates."""
+    bounded = text if len(text) <= limit else f"{text[:limit]} ... ({len(text)} characters)"
+    return bounded.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def submitted(job_id: str, at: float, row: str) -> str:
+    """Write the entry of a submission whose row is not written yet.
+
+    :param row: JSON text of the row.
+    """
+    return f'{{"v":1,"k":"submitted","j":"{job_id}","t":{at:.6f},"n":{row}}}'
+
+
+def started(head: str, at: float) -> str:
+    """Write the entry of an attempt's start.
+
+    :param head: what ``attempt_head`` gave for the attempt.
+    """
+    return f'{{"v":1,"k":"started",{head},"t":{at:.6f},"s":{at:.6f}}}'
+
+
+def completed(head: str, start: float, at: float, result: str) -> str:
+    """Write the entry of a completed attempt.
+
+    :param result: JSON text of the value.
+    """
+    return f'{{"v":1,"k":"completed",{head},"s":{start:.6f},"t":{at:.6f},"r":{result}}}'
+
+
+def ended(kind: Kind, head: str, start: float | None, at: float, error: Mapping[str, Any]) -> str:
+    """Write the entry of an attempt that failed or was cancelled."""
+    since = "" if start is None else f'"s":{start:.6f},'
+    return f'{{"v":1,"k":"{kind}",{head},{since}"t":{at:.6f},"e":{json.dumps(error)}}}'
+
+
+def progress(job_id: str, attempt: int, at: float, value: Mapping[str, Any]) -> str:
+    """Write the entry of a progress report."""
+    return f'{{"v":1,"k":"progress","j":"{job_id}","a":{attempt},"t":{at:.6f},"r":{json.dumps(value)}}}'
+
+
+def unreadable(queue: str, raw: bytes, problem: str, kept: int = 65_536) -> str:
+    """Write the entry of a message that cannot be read; the mirror puts it into quarantine.
+
+    :param kept: so many bytes of the message are kept.
+    """
+    text = base64.b64encode(raw[:kept]).decode()
+    value = {"v": VERSION, "k": "unreadable", "queue": queue, "size": len(raw), "raw": text, "problem": problem[:500]}
+    return json.dumps(value)
+
+
+def attempt_head(job_id: str, attempt: int, worker: str, pid: int | None, enqueued: float | None, row: str) -> str:
+    """Write the part that all entries of one attempt share.
+
+    :param row: JSON text of the row, for a message that was published without one; or "".
+    """
+    parts = [f'"j":"{job_id}","a":{attempt},"w":{json.dumps(worker)}']
+    if pid is not None:
+        parts.append(f'"p":{pid}')
+    if enqueued is not None:
+        parts.append(f'"q":{enqueued:.6f}')
+    if row:
+        parts.append(f'"n":{row}')
+    return ",".join(parts)
+
+
+def parse(raw: bytes, stale: bool = False) -> Entry:
+    """Read an entry.
+
+    :raises UnreadableEntry: when it is no entry of a version that this code knows.
+    """
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEntry(f"no JSON: {error}") from error
+    if not isinstance(value, dict) or value.get("v") != VERSION:
+        version = value.get("v") if isinstance(value, dict) else None
+        raise UnreadableEntry(f"version {version!r} is unknown; this code reads version {VERSION}")
+    get = value.get
+    try:
+        return Entry(
+            Kind(get("k")), value["j"], get("a", 1), get("t", 0.0), get("s"), get("w"), get("p"), get("q"),
+            get("r"), get("e"), get("n"), stale,
+        )  # fmt: skip
+    except (KeyError, ValueError) as error:
+        raise UnreadableEntry(get("problem") or f"kind {get('k')!r} or a key is missing: {error}") from error

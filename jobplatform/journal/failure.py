@@ -1,0 +1,96 @@
+"""What an exception tells about a failed attempt, as plain values."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from jobplatform.journal.entry import TRACEBACK_LIMIT, clean
+
+
+def type_name(error: BaseException) -> str:
+    """Name the class of an exception, with its module unless it is a builtin."""
+    cls = type(error)
+    name = getattr(error, "exc_cls_name", None) or cls.__qualname__
+    module = getattr(error, "exc_module", None) or cls.__module__
+    return str(name) if module in ("builtins", None) else f"{module}.{name}"
+
+
+def describe(error: BaseException, traceback: str | None, now: float) -> dict[str, Any]:
+    """Describe a failure for the journal: type, message, class names, and what it says about a retry.
+
+    :param now: seconds since the epoch, from which a ``Retry-After`` date is counted.
+    """
+    value: dict[str, Any] = {
+        "type": type_name(error)[:500],
+        "message": clean(_message(error)),
+        "classes": [cls.__name__ for cls in type(error).__mro__[:-2]][:12] or [type_name(error)],
+    }
+    if traceback:
+        value["traceback"] = clean(traceback, TRACEBACK_LIMIT)
+    status = _status(error)
+    if status is not None:
+        value["status"] = status
+    after = _retry_after(error, now)
+    if after is not None:
+        value["after"] = after
+    return value
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
+        return f"<{type(error).__name__} whose text cannot be made: {type(broken).__name__}>"
+
+
+def _status(error: BaseException) -> int | None:
+    for source in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status", "code"):
+            status = getattr(source, name, None)
+            if isinstance(status, int) and 400 <= status < 600:
+                return status
+    return None
+
+
+def _retry_after(error: BaseException, now: float) -> float | None:
+    value = getattr(error, "retry_after", None)
+    if value is None:
+        headers = getattr(getattr(error, "response", None), "headers", None)
+        value = headers.get("Retry-After") if hasattr(headers, "get") else None
+    return seconds_from(value, now)
+
+
+def seconds_from(value: Any, now: float) -> float | None:
+    """Read a ``Retry-After`` value (RFC 9110 section 10.2.3): seconds, or a date; None if it is neither."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, datetime):
+        return max(0.0, value.timestamp() - now)
+    if isinstance(value, str) and not value.strip().isdigit():
+        from email.utils import parsedate_to_datetime
+
+        try:
+            return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        except ValueError:
+            return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    return seconds if 0 <= seconds < 1e9 else None
+
+
+def describe_text(kind: str, message: str) -> dict[str, Any]:
+    """Describe an ending that no exception stands for."""
+    return {"type": kind, "message": clean(message), "classes": [kind]}
+
+
+def seed_row(values: dict[str, Any], payload: str) -> str:
+    """Write the row of a message that was published without one.
+
+    :param payload: JSON text.
+    """
+    text = json.dumps({name: value for name, value in values.items() if value is not None})
+    return f'{text[:-1]},"payload":{payload}}}'

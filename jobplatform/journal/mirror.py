@@ -1,0 +1,142 @@
+"""Journal to tables: read a batch, reduce it, write it in one transaction, then delete it from the journal."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jobplatform.journal.collapse import Decide, News, collapse, rows_of
+from jobplatform.journal.entry import Entry, UnreadableEntry, parse
+from jobplatform.store import dead_letters, executions, jobs, quarantine, retry_decisions
+from jobplatform.store.database import REFUSED, Database, Transaction
+
+logger = logging.getLogger(__name__)
+
+JOURNAL = "jp:journal"
+#: What a single entry that cannot be applied makes the mirror raise.
+_INAPPLICABLE = (*REFUSED, TypeError, ValueError, KeyError, AttributeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry with its place in the journal."""
+
+    stream_id: str
+    field: str
+    raw: bytes
+    entry: Entry
+
+
+class Mirror:
+    """Keep the tables up with the journal.
+
+    Entries leave the journal only after their transaction committed, and applying one twice changes nothing; so a
+    mirror that dies anywhere, or two at once, do no harm.
+
+    :param client: a Redis client of the journal, with a socket timeout above ``block_seconds``.
+    :param decide: what becomes of failed attempts.
+    :param wait: waits for some seconds, or until the controller stops.
+    :param batch: stream entries read at once; each holds the news of one commit.
+    :param pace_seconds: transactions begin at least this far apart, so that batches fill under load.
+    """
+
+    name = "mirror"
+    interval = 0.0
+
+    def __init__(
+        self,
+        client: Any,
+        database: Database,
+        decide: Decide,
+        wait: Callable[[float], Any],
+        batch: int = 100,
+        block_seconds: float = 0.5,
+        pace_seconds: float = 0.04,
+    ) -> None:
+        self.client = client
+        self.database = database
+        self.decide = decide
+        self.wait = wait
+        self.batch = batch
+        self.block_seconds = block_seconds
+        self.pace_seconds = pace_seconds
+
+    def run_once(self, now: datetime) -> Counter[str]:
+        """Mirror one batch; waits a moment for news when there is none."""
+        counts: Counter[str] = Counter()
+        items = self._read()
+        if not items:
+            return counts
+        lines = self._parse(items, counts)
+        self._apply(lines, counts)
+        self.client.xdel(JOURNAL, *(stream_id for stream_id, _ in items))
+        counts["entries"] += len(lines)
+        if len(items) < self.batch:
+            self.wait(self.pace_seconds)
+        return counts
+
+    def _read(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        block = max(1, int(self.block_seconds * 1000))
+        reply = self.client.xread({JOURNAL: "0"}, count=self.batch, block=block)
+        if not reply:
+            return []
+        streams = reply.values() if isinstance(reply, dict) else [stream[1] for stream in reply]
+        return [item for stream in streams for item in _flat(stream)]
+
+    def _parse(self, items: Sequence[tuple[bytes, dict[bytes, bytes]]], counts: Counter[str]) -> list[Line]:
+        lines = []
+        for stream_id, fields in items:
+            for field, raw in fields.items():
+                try:
+                    entry = parse(raw, stale=field.startswith(b"x"))
+                except UnreadableEntry as error:
+                    self._quarantine(stream_id.decode(), field.decode(), raw, str(error), counts)
+                else:
+                    lines.append(Line(stream_id.decode(), field.decode(), raw, entry))
+        return lines
+
+    def _apply(self, lines: Sequence[Line], counts: Counter[str]) -> None:
+        if not lines:
+            return
+        try:
+            with self.database.transaction() as transaction:
+                done = self._write(transaction, collapse(line.entry for line in lines))
+        except _INAPPLICABLE as error:
+            if len(lines) > 1:
+                middle = len(lines) // 2
+                self._apply(lines[:middle], counts)
+                self._apply(lines[middle:], counts)
+                return
+            line = lines[0]
+            self._quarantine(line.stream_id, line.field, line.raw, f"cannot be applied: {error}", counts)
+        else:
+            counts.update(done)
+
+    def _write(self, transaction: Transaction, news: News) -> Counter[str]:
+        counts: Counter[str] = Counter(stale=len(news.stale))
+        if news.rows:
+            counts["submitted"] = jobs.insert_values(transaction, list(news.rows.values()))
+        failed = [entry.job_id for entry in news.failed()]
+        facts = jobs.retry_facts(transaction, failed) if failed else {}
+        rows = rows_of(news, facts, self.decide)
+        counts["transitions"] = jobs.apply_transitions(transaction, rows.jobs)
+        counts["executions"] = executions.record(transaction, rows.executions)
+        counts["decisions"] = retry_decisions.record(transaction, rows.decisions)
+        counts["dead_letters"] = dead_letters.bury(transaction, rows.dead_letters)
+        counts["progress"] = jobs.apply_progress(transaction, rows.progress)
+        return counts
+
+    def _quarantine(self, stream_id: str, field: str, raw: bytes, reason: str, counts: Counter[str]) -> None:
+        logger.error("journal entry %s/%s is quarantined: %s", stream_id, field, reason)
+        with self.database.transaction() as transaction:
+            quarantine.add(transaction, stream_id, field, raw, reason[:2_000])
+        counts["quarantined"] += 1
+
+
+def _flat(stream: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Give the items of a stream; RESP3 nests them one level deeper than RESP2."""
+    return stream[0] if stream and isinstance(stream[0], list) else stream

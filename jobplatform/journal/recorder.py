@@ -1,0 +1,218 @@
+"""Signals and the Request class of a worker's main process, turned into journal entries: one outcome an attempt."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from typing import Any, Protocol
+
+from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry, Terminated, TimeLimitExceeded, WorkerLostError
+from celery.worker.request import Request
+from kombu.exceptions import DecodeError
+
+from jobplatform.errors import ResultTooLarge
+from jobplatform.journal import entry
+from jobplatform.journal.entry import Kind
+from jobplatform.journal.failure import describe, describe_text, seconds_from
+from jobplatform.journal.foreign import foreign_row
+from jobplatform.journal.result import encode_result, result_meta
+from jobplatform.records import job_id_of
+
+logger = logging.getLogger(__name__)
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+#: Headers of messages that stand for a row: the attempt, and when the message was enqueued.
+ATTEMPT_HEADER = "jp_attempt"
+ENQUEUED_HEADER = "jp_at"
+
+
+class Sink(Protocol):
+    """Where a worker's news goes: the ledger of our transport, or the journal itself under another broker."""
+
+    def start(self, tag: str, text: str) -> None: ...
+    def note(self, text: str) -> None: ...
+    def outcome(self, tag: str, text: str, result_key: str = "", result: str = "") -> None: ...
+
+
+class Recording:
+    """How this worker records: set once when the application is attached.
+
+    :param direct: takes the news when the broker's channel has no ledger.
+    """
+
+    direct: Sink | None = None
+    result_limit: int = 1_048_576
+
+
+def sink_of(message: Any) -> Sink:
+    """Find where the news of a message goes."""
+    committer = getattr(message.channel, "committer", None)
+    sink: Sink | None = Recording.direct if committer is None else committer.ledger
+    if sink is None:
+        raise RuntimeError("no journal is known for this broker; set REDIS_URL and call jobplatform.attach(app)")
+    return sink
+
+
+class JobRequest(Request):  # type: ignore[misc]
+    """Celery's request, which also tells the journal what becomes of the job."""
+
+    _outcome_known = False
+    _head: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Wrap the ``on_success`` of the class that Celery generates, which shadows any that is inherited."""
+        super().__init_subclass__(**kwargs)
+        made = cls.__dict__.get("on_success")
+        if made is not None and cls.__module__ == Request.__module__:
+
+            def on_success(self: JobRequest, result: Any, **options: Any) -> Any:
+                failed, value, _ = result
+                if not failed:
+                    self.record_success(value)
+                return made(self, result, **options)
+
+            cls.on_success = on_success  # type: ignore[method-assign]
+
+    def __init__(self, message: Any, **options: Any) -> None:
+        try:
+            super().__init__(message, **options)
+            self._check_limits()
+        except (ValueError, TypeError, KeyError, AttributeError, DecodeError, RecursionError) as error:
+            raise InvalidTaskError(f"the message cannot be read: {error!r}") from error
+
+    def _check_limits(self) -> None:
+        limits = self.time_limits
+        pair = isinstance(limits, (list, tuple)) and len(limits) == 2
+        if not pair or not all(limit is None or isinstance(limit, (int, float)) for limit in limits):
+            raise ValueError(f"timelimit {limits!r} is no pair of seconds")
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        given = self._request_dict.get(ATTEMPT_HEADER)
+        return given if isinstance(given, int) else int(self._request_dict.get("retries") or 0) + 1
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job's row."""
+        return self.id if _UUID.fullmatch(self.id) else job_id_of(str(self.id))
+
+    def head(self) -> str:
+        """Give what all journal entries of this attempt share."""
+        if self._head is None:
+            enqueued = self._request_dict.get(ENQUEUED_HEADER)
+            row = "" if ATTEMPT_HEADER in self._request_dict else foreign_row(self)
+            self._head = entry.attempt_head(
+                self.job_id, self.attempt, self._hostname, self.worker_pid,
+                enqueued if isinstance(enqueued, float) else None, row,
+            )  # fmt: skip
+        return self._head
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Journal the start, then do what Celery does."""
+        self.worker_pid = pid
+        at = time.time() - (time.monotonic() - time_accepted)
+        sink_of(self.message).start(self.message.delivery_tag, entry.started(self.head(), at))
+        super().on_accepted(pid, time_accepted)
+
+    def record_success(self, value: Any) -> None:
+        """Journal that the job completed; a result over the limit makes it a failed one."""
+        now = time.time()
+        try:
+            text = encode_result(value, Recording.result_limit)
+        except ResultTooLarge as error:
+            self.record_failure(describe(error, None, now))
+            return
+        key, meta = ("", "") if self.ignore_result else result_meta(self.id, text, now)
+        start = now if self.time_start is None else self.time_start
+        self._tell(entry.completed(self.head(), start, now, text), key, meta)
+
+    def record_failure(self, error: dict[str, Any], kind: Kind = Kind.FAILED) -> None:
+        """Journal that the attempt failed, or that the job was cancelled."""
+        self._tell(entry.ended(kind, self.head(), self.time_start, time.time(), error))
+
+    def _tell(self, text: str, result_key: str = "", result: str = "") -> None:
+        if self._outcome_known:
+            return
+        self._outcome_known = True
+        sink = sink_of(self.message)
+        if self.acknowledged:
+            sink.note(text)
+        else:
+            sink.outcome(self.message.delivery_tag, text, result_key, result)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        """Journal how the attempt ended, then do what Celery does."""
+        error = getattr(exc_info.exception, "exc", None)
+        error = error if isinstance(error, BaseException) and not isinstance(exc_info.exception, Retry) else None
+        error = error or exc_info.exception
+        self._record_error(error, getattr(exc_info, "traceback", None))
+        if isinstance(error, MemoryError):
+            self.acknowledge()
+            return None
+        return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+    def _record_error(self, error: BaseException, traceback: str | None) -> None:
+        now = time.time()
+        if isinstance(error, Terminated) or (isinstance(error, SystemExit) and self._already_revoked):
+            return
+        if isinstance(error, Reject):
+            if not error.requeue:
+                self.record_failure({**describe_text("Reject", str(error.reason)), "final": True})
+        elif isinstance(error, Ignore):
+            self._tell(entry.completed(self.head(), self.time_start or now, now, "null"))
+        elif isinstance(error, Retry):
+            self.record_failure(self._describe_retry(error, traceback, now))
+        elif isinstance(error, SystemExit | KeyboardInterrupt):
+            lost = WorkerLostError(f"the job ended its process: {error!r}")
+            self.record_failure(describe(lost, traceback, now))
+        else:
+            self.record_failure(describe(error, traceback, now))
+
+    def _describe_retry(self, retry: Retry, traceback: str | None, now: float) -> dict[str, Any]:
+        cause = retry.exc if isinstance(retry.exc, BaseException) else retry
+        value = describe(cause, traceback, now)
+        value["asked"] = seconds_from(retry.when, now) or 0.0
+        return value
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Journal a hard time limit; Celery reports it twice, and the journal keeps the first."""
+        if not soft:
+            self.record_failure(describe_text("TimeLimitExceeded", str(TimeLimitExceeded(timeout))))
+        super().on_timeout(soft, timeout)
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        what = "Expired" if expired else "Revoked"
+        self.record_failure(describe_text(what, f"{reason}{f' by {signum}' if signum else ''}"), Kind.CANCELLED)
+        super()._announce_revoked(reason, terminated, signum, expired)
+
+    def reject(self, requeue: bool = False) -> None:
+        """Reject the message; one whose outcome is journalled is settled instead, so that it never loops."""
+        if requeue and self._outcome_known:
+            self.acknowledge()
+        else:
+            super().reject(requeue)
+
+
+def on_unknown(message: Any = None, name: str = "", id: str = "", **_: Any) -> None:
+    """Journal a message whose job type this worker does not know, as a failed attempt (``task_unknown``)."""
+    headers = message.headers or {}
+    row = "" if ATTEMPT_HEADER in headers else foreign_row(None, message)
+    attempt = headers.get(ATTEMPT_HEADER) or int(headers.get("retries") or 0) + 1
+    head = entry.attempt_head(job_id_of(str(id)), attempt, "", os.getpid(), None, row)
+    error = {**describe_text("NotRegistered", f"no worker module defines the job type {name!r}"), "final": True}
+    sink_of(message).note(entry.ended(Kind.FAILED, head, None, time.time(), error))
+
+
+def on_rejected(message: Any = None, exc: BaseException | None = None, **_: Any) -> None:
+    """Journal a message that cannot be read (``task_rejected``); the row that it names, if any, fails."""
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    error = {**describe_text("InvalidMessage", str(exc or "unknown message format")), "final": True}
+    if isinstance(headers.get("id"), str) and ATTEMPT_HEADER in headers:
+        head = entry.attempt_head(job_id_of(headers["id"]), headers[ATTEMPT_HEADER], "", os.getpid(), None, "")
+        sink_of(message).note(entry.ended(Kind.FAILED, head, None, time.time(), error))
+    else:
+        sink_of(message).note(entry.unreadable("", repr(message.body).encode(), error["message"]))

@@ -1,0 +1,1 @@
+"""What keeps the queues and the rows in step, run by the controller."""

@@ -1,0 +1,68 @@
+"""Due rows to queues: whatever should be in a queue and is not, for whatever reason."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from jobplatform.records import DueJob
+from jobplatform.store import jobs
+from jobplatform.store.database import Database
+from jobplatform.transport.message import Message
+from jobplatform.transport.publisher import UNREACHABLE, Publisher
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Publish due jobs.
+
+    Rows are claimed and committed before their messages are pushed: a dispatcher that dies in between leaves rows that
+    no message stands for, which are found by that rule, while the other order could run a job twice.
+
+    :param batch: rows claimed at once.
+    :param interval: seconds between looks when nothing was due.
+    """
+
+    name = "dispatcher"
+
+    def __init__(self, database: Database, publisher: Publisher, batch: int, interval: float) -> None:
+        self.database = database
+        self.publisher = publisher
+        self.batch = batch
+        self.interval = interval
+
+    def run_once(self, now: datetime) -> Counter[str]:
+        """Publish one batch of due jobs, the most urgent first."""
+        self.publisher.ping()
+        with self.database.transaction() as transaction:
+            due = jobs.claim_due(transaction, now, self.batch)
+        if not due:
+            return Counter()
+        ordered = sorted(due, key=lambda job: -job.priority)
+        try:
+            self.publisher.push_many(message_of(job, now.timestamp()) for job in ordered)
+        except UNREACHABLE:
+            self._return(ordered, now)
+            raise
+        return Counter(published=len(due))
+
+    def _return(self, due: Sequence[DueJob], now: datetime) -> None:
+        logger.warning("Redis did not take %d due jobs; they stay due", len(due))
+        with self.database.transaction() as transaction:
+            jobs.mark_due(transaction, [job.job_id for job in due], now)
+
+
+def message_of(job: DueJob, now: float) -> Message:
+    """Give the message of a job that is due.
+
+    :param now: seconds since the epoch.
+    """
+    return Message(
+        job.job_id, job.job_type, json.dumps(job.payload), job.queue, job.priority, now, job.attempt, job.retry_count,
+        job.root_id, job.parent_id, job.expires_at.timestamp() if job.expires_at else None, job.timeout,
+        job.soft_timeout, job.message,
+    )  # fmt: skip

@@ -1,0 +1,217 @@
+"""The doctor: is everything that the platform stands on fit to carry it, and if not, how is it mended?
+
+``read`` looks; the judges are pure functions of what it saw.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+
+from jobplatform.journal import inspection
+from jobplatform.journal.inspection import RedisReading
+from jobplatform.settings import Settings
+from jobplatform.store import leadership, listing, migrate
+from jobplatform.store.database import UNREACHABLE, Database
+from jobplatform.transport import keys
+
+LEAST_POSTGRES = 14
+LEAST_REDIS = (6, 2)
+MOST_MEMORY = 0.7
+MOST_SKEW_SECONDS = 2.0
+#: The first version that is supported, and the first that is not.
+SUPPORTED = {"celery": ((5, 6, 3), (5, 8)), "kombu": ((5, 6, 2), (5, 8))}
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check; ``fix`` says how to mend what is not ok."""
+
+    check: str
+    level: Level
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresReading:
+    """The state of PostgreSQL; ``clock_skew`` in seconds, positive when it is ahead of this machine."""
+
+    version: int
+    revision: str | None
+    clock_skew: float
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """All that the doctor looked at; a text in place of a reading says why there is none."""
+
+    postgres: PostgresReading | str
+    redis: RedisReading | str
+    head: str
+    packages: dict[str, str]
+
+
+def read(settings: Settings) -> Readings:
+    """Look at PostgreSQL, Redis and the installed packages; whatever is away is noted, not raised."""
+    return Readings(
+        postgres=_read_postgres(settings),
+        redis=_read_redis(settings),
+        head=migrate.head(),
+        packages={name: version(name) for name in SUPPORTED},
+    )
+
+
+def judge(readings: Readings) -> list[Finding]:
+    """Judge the readings, one finding a check."""
+    findings = list(judge_packages(readings.packages))
+    if isinstance(readings.postgres, str):
+        fix = "start it and set DATABASE_URL, or run: jobplatform up"
+        findings.append(Finding("PostgreSQL", Level.FAIL, readings.postgres, fix))
+    else:
+        findings += judge_postgres(readings.postgres, readings.head)
+    if isinstance(readings.redis, str):
+        fix = "start it and set REDIS_URL, or run: jobplatform up"
+        findings.append(Finding("Redis", Level.FAIL, readings.redis, fix))
+    else:
+        findings += judge_redis(readings.redis)
+    return findings
+
+
+def judge_packages(packages: dict[str, str]) -> Iterator[Finding]:
+    """Check that the installed versions are supported ones."""
+    for name, installed in packages.items():
+        low, high = SUPPORTED[name]
+        supported = low <= tuple(int(part) for part in re.findall(r"\d+", installed)[:3]) < high
+        wanted = f"'{name}>={_dotted(low)},<{_dotted(high)}'"
+        yield Finding(
+            f"{name} version",
+            Level.OK if supported else Level.FAIL,
+            installed if supported else f"{installed} is not supported",
+            "" if supported else f"run: pip install {wanted}",
+        )
+
+
+def judge_postgres(reading: PostgresReading, head: str) -> Iterator[Finding]:
+    """Check the version, the migration and the clock of PostgreSQL."""
+    major = reading.version // 10_000
+    if major >= LEAST_POSTGRES:
+        yield Finding("PostgreSQL", Level.OK, f"reachable, version {major}")
+    else:
+        found = f"version {major} is older than {LEAST_POSTGRES}"
+        yield Finding("PostgreSQL", Level.FAIL, found, f"upgrade to PostgreSQL {LEAST_POSTGRES} or newer")
+    if reading.revision == head:
+        yield Finding("migration", Level.OK, f"at {head}, the newest")
+    else:
+        found = f"the database is at {reading.revision or 'none'}, this code at {head}"
+        yield Finding("migration", Level.FAIL, found, "run: jobplatform migrate")
+    yield judge_clock("PostgreSQL clock", reading.clock_skew)
+
+
+def judge_redis(reading: RedisReading) -> Iterator[Finding]:
+    """Check the version, the safety of what Redis holds, its memory, its clock and the controller."""
+    dotted, least = _dotted(reading.version), _dotted(LEAST_REDIS)
+    if reading.version >= LEAST_REDIS:
+        yield Finding("Redis", Level.OK, f"reachable, version {dotted}")
+    else:
+        found = f"version {dotted} is older than {least}"
+        yield Finding("Redis", Level.FAIL, found, f"upgrade to Redis {least} or newer")
+    yield judge_eviction(reading.eviction_policy)
+    yield judge_durability(reading.appendonly)
+    yield judge_memory(reading.memory_used, reading.memory_limit)
+    yield judge_clock("Redis clock", reading.clock_skew)
+    if reading.controller_alive:
+        yield Finding("controller", Level.OK, "alive")
+    else:
+        fix = "start one: celery -A jobplatform controller"
+        yield Finding("controller", Level.WARN, "no controller is alive, so retries and schedules wait", fix)
+
+
+def judge_eviction(policy: str | None) -> Finding:
+    """Check that Redis never drops queued jobs to make room."""
+    name = "Redis maxmemory-policy"
+    if policy is None:
+        return Finding(name, Level.WARN, "Redis does not tell its policy", "make sure that it is noeviction")
+    if policy.startswith(("allkeys-", "volatile-")):
+        found = f"{policy} evicts keys: under memory pressure queued jobs vanish"
+        return Finding(name, Level.FAIL, found, "set maxmemory-policy noeviction in redis.conf")
+    return Finding(name, Level.OK, policy)
+
+
+def judge_durability(appendonly: bool | None) -> Finding:
+    """Check that a restart of Redis keeps what it holds."""
+    if appendonly:
+        return Finding("Redis appendonly", Level.OK, "on")
+    found = "off" if appendonly is not None else "Redis does not tell whether it is on"
+    return Finding(
+        "Redis appendonly", Level.WARN, found, "set appendonly yes, so that a restart loses nothing"
+    )
+
+
+def judge_memory(used: int, limit: int) -> Finding:
+    """Check that Redis has headroom.
+
+    :param used: bytes.
+    :param limit: bytes; 0 when unknown.
+    """
+    if not limit:
+        return Finding("Redis memory", Level.WARN, "Redis does not tell its limit", "set maxmemory")
+    found = f"{used / limit:.0%} of {limit / 2**20:.0f} MiB used"
+    if used > MOST_MEMORY * limit:
+        return Finding("Redis memory", Level.WARN, found, "raise maxmemory, or add workers")
+    return Finding("Redis memory", Level.OK, found)
+
+
+def judge_clock(name: str, skew: float) -> Finding:
+    """Check that a server's clock agrees with this machine's.
+
+    :param skew: seconds that the server is ahead.
+    """
+    found = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine"
+    if abs(skew) > MOST_SKEW_SECONDS:
+        return Finding(name, Level.FAIL, found, "synchronize the clocks with NTP, for instance by chrony")
+    return Finding(name, Level.OK, found)
+
+
+def _read_postgres(settings: Settings) -> PostgresReading | str:
+    if not settings.database_url:
+        return "DATABASE_URL is not set"
+    try:
+        with closing(Database(settings, pool_size=1)) as database:
+            with database.session() as session:
+                server = listing.server_version(session)
+                asked = time.time()
+                skew = leadership.probe(session) - (asked + time.time()) / 2
+            return PostgresReading(server, migrate.current(database), skew)
+    except UNREACHABLE as error:
+        return f"it cannot be reached: {_first_line(error.orig or error)}"
+
+
+def _read_redis(settings: Settings) -> RedisReading | str:
+    if not settings.redis_url:
+        return "REDIS_URL is not set"
+    try:
+        return inspection.read_redis(settings.redis_url, settings.connect_seconds, keys.CONTROLLER)
+    except inspection.UNREADABLE as error:
+        return f"it cannot be read: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))

@@ -1,0 +1,235 @@
+"""Read-only lists of jobs and dead letters, newest first, each page at the same cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from jobplatform.states import State
+from jobplatform.store.database import Transaction
+from jobplatform.store.statement import Statement
+
+Row = Mapping[str, Any]
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_ID = "00000000-0000-7000-8000-000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows; None lets every job pass.
+
+    ``created_after`` is inclusive and ``created_before`` exclusive; ``root_id`` selects a root job with all
+    that it led to.
+    """
+
+    states: tuple[str, ...] | None = None
+    job_type: str | None = None
+    queue: str | None = None
+    tag: str | None = None
+    error_type: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    root_id: str | None = None
+
+
+# The order names the table, since a bare job_id would be the text of the output, which has no index.
+LIST_JOBS = Statement(
+    "list_jobs",
+    """
+    select job_id::text, job_type, status, priority, queue, attempt, retry_count, max_retries, created_at,
+        updated_at, scheduled_at, started_at, completed_at, due_at, worker_id, error_type,
+        left(error_message, 500) as error_message, tags, tenant, root_id::text, parent_id::text
+    from @jobs as j
+    where (%(states)s::text[] is null or status = any(%(states)s::text[]))
+        and (%(job_type)s::text is null or job_type = %(job_type)s)
+        and (%(queue)s::text is null or queue = %(queue)s)
+        and (%(tag)s::text is null or tags @> array[%(tag)s::text])
+        and (%(error_type)s::text is null or error_type = %(error_type)s)
+        and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
+        and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
+        and (%(root_id)s::uuid is null or root_id = %(root_id)s::uuid or job_id = %(root_id)s::uuid)
+        and (%(before_time)s::timestamptz is null
+            or (created_at, job_id) < (%(before_time)s::timestamptz, %(before_id)s::uuid))
+    order by j.created_at desc, j.job_id desc
+    limit %(limit)s
+    """,
+    {
+        "states": ["FAILED", "RETRYING"],
+        "job_type": "shop.charge",
+        "queue": "celery",
+        "tag": "vip",
+        "error_type": "TimeoutError",
+        "created_after": _NOW,
+        "created_before": _NOW,
+        "root_id": None,
+        "before_time": _NOW,
+        "before_id": _ID,
+        "limit": 50,
+    },
+)
+
+COUNT_BY_STATE = Statement(
+    "count_by_state",
+    """
+    select s.status, (
+        select count(*) from (select from @jobs j where j.status = s.status limit %(cap)s) as counted
+    ) as jobs
+    from unnest(%(states)s::text[]) as s(status)
+    """,
+    {"states": ["PENDING", "FAILED"], "cap": 100},
+)
+
+SHOW_JOB = Statement(
+    "show_job",
+    """
+    select job_id::text, job_type, status, priority, queue, attempt, retry_count, max_retries, payload,
+        result, progress, error_type, error_message, fingerprint, worker_id, created_at, updated_at,
+        scheduled_at, enqueued_at, due_at, started_at, completed_at, expires_at, timeout, soft_timeout,
+        unique_key, tenant, tags, retry_rule, batch_id::text, root_id::text, parent_id::text
+    from @jobs where job_id = %(job_id)s::uuid
+    """,
+    {"job_id": _ID},
+)
+
+LIST_DEAD_LETTERS = Statement(
+    "list_dead_letters",
+    """
+    select dlq_id, job_id::text, job_type, error_type, left(error_message, 500) as error_message, reason,
+        retry_count, attempt, failed_at, resolution, resolved_at
+    from @dead_letter_jobs
+    where (%(job_type)s::text is null or job_type = %(job_type)s)
+        and (%(error_type)s::text is null or error_type = %(error_type)s)
+        and (not %(open_only)s or resolved_at is null)
+        and (%(before_id)s::bigint is null or dlq_id < %(before_id)s)
+    order by dlq_id desc
+    limit %(limit)s
+    """,
+    {
+        "job_type": "shop.charge",
+        "error_type": "TimeoutError",
+        "open_only": True,
+        "before_id": 1000,
+        "limit": 50,
+    },
+)
+
+SHOW_DEAD_LETTER = Statement(
+    "show_dead_letter",
+    """
+    select dlq_id, job_id::text, job_type, payload, error_type, error_message, fingerprint, reason,
+        retry_count, attempt, failed_at, last_execution_id, resolution, resolved_at
+    from @dead_letter_jobs where dlq_id = %(dlq_id)s
+    """,
+    {"dlq_id": 1},
+)
+
+LIST_OPEN_DEAD_LETTER_JOBS = Statement(
+    "list_open_dead_letter_jobs",
+    """
+    select dlq_id, job_id::text, job_type, error_type, failed_at
+    from @dead_letter_jobs
+    where resolved_at is null
+        and (%(dlq_ids)s::bigint[] is null or dlq_id = any(%(dlq_ids)s::bigint[]))
+        and (%(job_type)s::text is null or job_type = %(job_type)s)
+        and (%(error_type)s::text is null or error_type = %(error_type)s)
+    order by dlq_id
+    limit %(limit)s
+    """,
+    {"dlq_ids": [1, 2], "job_type": "shop.charge", "error_type": "TimeoutError", "limit": 1000},
+)
+
+READ_SERVER_VERSION = Statement(
+    "read_server_version", "select current_setting('server_version_num')::int as version", {}
+)
+
+
+def list_jobs(
+    transaction: Transaction, filter: JobFilter, limit: int, before: tuple[datetime, str] | None = None
+) -> Sequence[Row]:
+    """List jobs, newest first.
+
+    :param limit: the most rows of the page.
+    :param before: (created_at, job_id) of the last row of the page before this one.
+    """
+    before_time, before_id = before or (None, None)
+    return transaction.rows(
+        LIST_JOBS,
+        states=list(filter.states) if filter.states else None,
+        job_type=filter.job_type,
+        queue=filter.queue,
+        tag=filter.tag,
+        error_type=filter.error_type,
+        created_after=filter.created_after,
+        created_before=filter.created_before,
+        root_id=filter.root_id,
+        before_time=before_time,
+        before_id=before_id,
+        limit=limit,
+    )
+
+
+def count_by_state(transaction: Transaction, cap: int = 100_000) -> dict[str, int]:
+    """Count the jobs in each state.
+
+    :param cap: where counting stops, since the cost must not grow with history; it means "as many or more".
+    """
+    rows = transaction.rows(COUNT_BY_STATE, states=[str(state) for state in State], cap=cap)
+    return {row["status"]: row["jobs"] for row in rows}
+
+
+def show_job(transaction: Transaction, job_id: str) -> Row | None:
+    """Read one job whole, None when no row stands for the id."""
+    return next(iter(transaction.rows(SHOW_JOB, job_id=job_id)), None)
+
+
+def list_dead_letters(
+    transaction: Transaction,
+    job_type: str | None = None,
+    error_type: str | None = None,
+    open_only: bool = True,
+    limit: int = 50,
+    before_id: int | None = None,
+) -> Sequence[Row]:
+    """List dead letters, newest first.
+
+    :param open_only: leave out those that were resolved.
+    :param before_id: the dlq_id of the last row of the page before this one.
+    """
+    return transaction.rows(
+        LIST_DEAD_LETTERS,
+        job_type=job_type,
+        error_type=error_type,
+        open_only=open_only,
+        limit=limit,
+        before_id=before_id,
+    )
+
+
+def show_dead_letter(transaction: Transaction, dlq_id: int) -> Row | None:
+    """Read one dead letter whole, None when there is no such id."""
+    return next(iter(transaction.rows(SHOW_DEAD_LETTER, dlq_id=dlq_id)), None)
+
+
+def open_dead_letter_jobs(
+    transaction: Transaction,
+    dlq_ids: Sequence[int] | None = None,
+    job_type: str | None = None,
+    error_type: str | None = None,
+    limit: int = 1000,
+) -> Sequence[Row]:
+    """List the jobs behind the unresolved dead letters that match, oldest first."""
+    return transaction.rows(
+        LIST_OPEN_DEAD_LETTER_JOBS,
+        dlq_ids=None if dlq_ids is None else list(dlq_ids),
+        job_type=job_type,
+        error_type=error_type,
+        limit=limit,
+    )
+
+
+def server_version(transaction: Transaction) -> int:
+    """Ask PostgreSQL for its version: major times 10,000 plus minor."""
+    return int(transaction.rows(READ_SERVER_VERSION)[0]["version"])

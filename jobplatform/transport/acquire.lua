@@ -1,0 +1,34 @@
+-- Take up to n messages over all queues in the order of the keys, and lease them, in one step.
+-- KEYS: 1 leases (hash: tag -> [message, "", queue], the layout that stock kombu restores from)
+--       2 lease times (zset: tag -> seconds since the epoch)   3 journal (stream)   4.. queue lists, most urgent first
+-- ARGV: 1 n   2 prefix of the lease tags   3 separator between queue and priority in a list's name   4 journal limit
+-- Reply: tag, queue, message, tag, queue, message ...; empty when there is nothing; the text FULL when the journal
+--        is over its limit, so that no more work is begun than can be recorded.
+if redis.call('XLEN', KEYS[3]) > tonumber(ARGV[4]) then return 'FULL' end
+local wanted, taken, reply = tonumber(ARGV[1]), 0, {}
+local clock = redis.call('TIME')
+local now = clock[1] .. '.' .. string.format('%06d', clock[2])
+for k = 4, #KEYS do
+  if taken >= wanted then break end
+  local messages = redis.call('RPOP', KEYS[k], wanted - taken)
+  if messages then
+    local queue = KEYS[k]
+    local cut = string.find(queue, ARGV[3], 1, true)
+    if cut then queue = string.sub(queue, 1, cut - 1) end
+    local times, leases = {}, {}
+    for j = 1, #messages do
+      taken = taken + 1
+      local tag = ARGV[2] .. taken
+      times[#times + 1] = now
+      times[#times + 1] = tag
+      leases[#leases + 1] = tag
+      leases[#leases + 1] = '[' .. messages[j] .. ',"","' .. queue .. '"]'
+      reply[#reply + 1] = tag
+      reply[#reply + 1] = queue
+      reply[#reply + 1] = messages[j]
+    end
+    redis.call('ZADD', KEYS[2], unpack(times))
+    redis.call('HSET', KEYS[1], unpack(leases))
+  end
+end
+return reply

@@ -1,0 +1,46 @@
+"""What is where in Redis: the oldest message of a list, the jobs that are leased, how far the journal is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jobplatform.transport import keys
+
+_AT = re.compile(rb'"jp_at": ?([0-9.]+)')
+_ID = re.compile(rb'"correlation_id": ?"([^"]+)"')
+
+
+def oldest_message(client: Any, queue: str, priority: int) -> float | None:
+    """Tell when the oldest message of a list was enqueued, in seconds since the epoch.
+
+    :returns: infinity when the list is empty, None when its oldest message does not say.
+    """
+    raw = client.lindex(keys.queue_list(queue, priority), -1)
+    if raw is None:
+        return float("inf")
+    found = _AT.search(raw)
+    return float(found.group(1)) if found else None
+
+
+def leased_jobs(client: Any) -> set[str]:
+    """Name the task ids of the messages that workers hold."""
+    found = (_ID.search(lease) for lease in client.hvals(keys.LEASES))
+    return {match.group(1).decode() for match in found if match}
+
+
+def journal_end(client: Any) -> tuple[int, int]:
+    """Give the id of the newest entry that the journal ever had."""
+    newest = client.xrevrange(keys.JOURNAL, count=1)
+    return _stream_id(newest[0][0]) if newest else (0, 0)
+
+
+def journal_start(client: Any) -> tuple[int, int] | None:
+    """Give the id of the oldest entry that is not mirrored, None when there is none."""
+    oldest = client.xrange(keys.JOURNAL, count=1)
+    return _stream_id(oldest[0][0]) if oldest else None
+
+
+def _stream_id(raw: bytes) -> tuple[int, int]:
+    milliseconds, _, number = raw.decode().partition("-")
+    return int(milliseconds), int(number)

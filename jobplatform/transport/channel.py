@@ -1,0 +1,171 @@
+"""A kombu Redis channel that takes messages and their leases in one step."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import Empty
+from typing import Any
+
+from kombu.transport import redis as stock
+from kombu.utils.encoding import bytes_to_str
+from redis.exceptions import NoScriptError, ResponseError
+
+from jobplatform.errors import SettingsError
+from jobplatform.transport import keys
+from jobplatform.transport.committer import committer_of
+from jobplatform.transport.qos import QoS
+from jobplatform.transport.scripts import ACQUIRE, PUSH
+
+logger = logging.getLogger(__name__)
+
+#: The header under which a submission that has no row yet travels from the publisher to the push script.
+SUBMITTED_HEADER = "jp_submitted"
+#: The most messages that one acquire takes.
+_MOST = 100
+
+
+#: What a hostile message makes the code that reads it raise.
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+
+
+class Channel(stock.Channel):  # type: ignore[misc]
+    """Replace the pop-then-write of the stock channel by one script, and its blocking pop by a doorbell."""
+
+    QoS = QoS
+    priority_steps = keys.PRIORITY_STEPS
+    visibility_timeout = 60
+    journal_limit = 100_000
+    idle_poll_seconds = 0.5
+    leasing = False
+    #: Writes the journal entry of a message that cannot be read: (queue, raw bytes, problem) -> text.
+    describe_unreadable: Callable[[str, bytes, str], str] = staticmethod(lambda queue, raw, problem: "")
+    from_transport_options = (*stock.Channel.from_transport_options, "journal_limit", "idle_poll_seconds")
+
+    _sync_client: Any = None
+    _waiting_for_bell = False
+    _tags = itertools.count(1)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.global_keyprefix:
+            raise SettingsError(
+                "broker_transport_options.global_keyprefix: the platform's scripts name keys without a prefix; "
+                "remove it and give the platform a Redis database of its own"
+            )
+        self.committer = committer_of(self._connparams(), self.connection.client.transport_options)
+        self.ledger = self.committer.ledger
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """Lend the one synchronous client of this channel; the stock channel makes one for every command."""
+        if client is None:
+            if self._sync_client is None:
+                self._sync_client = self._create_client()
+            client = self._sync_client
+        yield client
+
+    def _disconnect_pools(self) -> None:
+        self._sync_client = None
+        super()._disconnect_pools()
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        entry = message["headers"].pop(SUBMITTED_HEADER, "") if message.get("headers") else ""
+        if queue in self._expires and not entry:
+            super()._put(queue, message, **kwargs)
+            return
+        queue_list = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
+        script_keys = [queue_list, keys.bell(queue), keys.JOURNAL]
+        script_args = [json.dumps(message), entry]
+        batch = kwargs.get("_publish_batch")
+        if batch is not None:
+            batch.add("eval", PUSH.text, len(script_keys), *script_keys, *script_args)
+            return
+        with self.conn_or_acquire() as client:
+            PUSH.run(client, script_keys, script_args)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        connection = self.client.connection
+        self._in_poll = connection
+        self._brpop_sent_at = time.monotonic()
+        if self._waiting_for_bell:
+            connection.send_command("BRPOP", *map(keys.bell, queues), self.idle_poll_seconds)
+            return
+        lists = [self._q_for_pri(queue, step) for step in reversed(self.priority_steps) for queue in queues]
+        wanted = min(self.qos.can_consume_max_estimate() or _MOST, _MOST)
+        prefix = f"{self.ledger.node}:{next(self._tags)}:"
+        names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, *lists]
+        connection.send_command(
+            "EVALSHA", ACQUIRE.sha, len(names), *names, wanted, prefix, keys.SEPARATOR, self.journal_limit
+        )
+
+    def _brpop_read(self, **options: Any) -> bool:
+        rung = self._waiting_for_bell
+        self._waiting_for_bell = False
+        reply = self._read_reply("BRPOP" if rung else "EVALSHA", **options)
+        if rung:
+            raise Empty
+        if not reply or reply in (b"FULL", "FULL"):
+            self._waiting_for_bell = True
+            raise Empty
+        self._deliver_leased(reply)
+        return True
+
+    def _read_reply(self, command: str, **options: Any) -> Any:
+        try:
+            return self.client.parse_response(self.client.connection, command, **options)
+        except NoScriptError:
+            with self.conn_or_acquire() as client:
+                client.script_load(ACQUIRE.text)
+            raise Empty from None
+        except ResponseError as error:
+            self.ledger.counts["acquires_refused"] += 1
+            logger.warning("Redis refused to hand out messages; asking again in %s s: %s", self.idle_poll_seconds, error)
+            self._waiting_for_bell = True
+            raise Empty from error
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        finally:
+            self._in_poll = None
+            if hasattr(self, "_flush_brpop_reauth"):
+                self._flush_brpop_reauth()
+
+    def _deliver_leased(self, reply: list[Any]) -> None:
+        leases = [(bytes_to_str(tag), bytes_to_str(queue), raw) for tag, queue, raw in zip(*[iter(reply)] * 3, strict=True)]
+        for tag, queue, _ in leases:
+            self.ledger.hold(tag, queue)
+        if self._closing:
+            self.ledger.give_back(tag for tag, _, _ in leases)
+            self.committer.commit()
+            return
+        self._queue_cycle.rotate(leases[-1][1])
+        self.leasing = True
+        try:
+            for tag, queue, raw in leases:
+                self._deliver_one(tag, queue, raw)
+        finally:
+            self.leasing = False
+
+    def _deliver_one(self, tag: str, queue: str, raw: bytes) -> None:
+        try:
+            message = json.loads(raw)
+            message["properties"]["delivery_tag"] = tag
+            self.ledger.hold(tag, self._q_for_pri(queue, self._get_message_priority(message, reverse=False)))
+            self.connection._deliver(message, queue)
+        except UNREADABLE as error:
+            logger.error("a message in queue %s cannot be read and is quarantined: %s", queue, error)
+            self.ledger.counts["unreadable"] += 1
+            self.ledger.outcome(tag, self.describe_unreadable(queue, bytes(raw), f"{type(error).__name__}: {error}"))
+            self.qos._delivered.pop(tag, None)
+            self.ledger.settle(tag)
+            return
+        if tag not in self.qos._delivered and tag in self.ledger.held:
+            self.ledger.settle(tag)

@@ -1,0 +1,142 @@
+"""When a worker's ledger is written to Redis, and over which connection."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from jobplatform.transport import keys
+from jobplatform.transport.ledger import Ledger
+from jobplatform.transport.scripts import RECLAIM
+
+logger = logging.getLogger(__name__)
+
+#: So many waiting endings are written at once, however young they are.
+_ENOUGH = 64
+#: The longest that a commit may keep the event loop waiting, in seconds.
+_PATIENCE = 5.0
+_RETRY_SECONDS = 0.5
+
+
+class Committer:
+    """Write the ledger a few milliseconds after there is news, or at once when no event loop drives it.
+
+    :param ledger: the news of this process.
+    :param connection_parameters: of the Redis that the channels use.
+    :param options: the transport options of the broker connection.
+    """
+
+    def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
+        self.ledger = ledger
+        self.commit_seconds = float(options.get("commit_seconds", 0.005))
+        self.lease_seconds = float(options.get("visibility_timeout", 60))
+        self.result_seconds = int(options.get("result_fresh_seconds", 30))
+        parameters = {**connection_parameters, "socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
+        parameters.pop("max_connections", None)
+        self.client = redis.Redis(connection_pool=redis.ConnectionPool(**parameters))
+        self._later: Callable[[float, Callable[[], Any]], Any] | None = None
+        self._scheduled = False
+        self._reclaimed_at = 0.0
+        self._timers: list[Any] = []
+
+    def drive(self, loop: Any) -> None:
+        """Let an event loop call for commits and for the renewal of leases."""
+        self.release()
+        loop.on_tick.discard(self.tick)
+        self._later = loop.call_later
+        loop.on_tick.add(self.tick)
+        self._timers = [loop.call_repeatedly(self.lease_seconds / 3, self.renew)]
+
+    @property
+    def driven(self) -> bool:
+        """Tell whether an event loop calls for commits."""
+        return self._later is not None
+
+    def release(self) -> None:
+        """Cancel the timers of an earlier drive."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = []
+
+    def settled(self) -> None:
+        """Hear that something was settled; without an event loop it is written now."""
+        if self._later is None:
+            self.commit()
+
+    def tick(self) -> None:
+        """Write when enough is waiting or the oldest news is old enough; otherwise see to it that it will be."""
+        waiting = len(self.ledger)
+        if not waiting:
+            return
+        age = self.ledger.clock() - self.ledger.committed_at
+        if waiting >= _ENOUGH or age >= self.commit_seconds:
+            if self.commit():
+                return
+            self._call_later(_RETRY_SECONDS)
+        else:
+            self._call_later(self.commit_seconds)
+
+    def _call_later(self, seconds: float) -> None:
+        if not self._scheduled and self._later is not None:
+            self._scheduled = True
+            self._later(seconds, self._due)
+
+    def _due(self) -> None:
+        self._scheduled = False
+        if len(self.ledger) and not self.commit():
+            self._call_later(_RETRY_SECONDS)
+
+    def commit(self) -> bool:
+        """Write what is waiting; returns whether nothing is left."""
+        return self.ledger.commit(self.client, self.result_seconds)
+
+    def renew(self) -> None:
+        """Prolong the leases that this process holds."""
+        try:
+            self.ledger.renew(self.client)
+        except (redis.RedisError, OSError) as error:
+            self.ledger.counts["renewals_failed"] += 1
+            logger.warning("leases could not be renewed and will be tried again: %s", error)
+
+    def reclaim(self) -> list[str]:
+        """Give back messages whose worker has stopped renewing; returns leases of a foreign layout."""
+        if self.ledger.clock() - self._reclaimed_at < self.lease_seconds / 4:
+            return []
+        self._reclaimed_at = self.ledger.clock()
+        try:
+            args = [self.lease_seconds, 100, keys.SEPARATOR]
+            found: list[Any] = RECLAIM.run(self.client, [keys.LEASES, keys.LEASE_TIMES], args)
+        except (redis.RedisError, OSError) as error:
+            self.ledger.counts["reclaims_failed"] += 1
+            logger.warning("expired leases could not be reclaimed and will be tried again: %s", error)
+            return []
+        return [tag.decode() if isinstance(tag, bytes) else tag for tag in found]
+
+    def close(self) -> bool:
+        """Give back every lease that is still held and write the last news."""
+        self.release()
+        self.ledger.give_back(list(self.ledger.held))
+        return self.commit()
+
+
+_committers: dict[tuple[Any, ...], Committer] = {}
+
+
+def committer_of(connection_parameters: dict[str, Any], options: dict[str, Any]) -> Committer:
+    """Give this process's committer for one Redis database; all connections to it share one ledger."""
+    place = tuple(connection_parameters.get(name) for name in ("host", "port", "path", "db"))
+    key = (os.getpid(), *place)
+    if key not in _committers:
+        _committers[key] = Committer(Ledger(), connection_parameters, options)
+    return _committers[key]
+
+
+def close_committers(**_: Any) -> None:
+    """Write this process's last news and give back what it did not start; called when a worker shuts down."""
+    for (pid, *_place), committer in _committers.items():
+        if pid == os.getpid() and committer.driven and not committer.close():
+            logger.error("%d pieces of news could not be written before the worker ended", len(committer.ledger))

@@ -1,0 +1,35 @@
+"""The names of what lies in Redis; the queue lists and leases are those of stock kombu."""
+
+from __future__ import annotations
+
+LEASES = "unacked"
+LEASE_TIMES = "unacked_index"
+JOURNAL = "jp:journal"
+CONTROLLER = "jp:controller"
+SEPARATOR = "\x06\x16"
+
+#: The lists of a queue: priorities 0 and 1 share the plain one, so that stock publishers are ordinary.
+PRIORITY_STEPS = [0, 2, 3, 4, 5]
+
+
+def queue_list(queue: str, priority: int) -> str:
+    """Name the list that holds a queue's messages of one priority.
+
+    :param priority: 1 to 5, 5 the most urgent; 0 is what stock publishers send.
+    """
+    return f"{queue}{SEPARATOR}{min(priority, 5)}" if priority > 1 else queue
+
+
+def bell(queue: str) -> str:
+    """Name the list whose single token wakes a worker that waits for a queue."""
+    return f"jp:bell:{queue}"
+
+
+def last_commit(node: str) -> str:
+    """Name the key that remembers a worker's last commit."""
+    return f"jp:commit:{node}"
+
+
+def result(task_id: str) -> str:
+    """Name the key, and the channel, of a fresh result."""
+    return f"celery-task-meta-{task_id}"

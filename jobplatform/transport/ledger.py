@@ -1,0 +1,164 @@
+"""A worker's news that Redis does not know yet, and the commit that writes it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from redis.exceptions import RedisError, ResponseError
+
+from jobplatform.transport import keys
+from jobplatform.transport.scripts import COMMIT
+
+logger = logging.getLogger(__name__)
+
+#: The most endings that one commit carries; Lua unpacks twice as many values at once.
+MOST = 400
+#: Seconds that Redis remembers a worker's last commit, for one whose reply got lost.
+_REMEMBERED = 86_400
+
+
+class Ending(NamedTuple):
+    """How a leased message ended: what to journal, and the result to keep fresh."""
+
+    tag: str
+    entry: str = ""
+    result_key: str = ""
+    result: str = ""
+
+
+class Ledger:
+    """Collect what a worker's main process has to say and commit it in order.
+
+    It outlives channels and connections: what was not written before a connection was lost is written over the next.
+
+    :param clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.node = uuid.uuid4().hex
+        self.pid = os.getpid()
+        self.clock = clock
+        self.counts: Counter[str] = Counter()
+        self.committed_at = 0.0
+        self._lock = threading.RLock()
+        self._sequence = 0
+        self.held: dict[str, str] = {}
+        self._started: dict[str, str] = {}
+        self._plain: list[str] = []
+        self._returned: dict[str, str] = {}
+        self._outcomes: dict[str, Ending] = {}
+        self._ended: list[Ending] = []
+        self._unanswered: list[Any] | None = None
+
+    def __len__(self) -> int:
+        unanswered = 1 if self._unanswered else 0
+        return len(self._started) + len(self._plain) + len(self._returned) + len(self._ended) + unanswered
+
+    def hold(self, tag: str, queue_list: str) -> None:
+        """Note that this process holds a lease on a message that came from a queue list."""
+        self.held[tag] = queue_list
+
+    def start(self, tag: str, entry: str) -> None:
+        """Note that the message of a lease was started."""
+        with self._lock:
+            self._started[tag] = entry
+
+    def note(self, entry: str) -> None:
+        """Note a journal entry that ends no lease."""
+        with self._lock:
+            self._plain.append(entry)
+
+    def outcome(self, tag: str, entry: str, result_key: str = "", result: str = "") -> None:
+        """Note what is to be journalled, and kept as a fresh result, when the lease is settled."""
+        with self._lock:
+            self._outcomes[tag] = Ending(tag, entry, result_key, result)
+
+    def settle(self, tag: str) -> None:
+        """Settle a lease; an attempt that began since the last commit needs no entry for its start."""
+        with self._lock:
+            self.held.pop(tag, None)
+            ending = self._outcomes.pop(tag, None)
+            if ending is not None and ending.entry:
+                self._started.pop(tag, None)
+            self._ended.append(ending or Ending(tag))
+
+    def give_back(self, tags: Iterable[str]) -> None:
+        """Return leased messages to the head of the lists that they came from."""
+        with self._lock:
+            for tag in tags:
+                queue_list = self.held.pop(tag, None)
+                self._started.pop(tag, None)
+                if queue_list is not None:
+                    self._returned[tag] = queue_list
+
+    def commit(self, client: Any, result_seconds: int) -> bool:
+        """Write everything that is waiting; what fails stays and is tried again with the same number.
+
+        :param client: a synchronous Redis client.
+        :param result_seconds: how long results stay fresh.
+        :returns: whether nothing is left waiting.
+        """
+        if os.getpid() != self.pid:
+            return True  # a forked child holds a copy of its parent's news, which the parent writes
+        with self._lock:
+            while len(self):
+                if self._unanswered is None:
+                    self._unanswered = self._batch(result_seconds)
+                try:
+                    refused = COMMIT.run(client, self._keys(), self._unanswered)
+                except ResponseError as error:
+                    return self._put_off("refused", error)
+                except (RedisError, OSError) as error:
+                    return self._put_off("failed", error)
+                self._unanswered = None
+                self.committed_at = self.clock()
+                self.counts["commits"] += 1
+                self.counts["stale"] += max(0, int(refused))
+        return True
+
+    def renew(self, client: Any) -> int:
+        """Prolong every lease that this process holds.
+
+        :returns: how many leases there are.
+        """
+        held = list(self.held)
+        if held:
+            seconds, micros = client.time()
+            client.zadd(keys.LEASE_TIMES, dict.fromkeys(held, seconds + micros / 1e6), xx=True)
+        return len(held)
+
+    def _keys(self) -> list[str]:
+        return [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.last_commit(self.node)]
+
+    def _batch(self, result_seconds: int) -> list[Any]:
+        entries = [*self._started.values(), *self._plain][:MOST]
+        started = list(self._started)[: len(entries)]
+        for tag in started:
+            del self._started[tag]
+        del self._plain[: len(entries) - len(started)]
+        returned = dict(list(self._returned.items())[:MOST])
+        for tag in returned:
+            del self._returned[tag]
+        ended = self._ended[:MOST]
+        del self._ended[: len(ended)]
+        self._sequence += 1
+        pairs = [part for pair in returned.items() for part in pair]
+        endings = [part for ending in ended for part in ending]
+        return [
+            self._sequence, _REMEMBERED, result_seconds,
+            len(entries), *entries, len(returned), *pairs, *endings,
+        ]  # fmt: skip
+
+    def _put_off(self, what: str, error: Exception) -> bool:
+        self.counts[f"commits_{what}"] += 1
+        self.committed_at = self.clock()
+        logger.warning("a commit was %s and will be tried again: %s", what, error)
+        return False
+

@@ -1,0 +1,75 @@
+"""Messages pushed onto the queue lists without a kombu producer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+from kombu.exceptions import OperationalError
+
+from jobplatform.transport import keys
+from jobplatform.transport.message import Message, envelope
+from jobplatform.transport.scripts import PUSH
+
+#: Messages in one LPUSH, so that Redis never works long on one command.
+_TOGETHER = 250
+
+#: What a Redis that cannot take a message raises.
+UNREACHABLE = (redis.RedisError, OSError, OperationalError)
+
+
+class Publisher:
+    """Push messages to Redis.
+
+    :param url: of the broker's Redis.
+    :param timeout: seconds for a connection and for each reply.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self.client: Any = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+
+    def push(self, message: Message, entry: str = "") -> None:
+        """Push one message; with a journal entry, both in one step.
+
+        :param entry: the journal entry of a submission whose row is not written yet.
+        """
+        queue_list = keys.queue_list(message.queue, message.priority)
+        PUSH.run(self.client, [queue_list, keys.bell(message.queue), keys.JOURNAL], [envelope(message), entry])
+
+    def journal(self, entry: str) -> None:
+        """Write a journal entry alone."""
+        PUSH.run(self.client, ["-", "-", keys.JOURNAL], ["", entry])
+
+    def push_many(self, messages: Iterable[Message], entries: Iterable[str] = ()) -> int:
+        """Push messages in one pipeline, each list's in order; journal entries go first.
+
+        :returns: how many were pushed.
+        """
+        lists: defaultdict[str, list[str]] = defaultdict(list)
+        queues = set()
+        for message in messages:
+            lists[keys.queue_list(message.queue, message.priority)].append(envelope(message))
+            queues.add(message.queue)
+        with self.client.pipeline(transaction=False) as pipe:
+            fields = {f"e{number}": entry for number, entry in enumerate(entries)}
+            if fields:
+                pipe.xadd(keys.JOURNAL, fields)
+            for name, texts in lists.items():
+                for start in range(0, len(texts), _TOGETHER):
+                    pipe.lpush(name, *texts[start : start + _TOGETHER])
+            for queue in sorted(queues):
+                pipe.lpush(keys.bell(queue), "1")
+                pipe.ltrim(keys.bell(queue), 0, 0)
+                pipe.expire(keys.bell(queue), 60)
+            pipe.execute()
+        return sum(map(len, lists.values()))
+
+    def ping(self) -> None:
+        """Raise when Redis cannot be reached."""
+        self.client.ping()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()

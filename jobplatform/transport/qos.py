@@ -1,0 +1,79 @@
+"""Which messages a channel holds, and how they are let go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.worker.state import active_requests
+from kombu.transport import redis as stock
+from kombu.transport import virtual
+
+from jobplatform.transport.ledger import Ledger
+
+
+def running_tags() -> set[str]:
+    """Name the leases of the jobs that run in this worker and are not settled."""
+    return {request.message.delivery_tag for request in tuple(active_requests) if not request.acknowledged}
+
+
+class QoS(stock.QoS):  # type: ignore[misc]
+    """Count what is held and settle through the ledger, without a round trip a message."""
+
+    _full = False
+
+    @property
+    def ledger(self) -> Ledger:
+        """The news of this process for the Redis of this channel."""
+        ledger: Ledger = self.channel.committer.ledger
+        return ledger
+
+    def can_consume(self) -> bool:
+        """Tell whether to ask for more; once full, only when half of the credit is free again."""
+        if not self.prefetch_count:
+            return True
+        held = len(self._delivered) - len(self._dirty)
+        low = self.prefetch_count // 2
+        self._full = held > low if self._full else held >= self.prefetch_count
+        return not self._full
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Take note of a message; one that the acquire script delivered is leased already."""
+        (virtual.QoS if self.channel.leasing else stock.QoS).append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Settle a message at the next commit."""
+        if delivery_tag not in self.ledger.held:
+            super().ack(delivery_tag)
+            return
+        self.ledger.settle(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+        self.channel.committer.settled()
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Drop a message, or give it back to its queue."""
+        if delivery_tag not in self.ledger.held:
+            super().reject(delivery_tag, requeue)
+            return
+        if requeue:
+            self.ledger.give_back([delivery_tag])
+        else:
+            self.ledger.settle(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+        self.channel.committer.settled()
+
+    def restore_visible(self, *_: Any, **__: Any) -> None:
+        """Give back the messages of workers that have stopped renewing their leases."""
+        for tag in self.channel.committer.reclaim():
+            self.restore_by_tag(tag)
+
+    def restore_unacked(self, client: Any = None) -> list[Any]:
+        """Give back what is held and does not run; what runs keeps its lease over a lost connection."""
+        running = running_tags()
+        ours = [tag for tag in self._delivered if tag in self.ledger.held]
+        self.ledger.give_back(tag for tag in ours if tag not in running)
+        for tag in ours:
+            self._delivered.pop(tag, None)
+        if self._delivered:
+            super().restore_unacked(client)
+        self.channel.committer.commit()
+        return []

@@ -1,0 +1,43 @@
+"""Fixtures that every level of tests may use: one embedded stack a run, a fresh schema a test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobplatform.devstack.stack import DevStack
+from jobplatform.settings import Settings
+from jobplatform.store import migrate
+from jobplatform.store.database import Database
+
+_schemas = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
+    """A running PostgreSQL and Redis that only this test process uses."""
+    made = DevStack(Path(tmp_path_factory.mktemp("stack")))
+    made.start()
+    yield made
+    made.erase()
+
+
+@pytest.fixture
+def settings(stack: DevStack) -> Settings:
+    """Settings with a schema of the test's own, on an empty Redis."""
+    schema = f"t{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
+    return Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """A migrated database."""
+    made = Database(settings)
+    migrate.upgrade(made)
+    yield made
+    made.close()

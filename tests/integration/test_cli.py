@@ -1,0 +1,509 @@
+"""The command line against real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from jobplatform.cli import main
+from jobplatform.cli.exits import Exit
+from jobplatform.devstack.redis import redis_program
+from jobplatform.journal.inspection import RedisReading
+from jobplatform.maintenance.doctor import Finding, Level, PostgresReading, Readings, judge
+from jobplatform.records import NewJob, new_job_id
+from jobplatform.settings import Settings
+from jobplatform.store import dead_letters, executions, jobs, listing, migrate, retry_decisions
+from jobplatform.store.database import Database
+
+NOWHERE = "postgresql://postgres@127.0.0.1:1/none"
+HOSTILE = "\x1b]0;owned\x07\x1b[2Jwiped \u202egnp.exe"
+
+
+@dataclass
+class CliEnvironment:
+    """A migrated schema of one's own, and the command line pointed at it."""
+
+    env: dict[str, str]
+    database: Database
+
+    def run(self, *arguments: str, **env: str) -> Result:
+        return CliRunner().invoke(main, arguments, env={**self.env, **env}, catch_exceptions=False)
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        result = self.run(*arguments, "--json")
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
+
+    def add(self, status: str = "PENDING", **values: Any) -> str:
+        job_id = new_job_id()
+        row = NewJob(
+            job_id,
+            **{"job_type": "shop.charge", "payload": '{"args":[],"kwargs":{}}', "queue": "celery", **values},
+        )
+        with self.database.transaction() as transaction:
+            jobs.insert(transaction, [jobs.row_of(replace(row, status=status))])
+        return job_id
+
+    def fail(self, error_type: str = "ValueError", message: str = "no", **values: Any) -> str:
+        """Write a job that failed, with all that the platform writes beside it."""
+        job_id = self.add(**values)
+        news = {
+            "job_id": job_id,
+            "attempt": 1,
+            "error_type": error_type,
+            "error_message": message,
+            "fingerprint": "f",
+        }
+        news |= {"started_at": time.time() - 1, "completed_at": time.time(), "status": "FAILED", "rank": 3}
+        with self.database.transaction() as transaction:
+            executions.record(
+                transaction, [{**news, "traceback": f"Traceback:\n  {message}", "worker_id": "w1"}]
+            )
+            jobs.apply_transitions(transaction, [news])
+            retry_decisions.record(
+                transaction, [{**news, "delay": None, "reason": "permanent", "decided_by": "static"}]
+            )
+            dead_letters.bury(transaction, [{**news, "reason": "permanent"}])
+        return job_id
+
+    def status(self, job_id: str) -> str:
+        with self.database.session() as session:
+            row = listing.show_job(session, job_id)
+        assert row is not None
+        return str(row["status"])
+
+
+@pytest.fixture
+def cli_environment(stack: Any, tmp_path: Path) -> Iterator[CliEnvironment]:
+    schema = f"cli_{uuid.uuid4().hex}"
+    env = {
+        "DATABASE_URL": stack.database_url,
+        "REDIS_URL": stack.redis_url,
+        "JOBPLATFORM_SCHEMA": schema,
+        "JOBPLATFORM_DATA_DIR": str(tmp_path / "none"),
+    }
+    settings = Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema)
+    with closing(Database(settings, pool_size=1)) as database:
+        migrate.upgrade(database)
+        yield CliEnvironment(env, database)
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql(f'drop schema "{schema}" cascade')
+
+
+def test_list_has_a_shape_that_programs_can_rely_on(cli_environment: CliEnvironment) -> None:
+    job_id = cli_environment.add(tags=("vip",))
+    page = cli_environment.json("jobs", "list")
+    assert page["next"] is None
+    (job,) = page["jobs"]
+    assert job["job_id"] == job_id
+    assert (job["job_type"], job["status"], job["tags"]) == ("shop.charge", "PENDING", ["vip"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", job["created_at"])
+
+
+def test_an_empty_list_is_no_error(cli_environment: CliEnvironment) -> None:
+    result = cli_environment.run("jobs", "list")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no such jobs\n")
+    assert cli_environment.json("jobs", "list") == {"jobs": [], "next": None}
+
+
+def test_filters_choose(cli_environment: CliEnvironment) -> None:
+    root = cli_environment.add(queue="ml", tags=("vip", "eu"))
+    child = cli_environment.add(job_type="shop.mail", root_id=root)
+    failed = cli_environment.fail(error_type="TimeoutError")
+
+    def found(*arguments: str) -> set[str]:
+        return {job["job_id"] for job in cli_environment.json("jobs", "list", *arguments)["jobs"]}
+
+    assert found("--state", "failed") == found("--error", "TimeoutError") == {failed}
+    assert found("--state", "FAILED", "--state", "PENDING") == found() == {root, child, failed}
+    assert found("--type", "shop.mail") == {child}
+    assert found("--queue", "ml") == found("--tag", "eu") == {root}
+    assert found("--root", root) == {root, child}
+    assert found("--since", "1h") == {root, child, failed}
+    assert found("--until", "1h") == found("--tag", "e") == set()
+
+
+def test_pages_have_no_gap_and_no_repeat_while_jobs_arrive(cli_environment: CliEnvironment) -> None:
+    def add_together(count: int) -> list[str]:
+        rows = [NewJob(new_job_id(), "t", "{}", "celery") for _ in range(count)]
+        with cli_environment.database.transaction() as transaction:
+            jobs.insert(transaction, map(jobs.row_of, rows))
+        return [row.job_id for row in rows]
+
+    # One transaction gives all of its rows the same created_at, so only the ids tell them apart.
+    before = add_together(11) + add_together(1) + add_together(9)
+    seen: list[str] = []
+    cursor: list[str] = []
+    while True:
+        page = cli_environment.json("jobs", "list", "--limit", "4", *cursor)
+        seen += [job["job_id"] for job in page["jobs"]]
+        add_together(3)
+        if page["next"] is None:
+            break
+        cursor = ["--page", page["next"]]
+    assert len(seen) == len(set(seen)) == len(before)
+    assert set(seen) == set(before)
+
+
+def test_the_cursor_is_told_to_people_too(cli_environment: CliEnvironment) -> None:
+    for _ in range(3):
+        cli_environment.add()
+    result = cli_environment.run("jobs", "list", "--limit", "2")
+    assert len(result.stdout.splitlines()) == 3
+    cursor = result.stderr.removeprefix("more: --page ").strip()
+    assert len(cli_environment.json("jobs", "list", "--page", cursor)["jobs"]) == 1
+
+
+def test_show_has_attempts_and_reasons(cli_environment: CliEnvironment) -> None:
+    job_id = cli_environment.fail(message="card refused")
+    job = cli_environment.json("jobs", "show", job_id)
+    assert (job["status"], job["payload"]) == ("FAILED", {"args": [], "kwargs": {}})
+    assert [(each["attempt_number"], each["error_message"]) for each in job["executions"]] == [
+        (1, "card refused")
+    ]
+    assert [(each["action"], each["reason"]) for each in job["retry_decisions"]] == [
+        ("dead_letter", "permanent")
+    ]
+    text = cli_environment.run("jobs", "show", job_id).stdout
+    assert "traceback of attempt 1:\n  Traceback:\n    card refused" in text
+
+
+def test_hostile_text_is_shown_harmless(cli_environment: CliEnvironment) -> None:
+    job_id = cli_environment.fail(
+        error_type=HOSTILE, message=HOSTILE, payload=json.dumps({"args": [HOSTILE]})
+    )
+    for arguments in (("jobs", "list"), ("jobs", "show", job_id), ("dlq", "list"), ("dlq", "show", "1")):
+        result = cli_environment.run(*arguments)
+        assert result.exit_code == 0
+        assert "wiped" in result.stdout
+        assert not set(result.output) & set("\x1b\x07\u202e\x00")
+    assert cli_environment.json("jobs", "show", job_id)["error_message"] == HOSTILE
+
+
+def test_an_unknown_job_exits_with_3(cli_environment: CliEnvironment) -> None:
+    for verb in ("show", "retry", "cancel"):
+        result = cli_environment.run("jobs", verb, new_job_id())
+        assert result.exit_code == Exit.NOT_FOUND
+        assert "there is no such job; see: jobplatform jobs list" in result.stderr
+
+
+def test_cancel_reaches_waiting_jobs_and_names_the_state_of_others(cli_environment: CliEnvironment) -> None:
+    waiting, scheduled = cli_environment.add(), cli_environment.add("SCHEDULED")
+    running = cli_environment.add("PROCESSING")
+    done = cli_environment.json("jobs", "cancel", waiting, scheduled, "--reason", "a mistake")
+    assert [row["outcome"] for row in done] == ["cancelled", "cancelled"]
+    shown = cli_environment.json("jobs", "show", waiting)
+    assert (shown["status"], shown["error_message"]) == ("CANCELLED", "a mistake")
+    for job_id, status in ((running, "PROCESSING"), (waiting, "CANCELLED")):
+        result = cli_environment.run("jobs", "cancel", job_id)
+        assert result.exit_code == Exit.CONFLICT
+        assert f"{job_id} is {status}" in result.stderr
+
+
+def test_retry_hastens_what_waits_and_replays_what_ended(cli_environment: CliEnvironment) -> None:
+    later = time.time() + 3600
+    waiting = cli_environment.add("SCHEDULED", due_at=later)
+    failed = cli_environment.fail()
+    done = cli_environment.add("COMPLETED")
+    report = cli_environment.json("jobs", "retry", waiting, failed, done, code=Exit.CONFLICT)
+    assert [row["outcome"] for row in report] == ["hastened", "replayed", "refused"]
+    due = datetime.fromisoformat(cli_environment.json("jobs", "show", waiting)["due_at"])
+    assert due - datetime.now(UTC) < timedelta(minutes=1)
+    assert cli_environment.status(failed) == "PENDING"
+    assert cli_environment.json("dlq", "list")["dead_letters"] == []
+
+
+def test_dead_letters_are_listed_in_pages_and_shown(cli_environment: CliEnvironment) -> None:
+    for number in range(5):
+        cli_environment.fail(error_type=f"Error{number % 2}")
+    first = cli_environment.json("dlq", "list", "--limit", "3")
+    rest = cli_environment.json("dlq", "list", "--limit", "3", "--page", first["next"])
+    ids = [row["dlq_id"] for row in first["dead_letters"] + rest["dead_letters"]]
+    assert ids == sorted(set(ids), reverse=True) and len(ids) == 5 and rest["next"] is None
+    assert len(cli_environment.json("dlq", "list", "--error", "Error1")["dead_letters"]) == 2
+    assert cli_environment.json("dlq", "show", str(ids[0]))["reason"] == "permanent"
+    assert cli_environment.run("dlq", "show", "999").exit_code == Exit.NOT_FOUND
+
+
+def test_replay_by_id_resolves_once(cli_environment: CliEnvironment) -> None:
+    job_id = cli_environment.fail()
+    (letter,) = cli_environment.json("dlq", "list")["dead_letters"]
+    dlq_id = str(letter["dlq_id"])
+    assert cli_environment.json("dlq", "replay", dlq_id, "--dry-run")[0]["outcome"] == "would replay"
+    assert cli_environment.status(job_id) == "FAILED"
+    assert cli_environment.json("dlq", "replay", dlq_id)[0]["outcome"] == "replayed"
+    assert cli_environment.status(job_id) == "PENDING"
+    assert cli_environment.json("dlq", "list")["dead_letters"] == []
+    assert cli_environment.json("dlq", "list", "--all")["dead_letters"][0]["resolution"] == "replayed"
+    result = cli_environment.run("dlq", "replay", dlq_id)
+    assert (result.exit_code, "resolved already" in result.stderr) == (Exit.CONFLICT, True)
+    assert cli_environment.run("dlq", "replay", "999").exit_code == Exit.NOT_FOUND
+
+
+def test_replay_by_filter_takes_what_matches_up_to_the_limit(cli_environment: CliEnvironment) -> None:
+    timeouts = [cli_environment.fail(error_type="TimeoutError") for _ in range(3)]
+    other = cli_environment.fail(error_type="ValueError")
+    result = cli_environment.run("dlq", "replay", "--error", "TimeoutError", "--limit", "2")
+    assert (result.exit_code, "there may be more" in result.stderr) == (0, True)
+    assert len(cli_environment.json("dlq", "replay", "--error", "TimeoutError")) == 1
+    assert {cli_environment.status(job_id) for job_id in timeouts} == {"PENDING"}
+    assert cli_environment.status(other) == "FAILED"
+
+
+def test_replay_refuses_a_dead_letter_whose_job_is_gone(cli_environment: CliEnvironment) -> None:
+    cli_environment.fail()
+    with cli_environment.database.engine.begin() as connection:
+        connection.exec_driver_sql(f'delete from "{cli_environment.database.schema}".jobs')
+    report = cli_environment.json("dlq", "replay", "1", code=Exit.CONFLICT)
+    assert report[0]["outcome"] == "refused"
+    assert len(cli_environment.json("dlq", "list")["dead_letters"]) == 1
+
+
+def test_counting_stops_at_the_cap(cli_environment: CliEnvironment) -> None:
+    for _ in range(3):
+        cli_environment.add()
+    with cli_environment.database.session() as session:
+        counts = listing.count_by_state(session, cap=2)
+    assert (counts["PENDING"], counts["FAILED"], len(counts)) == (2, 0, 9)
+
+
+def test_migrate_goes_up_and_down_and_tells_where_it_is(cli_environment: CliEnvironment) -> None:
+    head = migrate.head()
+    shown = cli_environment.json("migrate", "--show")
+    assert shown == {"schema": cli_environment.database.schema, "current": head, "head": head}
+    assert cli_environment.json("migrate", "--down", "base")["current"] is None
+    result = cli_environment.run("jobs", "list")
+    assert (result.exit_code, "run: jobplatform migrate" in result.stderr) == (Exit.CONFLICT, True)
+    assert cli_environment.run("migrate", "--to", "9999").exit_code == Exit.USAGE
+    assert cli_environment.json("migrate")["current"] == head
+
+
+@pytest.mark.parametrize("arguments", [("jobs", "list"), ("dlq", "list"), ("migrate", "--show")])
+def test_a_database_that_is_away_exits_with_5_in_one_line(
+    cli_environment: CliEnvironment, arguments: tuple[str, ...]
+) -> None:
+    result = cli_environment.run(*arguments, DATABASE_URL=NOWHERE)
+    assert result.exit_code == Exit.UNREACHABLE
+    assert result.stderr.count("\n") == 1
+    assert "check DATABASE_URL" in result.stderr
+
+
+def test_without_any_database_the_fix_is_named(cli_environment: CliEnvironment) -> None:
+    for arguments in (("jobs", "list"), ("env",)):
+        result = cli_environment.run(*arguments, DATABASE_URL="", REDIS_URL="")
+        assert (result.exit_code, "jobplatform up" in result.stderr) == (Exit.UNREACHABLE, True)
+
+
+def test_a_bad_setting_is_wrong_usage(cli_environment: CliEnvironment) -> None:
+    result = cli_environment.run("jobs", "list", JOBPLATFORM_LEASE_SECONDS="soon")
+    assert (result.exit_code, "JOBPLATFORM_LEASE_SECONDS" in result.stderr) == (Exit.USAGE, True)
+
+
+def test_commands_use_the_stack_that_is_up(
+    cli_environment: CliEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobplatform.devstack.stack import StackInfo
+
+    info = StackInfo(1, cli_environment.env["DATABASE_URL"], cli_environment.env["REDIS_URL"])
+    monkeypatch.setattr("jobplatform.devstack.stack.read_running", lambda directory: info)
+    unset = {"DATABASE_URL": "", "REDIS_URL": ""}
+    assert cli_environment.run("jobs", "list", **unset).exit_code == 0
+    result = cli_environment.run("env", **unset)
+    assert result.stdout.splitlines()[0].startswith("export DATABASE_URL=")
+    assert json.loads(cli_environment.run("env", "--json", **unset).stdout) == info.environment()
+
+
+@pytest.mark.parametrize(("status", "code"), [("COMPLETED", 0), ("FAILED", 1), ("CANCELLED", 1)])
+def test_submit_waits_for_the_end(
+    cli_environment: CliEnvironment, monkeypatch: pytest.MonkeyPatch, status: str, code: int
+) -> None:
+    job_id = cli_environment.add()
+    monkeypatch.setattr("jobplatform.cli.submit._submit", lambda *arguments: job_id)
+
+    def finish() -> None:
+        news = {"job_id": job_id, "attempt": 1, "rank": 3, "status": status, "result": {"sum": 3}}
+        with cli_environment.database.transaction() as transaction:
+            jobs.apply_transitions(transaction, [news])
+
+    timer = threading.Timer(0.2, finish)
+    timer.start()
+    result = cli_environment.run("submit", "math.add", '{"x": 1}', "--wait", "--timeout", "20s", "--json")
+    timer.join()
+    assert result.exit_code == code
+    report = json.loads(result.stdout)
+    assert (report["job_id"], report["status"], report["result"]) == (job_id, status, {"sum": 3})
+
+
+def test_submit_gives_up_waiting_and_says_that_the_job_goes_on(
+    cli_environment: CliEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = cli_environment.add()
+    monkeypatch.setattr("jobplatform.cli.submit._submit", lambda *arguments: job_id)
+    result = cli_environment.run("submit", "math.add", "--wait", "--timeout", "100ms")
+    assert result.exit_code == Exit.FAILED
+    assert f"{job_id} is PENDING; it goes on" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("m.f", "{oops"),
+        ("m.f", "{}", "--priority", "9"),
+        ("m.f", "--in", "1s", "--at", "2030-01-01"),
+        ("m.f", "--timeout", "1s"),
+    ],
+)
+def test_submit_refuses_what_it_cannot_read(
+    cli_environment: CliEnvironment, arguments: tuple[str, ...]
+) -> None:
+    assert cli_environment.run("submit", *arguments).exit_code == Exit.USAGE
+
+
+def test_jobs_is_a_command_of_celery_too(cli_environment: CliEnvironment, tmp_path: Path) -> None:
+    job_id = cli_environment.add()
+    (tmp_path / "someapp.py").write_text(
+        "from celery import Celery\napp = Celery('someapp', broker='memory://')\n"
+    )
+    script = Path(os.sys.executable).with_name("celery")
+    run = subprocess.run(
+        [script, "-A", "someapp", "jobs", "list", "--json"],
+        env={**os.environ, **cli_environment.env, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    assert [job["job_id"] for job in json.loads(run.stdout)["jobs"]] == [job_id]
+
+
+@contextmanager
+def redis_server(directory: Path, *options: str) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    argv = [
+        str(redis_program()),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        str(directory),
+        "--save",
+        "",
+        *options,
+    ]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(100):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.terminate()
+
+
+def test_doctor_names_an_evicting_policy_and_fails(cli_environment: CliEnvironment, tmp_path: Path) -> None:
+    with redis_server(tmp_path, "--maxmemory", "20mb", "--maxmemory-policy", "allkeys-lru") as url:
+        result = cli_environment.run("doctor", "--json", REDIS_URL=url)
+        text = cli_environment.run("doctor", REDIS_URL=url).stdout
+    assert result.exit_code == Exit.FAILED
+    findings = {finding["check"]: finding for finding in json.loads(result.stdout)}
+    assert findings["Redis maxmemory-policy"]["level"] == "fail"
+    assert "allkeys-lru" in findings["Redis maxmemory-policy"]["found"]
+    assert "noeviction" in findings["Redis maxmemory-policy"]["fix"]
+    assert [name for name, finding in findings.items() if finding["level"] == "fail"] == [
+        "Redis maxmemory-policy"
+    ]
+    assert findings["controller"]["level"] == findings["Redis appendonly"]["level"] == "warn"
+    assert re.search(r"fail +Redis maxmemory-policy", text)
+
+
+def test_doctor_says_what_is_away_and_what_is_behind(cli_environment: CliEnvironment) -> None:
+    cli_environment.json("migrate", "--down", "base")
+    findings = cli_environment.json("doctor", code=1)
+    assert [each["fix"] for each in findings if each["check"] == "migration"] == ["run: jobplatform migrate"]
+    result = cli_environment.run("doctor", DATABASE_URL=NOWHERE, REDIS_URL="redis://127.0.0.1:1/0")
+    assert result.exit_code == Exit.FAILED
+    assert len(re.findall("it cannot be (reached|read)", result.stdout)) == 2
+
+
+REDIS = RedisReading((7, 2, 4), "noeviction", True, 10, 100, 0.0, True)
+POSTGRES = PostgresReading(180_004, "0001", 0.0)
+
+
+def judged(
+    postgres: PostgresReading | str = POSTGRES, redis: RedisReading | str = REDIS, **packages: str
+) -> dict[str, Finding]:
+    packages = {"celery": "5.7.0", "kombu": "5.6.2", **packages}
+    return {finding.check: finding for finding in judge(Readings(postgres, redis, "0001", packages))}
+
+
+def test_the_doctor_is_content_with_a_sound_platform() -> None:
+    findings = judged()
+    assert {finding.level for finding in findings.values()} == {Level.OK}
+    assert len(findings) == 11
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "level"),
+    [
+        ({"version": (6, 0, 16)}, "Redis", Level.FAIL),
+        ({"eviction_policy": "volatile-ttl"}, "Redis maxmemory-policy", Level.FAIL),
+        ({"eviction_policy": None}, "Redis maxmemory-policy", Level.WARN),
+        ({"appendonly": False}, "Redis appendonly", Level.WARN),
+        ({"memory_used": 71}, "Redis memory", Level.WARN),
+        ({"memory_limit": 0}, "Redis memory", Level.WARN),
+        ({"clock_skew": -2.1}, "Redis clock", Level.FAIL),
+        ({"controller_alive": False}, "controller", Level.WARN),
+    ],
+)
+def test_the_doctor_judges_redis(changes: dict[str, Any], check: str, level: Level) -> None:
+    findings = judged(redis=replace(REDIS, **changes))
+    assert {name for name, finding in findings.items() if finding.level is not Level.OK} == {check}
+    assert findings[check].level is level and findings[check].fix
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"version": 130_011}, "PostgreSQL"),
+        ({"revision": None}, "migration"),
+        ({"clock_skew": 5.0}, "PostgreSQL clock"),
+    ],
+)
+def test_the_doctor_judges_postgres(changes: dict[str, Any], check: str) -> None:
+    findings = judged(postgres=replace(POSTGRES, **changes))
+    assert {name for name, finding in findings.items() if finding.level is Level.FAIL} == {check}
+    assert findings[check].fix
+
+
+@pytest.mark.parametrize(
+    ("name", "installed"), [("celery", "5.6.2"), ("celery", "5.8.0"), ("kombu", "5.5.4"), ("kombu", "6.0.0")]
+)
+def test_the_doctor_refuses_versions_that_are_not_supported(name: str, installed: str) -> None:
+    finding = judged(**{name: installed})[f"{name} version"]
+    assert finding.level is Level.FAIL and finding.fix.startswith("run: pip install")
+
+
+def test_the_doctor_says_why_it_could_not_look() -> None:
+    findings = judged(postgres="it is away", redis="it is away")
+    assert findings["PostgreSQL"].level is findings["Redis"].level is Level.FAIL
+    assert "migration" not in findings
