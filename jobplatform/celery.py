@@ -18,7 +18,7 @@ def create_app() -> Any:
     settings = load_settings(os.environ)
     made = Celery("jobplatform")
     if Path("celeryconfig.py").exists():
-        sys.path.insert(0, os.getcwd()) if os.getcwd() not in sys.path else None
+        sys.path.append(str(Path.cwd()))
         made.config_from_object("celeryconfig")
     made.conf.imports = (*made.conf.imports, *settings.imports)
     attach(made, settings)

@@ -26,7 +26,12 @@ UNFINISHED = frozenset(State) - FINAL
 
 #: What each state may become; the verb names the transition.
 TRANSITIONS: Mapping[State, Mapping[State, str]] = {
-    State.BLOCKED: {State.PENDING: "release", State.SCHEDULED: "release", State.CANCELLED: "cancel", State.PAUSED: "pause"},
+    State.BLOCKED: {
+        State.PENDING: "release",
+        State.SCHEDULED: "release",
+        State.CANCELLED: "cancel",
+        State.PAUSED: "pause",
+    },
     State.SCHEDULED: {State.PENDING: "dispatch", State.CANCELLED: "cancel", State.PAUSED: "pause"},
     State.PENDING: {
         State.PROCESSING: "start",
@@ -89,9 +94,36 @@ def states_sql(states: frozenset[State]) -> str:
 
 def diagram() -> str:
     """Draw the state machine as a Mermaid diagram."""
-    lines = ["stateDiagram-v2", "    [*] --> PENDING: submit", "    [*] --> SCHEDULED: submit (eta)",
-             "    [*] --> BLOCKED: submit (after)"]
+    lines = [
+        "stateDiagram-v2",
+        "    [*] --> PENDING: submit",
+        "    [*] --> SCHEDULED: submit (eta)",
+        "    [*] --> BLOCKED: submit (after)",
+    ]
     for origin, targets in TRANSITIONS.items():
         lines += [f"    {origin} --> {target}: {verb}" for target, verb in targets.items()]
     lines += [f"    {state} --> [*]" for state in sorted(FINAL)]
     return "\n".join(lines) + "\n"
+
+
+PAGE = """# States of a job
+
+Generated from `jobplatform/states.py` by `python -m jobplatform.states`; a test compares the two.
+A transition is applied only if it is ahead of the row by (attempt, rank), so replaying the journal changes nothing.
+
+```mermaid
+{diagram}```
+
+| state | rank within an attempt |
+|---|---|
+{ranks}
+"""
+
+
+def page() -> str:
+    """Write the documentation page of the state machine."""
+    return PAGE.format(diagram=diagram(), ranks="\n".join(f"| {state} | {rank} |" for state, rank in RANK.items()))
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -15,7 +15,7 @@ from jobplatform.jobs.retry import RetryRule
 _BROKEN_FOR_GOOD = RetryRule(base=0.2, cap=1.0, never=("SyntaxError", "ValueError", "RecursionError"))
 
 
-@job(name="demo.discover", priority=5, timeout=60.0, tags=("demo",))
+@job(name="demo.discover", priority=5, timeout=60.0, max_retries=0, tags=("demo",))
 def discover(directory: str, limit: int | None = None) -> list[str]:
     """Find the files and submit a job for each, from inside this job; return the ids of those jobs."""
     files = sources.find(Path(directory), limit)
@@ -39,7 +39,7 @@ def flaky(failures: int) -> int:
     return int(attempt)
 
 
-@job(name="demo.report", priority=5, timeout=60.0, tags=("demo",))
+@job(name="demo.report", priority=5, timeout=60.0, max_retries=0, tags=("demo",))
 def report(root_id: str, directory: str) -> dict[str, str]:
     """Write the HTML page and the CSV of a run from the rows of its jobs.
 

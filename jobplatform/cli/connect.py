@@ -38,8 +38,7 @@ def require_settings() -> Settings:
     settings = find_settings()
     if not settings.database_url:
         raise CommandError(
-            f"DATABASE_URL is not set and no stack is up in {settings.data_dir}; "
-            "set it, or run: jobplatform up",
+            f"DATABASE_URL is not set and no stack is up in {settings.data_dir}; set it, or run: jobplatform up",
             Exit.UNREACHABLE,
         )
     return settings

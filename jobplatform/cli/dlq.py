@@ -74,9 +74,7 @@ def show_dead_letter(dlq_id: int, output: Output) -> None:
 @click.argument("dlq_ids", type=_DLQ_ID, nargs=-1)
 @click.option("--type", "job_type", help="All open ones of this job type.")
 @click.option("--error", "error_type", help="All open ones with this error type.")
-@click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Replay at most."
-)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Replay at most.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; tell what would be replayed.")
 @json_option
 @mapped()

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import Any
 
 import click
@@ -16,7 +15,7 @@ from jobplatform.cli.connect import open_database, require_settings
 from jobplatform.cli.exits import CommandError, Exit, mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import DURATION, MOMENT
-from jobplatform.errors import InvalidPayload
+from jobplatform.errors import InvalidPayload, SettingsError
 from jobplatform.settings import Settings
 from jobplatform.states import FINAL, State
 from jobplatform.store import listing
@@ -88,15 +87,17 @@ def read_payload(text: str) -> tuple[list[Any], dict[str, Any]]:
     raise InvalidPayload("PAYLOAD", f"it is a {type(value).__name__}", fix)
 
 
-def _submit(
-    settings: Settings, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
-) -> str:
+def _submit(settings: Settings, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> str:
     # The Celery application reads the environment when it is imported: the stack that is up must be there.
     os.environ.update(DATABASE_URL=settings.database_url, REDIS_URL=settings.redis_url)
-    import_module("jobplatform.celery")
+    from jobplatform.celery import app
     from jobplatform.jobs import client
 
-    return str(client.submit(name, args=args, kwargs=kwargs, **options).id)
+    try:
+        app.loader.import_default_modules()
+    except ImportError as error:
+        raise SettingsError(f"JOBPLATFORM_IMPORTS: {error}; name modules that can be imported here") from error
+    return str(client.submit(name, args, kwargs, app=app, **options).id)
 
 
 def _wait(settings: Settings, job_id: str, timeout: timedelta | None, output: Output) -> None:

@@ -16,9 +16,7 @@ from jobplatform.settings import load_settings
 
 @click.command(short_help="Run the whole platform on this machine.")
 @click.option("--dir", "directory", type=DIRECTORY, help="Where its data is kept.")
-@click.option(
-    "--concurrency", type=click.IntRange(1), default=2, show_default=True, help="Jobs run at a time."
-)
+@click.option("--concurrency", type=click.IntRange(1), default=2, show_default=True, help="Jobs run at a time.")
 @click.option("-A", "--app", default="jobplatform", show_default=True, help="The Celery application.")
 @mapped()
 def up(directory: Path | None, concurrency: int, app: str) -> None:
@@ -35,6 +33,4 @@ def up(directory: Path | None, concurrency: int, app: str) -> None:
         with open_database(replace(settings, database_url=database_url)) as database:
             upgrade(database)
 
-    run_stack(
-        settings, directory or Path(settings.data_dir), os.environ, migrate, app=app, concurrency=concurrency
-    )
+    run_stack(settings, directory or Path(settings.data_dir), os.environ, migrate, app=app, concurrency=concurrency)

@@ -144,5 +144,3 @@ def _report_controller(platform: Platform) -> None:
             "no controller is alive: jobs run, but rows stay behind and retries wait; "
             "start one with: celery -A %s controller", "your.app",
         )  # fmt: skip
-
-

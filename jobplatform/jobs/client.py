@@ -37,12 +37,12 @@ def submit(
     if task is not None:
         return task.apply_async(list(args), dict(kwargs or {}), **options)
     if check_known:
-        raise UnknownJobType(f"job type: {name!r} is defined by no imported module; add its module to JOBPLATFORM_IMPORTS")
+        raise UnknownJobType(
+            f"job type: {name!r} is defined by no imported module; add its module to JOBPLATFORM_IMPORTS"
+        )
     encode_payload(args, kwargs or {}, platform.settings.payload_limit)
     wishes = wishes_of(options, 0.0)
     if wishes.queue is not None:
         platform.check_queue(app, wishes.queue)
     with carrying(wishes):
         return app.send_task(name, list(args), dict(kwargs or {}), **wishes.for_celery())
-
-

@@ -44,7 +44,9 @@ class JobOptions:
         if self.timeout and self.soft_timeout and self.soft_timeout >= self.timeout:
             raise JobOptionError("soft_timeout: it is not below timeout; lower it, so that the job can clean up")
         if not isinstance(self.retry, RetryRule):
-            raise JobOptionError(f"retry: {self.retry!r} is no RetryRule; give jobplatform.RetryRule(base=..., cap=...)")
+            raise JobOptionError(
+                f"retry: {self.retry!r} is no RetryRule; give jobplatform.RetryRule(base=..., cap=...)"
+            )
 
 
 #: What a single submit may say beyond Celery's own options.

@@ -85,7 +85,9 @@ def _backoff(
     if after is not None and after > delay:
         delay = float(after)
         return RetryDecision(delay, f"{reason.split(':')[0]}: retry {number} in {delay:.1f} s, as Retry-After asks")
-    return RetryDecision(delay, f"{reason} (backoff up to {ceiling:.0f} s, {'full jitter' if rule.jitter else 'fixed'})")
+    return RetryDecision(
+        delay, f"{reason} (backoff up to {ceiling:.0f} s, {'full jitter' if rule.jitter else 'fixed'})"
+    )
 
 
 def hopelessness(error: Mapping[str, Any], retries: int, max_retries: int, rule: RetryRule) -> str | None:

@@ -292,8 +292,6 @@ def _schemas(parameters: Sequence[_Parameter]) -> tuple[dict[str, Any], dict[str
     for item in parameters:
         kinds = [_PLAIN_SCHEMAS[kind] for kind in item.plain or ()]
         plain = {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
-        default = (
-            {"default": item.default} if type(item.default) in (str, int, float, bool, type(None)) else {}
-        )
+        default = {"default": item.default} if type(item.default) in (str, int, float, bool, type(None)) else {}
         properties[item.name] = {**from_pydantic.get((item.name, "validation"), plain), **default}
     return properties, definitions

@@ -54,7 +54,9 @@ class JobTask(Task):  # type: ignore[misc]
         submission.submit_many(platform, self._chunks(platform, first, iter(items), ids))
         return ids
 
-    def _chunks(self, platform: Platform, first: NewJob, items: Iterator[Any], ids: list[str]) -> Iterator[list[NewJob]]:
+    def _chunks(
+        self, platform: Platform, first: NewJob, items: Iterator[Any], ids: list[str]
+    ) -> Iterator[list[NewJob]]:
         check, limit = self.job.signature.check, platform.settings.payload_limit
         while taken := list(itertools.islice(items, CHUNK)):
             now = time.time()
@@ -84,7 +86,9 @@ class JobTask(Task):  # type: ignore[misc]
         if wishes.transaction is not None:
             transactional.submit(platform, job, wishes.transaction)
         else:
-            submission.submit(platform, job, lambda job, text: platform.publisher.push(submission.message_of(job), text))
+            submission.submit(
+                platform, job, lambda job, text: platform.publisher.push(submission.message_of(job), text)
+            )
         return self.AsyncResult(job.job_id)
 
     def _new_job(
@@ -149,5 +153,3 @@ def _arguments(item: Any) -> tuple[Any, Any]:
 
 def _is_watched() -> bool:
     return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)
-
-

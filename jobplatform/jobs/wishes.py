@@ -104,7 +104,9 @@ def _moment(value: Any, now: float, name: str) -> float | None:
         try:
             value = datetime.fromisoformat(value)
         except ValueError as error:
-            raise JobOptionError(f"{name}: {value!r} is no ISO 8601 time; give one such as 2027-01-31T12:00Z") from error
+            raise JobOptionError(
+                f"{name}: {value!r} is no ISO 8601 time; give one such as 2027-01-31T12:00Z"
+            ) from error
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     return _after(value, now, name)

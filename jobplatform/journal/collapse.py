@@ -120,11 +120,13 @@ def _apply_decision(job: dict[str, Any], decision: RetryDecision, entry: Entry) 
 
 def _execution_row(entry: Entry) -> dict[str, Any]:
     error = entry.error or {}
-    metrics = {
+    metrics: dict[str, float | None] = {
         "pid": entry.pid,
         "wait": _between(entry.enqueued, entry.started),
         "run": _between(entry.started, entry.at if entry.kind is not Kind.STARTED else None),
     }
+    if entry.usage:
+        metrics["cpu"], metrics["peak_rss_kib"] = entry.usage
     return {
         "job_id": entry.job_id,
         "attempt": entry.attempt,

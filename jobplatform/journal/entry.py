@@ -1,15 +1,16 @@
 """Journal entries: one transition each, as versioned JSON text.
 
 Version 1 has the keys ``v`` version, ``k`` kind, ``j`` job id, ``a`` attempt, ``t`` time, ``s`` start of the attempt,
-``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``e`` error, ``n`` the new row. Times are in
-seconds since the epoch. A reader ignores keys that it does not know and quarantines versions that it does not know.
+``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``u`` CPU seconds and peak KiB, ``e`` error,
+``n`` the new row. Times are in seconds since the epoch. A reader ignores keys that it does not know and quarantines
+versions that it does not know.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -50,6 +51,7 @@ class Entry:
     error: Mapping[str, Any] | None = None
     row: Mapping[str, Any] | None = None
     stale: bool = False
+    usage: Sequence[float] | None = None
 
 
 class UnreadableEntry(ValueError):
@@ -78,12 +80,14 @@ def started(head: str, at: float) -> str:
     return f'{{"v":1,"k":"started",{head},"t":{at:.6f},"s":{at:.6f}}}'
 
 
-def completed(head: str, start: float, at: float, result: str) -> str:
+def completed(head: str, start: float, at: float, result: str, cpu: float = 0.0, rss: int = 0) -> str:
     """Write the entry of a completed attempt.
 
     :param result: JSON text of the value.
+    :param cpu: CPU seconds.
+    :param rss: peak memory of the process, in KiB.
     """
-    return f'{{"v":1,"k":"completed",{head},"s":{start:.6f},"t":{at:.6f},"r":{result}}}'
+    return f'{{"v":1,"k":"completed",{head},"s":{start:.6f},"t":{at:.6f},"u":[{cpu},{rss}],"r":{result}}}'
 
 
 def ended(kind: Kind, head: str, start: float | None, at: float, error: Mapping[str, Any]) -> str:
@@ -138,7 +142,7 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
     try:
         return Entry(
             Kind(get("k")), value["j"], get("a", 1), get("t", 0.0), get("s"), get("w"), get("p"), get("q"),
-            get("r"), get("e"), get("n"), stale,
+            get("r"), get("e"), get("n"), stale, get("u"),
         )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise UnreadableEntry(get("problem") or f"kind {get('k')!r} or a key is missing: {error}") from error

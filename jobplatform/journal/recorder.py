@@ -7,17 +7,28 @@ import os
 import re
 import time
 from typing import Any, Protocol
+from weakref import ref
 
-from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry, Terminated, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import (
+    Ignore,
+    InvalidTaskError,
+    Reject,
+    Retry,
+    TaskRevokedError,
+    Terminated,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
+from celery.utils.functional import maybe
 from celery.worker.request import Request
 from kombu.exceptions import DecodeError
 
-from jobplatform.errors import ResultTooLarge
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.failure import describe, describe_text, seconds_from
 from jobplatform.journal.foreign import foreign_row
-from jobplatform.journal.result import encode_result, result_meta
+from jobplatform.journal.result import result_meta
+from jobplatform.journal.tracer import Outcome, trace_job
 from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)
@@ -63,18 +74,40 @@ class JobRequest(Request):  # type: ignore[misc]
     _head: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Wrap the ``on_success`` of the class that Celery generates, which shadows any that is inherited."""
+        """Replace what the class that Celery generates would shadow: how the job runs, and what its success says."""
         super().__init_subclass__(**kwargs)
         made = cls.__dict__.get("on_success")
         if made is not None and cls.__module__ == Request.__module__:
 
             def on_success(self: JobRequest, result: Any, **options: Any) -> Any:
-                failed, value, _ = result
+                failed, value, runtime = result
                 if not failed:
                     self.record_success(value)
-                return made(self, result, **options)
+                    value = value.result
+                return made(self, (failed, value, runtime), **options)
 
             cls.on_success = on_success  # type: ignore[method-assign]
+            cls.execute_using_pool = JobRequest._execute_using_pool  # type: ignore[method-assign]
+
+    def _execute_using_pool(self, pool: Any, **_: Any) -> Any:
+        if self.revoked():
+            raise TaskRevokedError(self.id)
+        hard, soft = self.time_limits
+        task = self._task
+        result = pool.apply_async(
+            trace_job,
+            args=(self._type, self.id, self._request_dict, self._body, self._content_type, self._content_encoding,
+                  Recording.result_limit),
+            accept_callback=self.on_accepted,
+            timeout_callback=self.on_timeout,
+            callback=self.on_success,
+            error_callback=self.on_failure,
+            soft_timeout=soft or task.soft_time_limit,
+            timeout=hard or task.time_limit,
+            correlation_id=self.id,
+        )  # fmt: skip
+        self._apply_result = maybe(ref, result)
+        return result
 
     def __init__(self, message: Any, **options: Any) -> None:
         try:
@@ -118,17 +151,13 @@ class JobRequest(Request):  # type: ignore[misc]
         sink_of(self.message).start(self.message.delivery_tag, entry.started(self.head(), at))
         super().on_accepted(pid, time_accepted)
 
-    def record_success(self, value: Any) -> None:
-        """Journal that the job completed; a result over the limit makes it a failed one."""
+    def record_success(self, outcome: Outcome) -> None:
+        """Journal that the job completed."""
         now = time.time()
-        try:
-            text = encode_result(value, Recording.result_limit)
-        except ResultTooLarge as error:
-            self.record_failure(describe(error, None, now))
-            return
-        key, meta = ("", "") if self.ignore_result else result_meta(self.id, text, now)
+        key, meta = ("", "") if self.ignore_result else result_meta(self.id, outcome.result, now)
         start = now if self.time_start is None else self.time_start
-        self._tell(entry.completed(self.head(), start, now, text), key, meta)
+        text = entry.completed(self.head(), start, now, outcome.result, outcome.cpu_seconds, outcome.peak_rss)
+        self._tell(text, key, meta)
 
     def record_failure(self, error: dict[str, Any], kind: Kind = Kind.FAILED) -> None:
         """Journal that the attempt failed, or that the job was cancelled."""

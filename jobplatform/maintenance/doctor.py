@@ -156,9 +156,7 @@ def judge_durability(appendonly: bool | None) -> Finding:
     if appendonly:
         return Finding("Redis appendonly", Level.OK, "on")
     found = "off" if appendonly is not None else "Redis does not tell whether it is on"
-    return Finding(
-        "Redis appendonly", Level.WARN, found, "set appendonly yes, so that a restart loses nothing"
-    )
+    return Finding("Redis appendonly", Level.WARN, found, "set appendonly yes, so that a restart loses nothing")
 
 
 def judge_memory(used: int, limit: int) -> Finding:

@@ -117,7 +117,7 @@ def after_commit(handle: Any, action: Callable[[], None]) -> bool:
     """
     if isinstance(handle, Connection):
         return False
-    session = getattr(handle, "registry", None) and handle() or handle
+    session = (getattr(handle, "registry", None) and handle()) or handle
     pending = [action]
 
     def committed(session: Any) -> None:

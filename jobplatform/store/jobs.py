@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobplatform.records import DueJob, RetryFacts
-from jobplatform.states import FINAL, State, rank_sql, states_sql
+from jobplatform.states import State, rank_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -52,10 +52,10 @@ APPLY_TRANSITIONS = Statement(
 
 APPLY_PROGRESS = Statement(
     "apply_progress",
-    f"""
+    """
     update @jobs as j set progress = r.progress, updated_at = now()
     from json_to_recordset(%(rows)s) as r(job_id uuid, attempt int, at float8, progress jsonb)
-    where j.job_id = r.job_id and j.status not in {states_sql(FINAL)} and r.attempt >= j.attempt
+    where j.job_id = r.job_id
         and (j.progress is null or (r.attempt, r.at) > ((j.progress->>'attempt')::int, (j.progress->>'at')::float8))
     """,
     {"rows": "[]"},
@@ -189,7 +189,7 @@ def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]
 
 
 def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Apply the newest progress reports of unfinished jobs."""
+    """Apply progress reports that are newer than what the rows show."""
     return transaction.count(APPLY_PROGRESS, rows=json.dumps(rows)) if rows else 0
 
 

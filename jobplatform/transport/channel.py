@@ -127,7 +127,9 @@ class Channel(stock.Channel):  # type: ignore[misc]
             raise Empty from None
         except ResponseError as error:
             self.ledger.counts["acquires_refused"] += 1
-            logger.warning("Redis refused to hand out messages; asking again in %s s: %s", self.idle_poll_seconds, error)
+            logger.warning(
+                "Redis refused to hand out messages; asking again in %s s: %s", self.idle_poll_seconds, error
+            )
             self._waiting_for_bell = True
             raise Empty from error
         except self.connection_errors:
@@ -139,7 +141,9 @@ class Channel(stock.Channel):  # type: ignore[misc]
                 self._flush_brpop_reauth()
 
     def _deliver_leased(self, reply: list[Any]) -> None:
-        leases = [(bytes_to_str(tag), bytes_to_str(queue), raw) for tag, queue, raw in zip(*[iter(reply)] * 3, strict=True)]
+        leases = [
+            (bytes_to_str(tag), bytes_to_str(queue), raw) for tag, queue, raw in zip(*[iter(reply)] * 3, strict=True)
+        ]
         for tag, queue, _ in leases:
             self.ledger.hold(tag, queue)
         if self._closing:

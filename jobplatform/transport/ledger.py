@@ -161,4 +161,3 @@ class Ledger:
         self.committed_at = self.clock()
         logger.warning("a commit was %s and will be tried again: %s", what, error)
         return False
-

@@ -55,7 +55,7 @@ UPGRADE = (
     "create index idx_jobs_waiting on jobs (queue, priority, enqueued_at) where status = 'PENDING'",
     "create index idx_jobs_created on jobs (created_at desc, job_id desc)",
     "create index idx_jobs_root on jobs (root_id) where root_id is not null",
-    "comment on column jobs.due_at is 'when the job should be in a queue and is not; null while a message stands for it'",
+    "comment on column jobs.due_at is 'when it should be in a queue and is not; null while a message stands for it'",
     """
     create table job_executions (
         execution_id bigint generated always as identity primary key,

@@ -7,11 +7,11 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from jobplatform.cli.exits import Exit
 from jobplatform.devstack.redis import redis_program
 from jobplatform.journal.inspection import RedisReading
 from jobplatform.maintenance.doctor import Finding, Level, PostgresReading, Readings, judge
-from jobplatform.records import NewJob, new_job_id
+from jobplatform.records import NewJob, new_job_id, row_of
 from jobplatform.settings import Settings
 from jobplatform.store import dead_letters, executions, jobs, listing, migrate, retry_decisions
 from jobplatform.store.database import Database
@@ -44,6 +44,17 @@ class CliEnvironment:
     def run(self, *arguments: str, **env: str) -> Result:
         return CliRunner().invoke(main, arguments, env={**self.env, **env}, catch_exceptions=False)
 
+    def spawn(self, directory: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment in a process of its own, with the modules of a directory."""
+        return subprocess.run(
+            [Path(sys.executable).with_name(program), *arguments],
+            env={**os.environ, **self.env, "PYTHONPATH": str(directory)},
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
     def json(self, *arguments: str, code: int = 0) -> Any:
         result = self.run(*arguments, "--json")
         assert result.exit_code == code, result.output
@@ -56,7 +67,7 @@ class CliEnvironment:
             **{"job_type": "shop.charge", "payload": '{"args":[],"kwargs":{}}', "queue": "celery", **values},
         )
         with self.database.transaction() as transaction:
-            jobs.insert(transaction, [jobs.row_of(replace(row, status=status))])
+            jobs.insert(transaction, [row_of(replace(row, status=status))])
         return job_id
 
     def fail(self, error_type: str = "ValueError", message: str = "no", **values: Any) -> str:
@@ -71,9 +82,7 @@ class CliEnvironment:
         }
         news |= {"started_at": time.time() - 1, "completed_at": time.time(), "status": "FAILED", "rank": 3}
         with self.database.transaction() as transaction:
-            executions.record(
-                transaction, [{**news, "traceback": f"Traceback:\n  {message}", "worker_id": "w1"}]
-            )
+            executions.record(transaction, [{**news, "traceback": f"Traceback:\n  {message}", "worker_id": "w1"}])
             jobs.apply_transitions(transaction, [news])
             retry_decisions.record(
                 transaction, [{**news, "delay": None, "reason": "permanent", "decided_by": "static"}]
@@ -89,20 +98,14 @@ class CliEnvironment:
 
 
 @pytest.fixture
-def cli_environment(stack: Any, tmp_path: Path) -> Iterator[CliEnvironment]:
-    schema = f"cli_{uuid.uuid4().hex}"
+def cli_environment(settings: Settings, database: Database, tmp_path: Path) -> CliEnvironment:
     env = {
-        "DATABASE_URL": stack.database_url,
-        "REDIS_URL": stack.redis_url,
-        "JOBPLATFORM_SCHEMA": schema,
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "JOBPLATFORM_SCHEMA": settings.schema,
         "JOBPLATFORM_DATA_DIR": str(tmp_path / "none"),
     }
-    settings = Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema)
-    with closing(Database(settings, pool_size=1)) as database:
-        migrate.upgrade(database)
-        yield CliEnvironment(env, database)
-        with database.engine.begin() as connection:
-            connection.exec_driver_sql(f'drop schema "{schema}" cascade')
+    return CliEnvironment(env, database)
 
 
 def test_list_has_a_shape_that_programs_can_rely_on(cli_environment: CliEnvironment) -> None:
@@ -142,7 +145,7 @@ def test_pages_have_no_gap_and_no_repeat_while_jobs_arrive(cli_environment: CliE
     def add_together(count: int) -> list[str]:
         rows = [NewJob(new_job_id(), "t", "{}", "celery") for _ in range(count)]
         with cli_environment.database.transaction() as transaction:
-            jobs.insert(transaction, map(jobs.row_of, rows))
+            jobs.insert(transaction, map(row_of, rows))
         return [row.job_id for row in rows]
 
     # One transaction gives all of its rows the same created_at, so only the ids tell them apart.
@@ -173,20 +176,14 @@ def test_show_has_attempts_and_reasons(cli_environment: CliEnvironment) -> None:
     job_id = cli_environment.fail(message="card refused")
     job = cli_environment.json("jobs", "show", job_id)
     assert (job["status"], job["payload"]) == ("FAILED", {"args": [], "kwargs": {}})
-    assert [(each["attempt_number"], each["error_message"]) for each in job["executions"]] == [
-        (1, "card refused")
-    ]
-    assert [(each["action"], each["reason"]) for each in job["retry_decisions"]] == [
-        ("dead_letter", "permanent")
-    ]
+    assert [(each["attempt_number"], each["error_message"]) for each in job["executions"]] == [(1, "card refused")]
+    assert [(each["action"], each["reason"]) for each in job["retry_decisions"]] == [("dead_letter", "permanent")]
     text = cli_environment.run("jobs", "show", job_id).stdout
     assert "traceback of attempt 1:\n  Traceback:\n    card refused" in text
 
 
 def test_hostile_text_is_shown_harmless(cli_environment: CliEnvironment) -> None:
-    job_id = cli_environment.fail(
-        error_type=HOSTILE, message=HOSTILE, payload=json.dumps({"args": [HOSTILE]})
-    )
+    job_id = cli_environment.fail(error_type=HOSTILE, message=HOSTILE, payload=json.dumps({"args": [HOSTILE]}))
     for arguments in (("jobs", "list"), ("jobs", "show", job_id), ("dlq", "list"), ("dlq", "show", "1")):
         result = cli_environment.run(*arguments)
         assert result.exit_code == 0
@@ -314,9 +311,7 @@ def test_a_bad_setting_is_wrong_usage(cli_environment: CliEnvironment) -> None:
     assert (result.exit_code, "JOBPLATFORM_LEASE_SECONDS" in result.stderr) == (Exit.USAGE, True)
 
 
-def test_commands_use_the_stack_that_is_up(
-    cli_environment: CliEnvironment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_use_the_stack_that_is_up(cli_environment: CliEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     from jobplatform.devstack.stack import StackInfo
 
     info = StackInfo(1, cli_environment.env["DATABASE_URL"], cli_environment.env["REDIS_URL"])
@@ -368,27 +363,39 @@ def test_submit_gives_up_waiting_and_says_that_the_job_goes_on(
         ("m.f", "--timeout", "1s"),
     ],
 )
-def test_submit_refuses_what_it_cannot_read(
-    cli_environment: CliEnvironment, arguments: tuple[str, ...]
-) -> None:
+def test_submit_refuses_what_it_cannot_read(cli_environment: CliEnvironment, arguments: tuple[str, ...]) -> None:
     assert cli_environment.run("submit", *arguments).exit_code == Exit.USAGE
 
 
 def test_jobs_is_a_command_of_celery_too(cli_environment: CliEnvironment, tmp_path: Path) -> None:
     job_id = cli_environment.add()
-    (tmp_path / "someapp.py").write_text(
-        "from celery import Celery\napp = Celery('someapp', broker='memory://')\n"
-    )
-    script = Path(os.sys.executable).with_name("celery")
-    run = subprocess.run(
-        [script, "-A", "someapp", "jobs", "list", "--json"],
-        env={**os.environ, **cli_environment.env, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    (tmp_path / "someapp.py").write_text("from celery import Celery\napp = Celery(broker='memory://')\n")
+    run = cli_environment.spawn(tmp_path, "celery", "-A", "someapp", "jobs", "list", "--json")
     assert run.returncode == 0, run.stderr
     assert [job["job_id"] for job in json.loads(run.stdout)["jobs"]] == [job_id]
+
+
+def test_submit_writes_the_row_that_was_asked_for(cli_environment: CliEnvironment, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from jobplatform import job\n\n@job(name='shop.charge', queue='celery')\n"
+        "def charge(order: int) -> int:\n    return order\n"
+    )
+    cli_environment.env["JOBPLATFORM_IMPORTS"] = "shop"
+    submit = ("jobplatform", "submit", "shop.charge")
+    now = cli_environment.spawn(tmp_path, *submit, '{"order": 7}', "--priority", "4")
+    later = cli_environment.spawn(tmp_path, *submit, "[8]", "--in", "1h", "--json")
+    refused = cli_environment.spawn(tmp_path, *submit, '{"ordre": 7}')
+    assert (now.returncode, later.returncode) == (0, 0), now.stderr + later.stderr
+    job = cli_environment.json("jobs", "show", now.stdout.strip())
+    assert (job["job_type"], job["status"], job["priority"]) == ("shop.charge", "PENDING", 4)
+    assert job["payload"] == {"args": [], "kwargs": {"order": 7}}
+    job = cli_environment.json("jobs", "show", json.loads(later.stdout)["job_id"])
+    assert (job["status"], job["payload"]["args"]) == ("SCHEDULED", [8])
+    assert (refused.returncode, refused.stderr.count("\n")) == (Exit.USAGE, 1), refused.stderr
+    assert "ordre" in refused.stderr
+    cli_environment.env["JOBPLATFORM_IMPORTS"] = "no_such_module"
+    refused = cli_environment.spawn(tmp_path, *submit)
+    assert (refused.returncode, "no_such_module" in refused.stderr) == (Exit.USAGE, True)
 
 
 @contextmanager
@@ -429,9 +436,7 @@ def test_doctor_names_an_evicting_policy_and_fails(cli_environment: CliEnvironme
     assert findings["Redis maxmemory-policy"]["level"] == "fail"
     assert "allkeys-lru" in findings["Redis maxmemory-policy"]["found"]
     assert "noeviction" in findings["Redis maxmemory-policy"]["fix"]
-    assert [name for name, finding in findings.items() if finding["level"] == "fail"] == [
-        "Redis maxmemory-policy"
-    ]
+    assert [name for name, finding in findings.items() if finding["level"] == "fail"] == ["Redis maxmemory-policy"]
     assert findings["controller"]["level"] == findings["Redis appendonly"]["level"] == "warn"
     assert re.search(r"fail +Redis maxmemory-policy", text)
 

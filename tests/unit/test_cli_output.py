@@ -117,9 +117,7 @@ def test_moments_are_utc_unless_they_name_their_offset() -> None:
     assert Moment().convert("2026-01-01T12:00:00", None, None) == datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert Moment().convert("2026-01-01T12:00:00+02:00", None, None) == datetime(2026, 1, 1, 10, tzinfo=UTC)
     assert Since().convert("2026-01-01", None, None) == datetime(2026, 1, 1, tzinfo=UTC)
-    assert abs(datetime.now(UTC) - Since().convert("1h", None, None) - timedelta(hours=1)) < timedelta(
-        minutes=1
-    )
+    assert abs(datetime.now(UTC) - Since().convert("1h", None, None) - timedelta(hours=1)) < timedelta(minutes=1)
     with pytest.raises(click.BadParameter, match="ISO time"):
         Moment().convert("tomorrow", None, None)
 

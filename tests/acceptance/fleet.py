@@ -1,0 +1,200 @@
+"""Real workers and a controller on the run's own stack, a client of theirs, and the rows that they leave."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import redis
+from celery import Celery
+
+from jobplatform.devstack.spawn import spawn
+from jobplatform.devstack.stack import DevStack
+from jobplatform.jobs.attach import attach
+from jobplatform.settings import Settings, load_settings
+from jobplatform.states import FINAL
+from jobplatform.store import migrate
+from jobplatform.store.database import Database
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+TAIL_LINES = 40
+
+Value = TypeVar("Value")
+_schemas = itertools.count(1)
+
+
+def eventually(check: Callable[[], Value], seconds: float, what: str | Callable[[], str], every: float = 0.1) -> Value:
+    """Ask until the answer is truthy and return it; fail when it never is.
+
+    :param what: says in the failure what was waited for.
+    """
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what() if callable(what) else what}")
+        time.sleep(every)
+    return value
+
+
+class Process:
+    """One of our programs as a child process, with its output in a file."""
+
+    def __init__(self, argv: Sequence[str], log: Path, env: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            # SIGKILL at our death: whatever happens to the test run, nothing of it stays.
+            self.popen = spawn(argv, signal.SIGKILL, env=env, cwd=ROOT, stdout=output)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which the program keeps from start to end."""
+        return self.popen.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.popen.poll() is None
+
+    def says(self, text: str) -> bool:
+        """Tell whether the process has written a text; one that ended without it never will."""
+        found = text in self.log.read_text(errors="replace")
+        assert found or self.running, f"{self.log.name}: ended with {self.popen.poll()} before {text!r}\n{self.tail()}"
+        return found
+
+    def tail(self) -> str:
+        """Give the last lines that the process has written."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20.0) -> int:
+        """Send a signal, wait for the end, and leave none of its children behind; return the exit code."""
+        if self.running:
+            self.popen.send_signal(number)
+        try:
+            self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._kill_group()
+        self._kill_group()
+        return self.popen.wait()
+
+    def _kill_group(self) -> None:
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+class Fleet:
+    """Workers, a controller and a client in a fresh schema, on an empty Redis; use it in a ``with`` block.
+
+    :param directory: where the logs are written.
+    :param imports: the modules of this directory that define the jobs.
+    :param environment: further variables for the processes; the platform's own also count for the client.
+    """
+
+    def __init__(self, stack: DevStack, directory: Path, imports: Iterable[str], **environment: str) -> None:
+        self.stack = stack
+        self.directory = directory
+        schema = f"fleet{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("JOBPLATFORM_")},
+            **stack.environment(),
+            "PYTHONPATH": str(HERE),
+            "JOBPLATFORM_SCHEMA": schema,
+            "JOBPLATFORM_IMPORTS": ",".join(imports),
+            "JOBPLATFORM_ORPHAN_GRACE_SECONDS": "2",
+            **environment,
+        }
+        self.settings: Settings = load_settings(self.environment)
+        self.processes: list[Process] = []
+        self.database = Database(self.settings)
+        self.redis = redis.Redis.from_url(stack.redis_url)
+        self.client = self._make_client()
+
+    def _make_client(self) -> Any:
+        app = Celery("client", set_as_current=False)
+        app.conf.broker_connection_retry_on_startup = True
+        return attach(app, self.settings)
+
+    def __enter__(self) -> Fleet:
+        self.redis.flushdb()
+        migrate.upgrade(self.database)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for process in reversed(self.processes):
+                process.stop()
+                print(f"--- {process.log.name}\n{process.tail()}")
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self.client.jobplatform.close()
+        self.client.close()
+        self.redis.close()
+        self.database.close()
+
+    def python(self, *arguments: str, name: str) -> Process:
+        """Start a Python program in the fleet's environment.
+
+        :param name: of its log.
+        """
+        made = Process([sys.executable, *arguments], self.directory / f"{name}.log", self.environment)
+        self.processes.append(made)
+        return made
+
+    def start_worker(self, *options: str, name: str = "w1", app: str = "jobplatform") -> Process:
+        """Start a worker and return when it is ready."""
+        options = ("-n", f"{name}@%h", "-l", "INFO", *options)
+        made = self.python("-m", "celery", "-A", app, "worker", *options, name=name)
+        eventually(lambda: made.says(" ready."), 30, f"{name} is ready")
+        return made
+
+    def start_controller(self, app: str = "jobplatform") -> Process:
+        """Start a controller and return when it leads."""
+        made = self.python("-m", "celery", "-A", app, "controller", name="controller")
+        eventually(lambda: made.says("this controller leads"), 30, "the controller leads")
+        return made
+
+    def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a query, in which ``@`` stands before the name of each table of ours."""
+        with self.database.engine.connect() as connection:
+            found = connection.exec_driver_sql(sql.replace("@", f"{self.settings.schema}."), parameters)
+            return [dict(row) for row in found.mappings()]
+
+    def states(self) -> Counter[str]:
+        """Count the jobs by state."""
+        found = self.rows("select status, count(*) as jobs from @jobs group by status")
+        return Counter({row["status"]: row["jobs"] for row in found})
+
+    def wait_final(self, jobs: int, seconds: float) -> Counter[str]:
+        """Return when so many jobs are there, all of them ended, and Redis holds nothing of them any more."""
+        eventually(lambda: self._all_final(jobs), seconds, lambda: f"{jobs} jobs end: {self.describe()}", every=0.25)
+        return self.states()
+
+    def _all_final(self, jobs: int) -> bool:
+        states = self.states()
+        return sum(states.values()) >= jobs and set(states) <= set(FINAL) and self.is_quiet()
+
+    def describe(self) -> str:
+        """Say where the jobs are."""
+        queues = {name.decode(): self.redis.llen(name) for name in self.redis.scan_iter(_type="list")}
+        leases, journal = self.redis.hlen("unacked"), self.redis.xlen("jp:journal")
+        return f"{dict(self.states())}, lists {queues}, {leases} leases, {journal} journal entries"
+
+    def is_quiet(self) -> bool:
+        """Tell whether no lease is held and the journal is mirrored."""
+        return not self.redis.hlen("unacked") and not self.redis.xlen("jp:journal")
