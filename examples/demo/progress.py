@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from jobplatform.states import FINAL, State
 
@@ -74,21 +75,23 @@ class Display(Protocol):
         """Show how far the jobs are."""
 
 
+class _TwoLines(Progress):
+    """A bar, and below it a line of figures."""
+
+    figures = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(self.figures)
+
+
 class LiveDisplay:
     """A bar and the figures, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("[bold]jobs"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[figures]}", markup=False),
-            console=console,
-            expand=True,
-            refresh_per_second=4,
-        )
-        self._task = self._progress.add_task("", total=None, figures="")
+        columns = (TextColumn("jobs"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = _TwoLines(*columns, console=console, expand=True, refresh_per_second=4)
+        self._task = self._progress.add_task("", total=None)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -105,7 +108,8 @@ class LiveDisplay:
 
     def show(self, now: Snapshot) -> None:
         """Redraw bar and figures."""
-        self._progress.update(self._task, total=now.jobs or None, completed=now.finished, figures=now.text())
+        self._progress.figures = now.text()
+        self._progress.update(self._task, total=now.jobs or None, completed=now.finished)
 
 
 class PlainDisplay:

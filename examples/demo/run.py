@@ -119,6 +119,7 @@ def _run_on(
         with _processes(options):
             watch = Watch(database, display, stop, deadline)
             plan = _work(watch, options, display)
+            display.say("all jobs are final: checking the rows, then stopping what was started")
             return _check(database, plan, options), psutil.Process().children(recursive=True)
     finally:
         database.close()

@@ -153,7 +153,7 @@ def lines(summary: Summary) -> list[str]:
     width = max(map(len, figures))
     return [
         "dead letters, each with its reason:",
-        *(f"  {letter.file}: {letter.reason} ({letter.error_message})" for letter in summary.letters),
+        *(f"  {letter.file}: {letter.error_message} [{letter.reason}]" for letter in summary.letters),
         "",
         *(f"{name:<{width}}  {value}" for name, value in figures.items()),
         *(f"WRONG: {problem}" for problem in summary.problems),

@@ -25,18 +25,31 @@ _CELERY_STATES = {
 
 
 class JobResultConsumer(ResultConsumer):  # type: ignore[misc]
-    """Wait for results on their channels, and look into the rows now and then for those that were missed."""
+    """Wait for results on their channels; what was published before the subscription is looked up now and then."""
 
-    looked_at = 0.0
+    _pause = 0.01
+    _look_at = 0.0
+
+    def start(self, initial_task_id: str, **kwargs: Any) -> None:
+        """Begin to wait, with a quick first look."""
+        self._pause = 0.01
+        super().start(initial_task_id, **kwargs)
+
+    def on_wait_for_pending(self, result: Any, **kwargs: Any) -> None:
+        """Begin to wait for one more result, with a quick first look."""
+        self._pause = 0.01
+        super().on_wait_for_pending(result, **kwargs)
 
     def drain_events(self, timeout: float | None = None) -> None:
-        """Wait for the next result; every half second the rows are asked as well."""
-        super().drain_events(min(timeout, 0.25) if timeout is not None else 0.25)
+        """Wait for the next result; at growing intervals, up to half a second, those awaited are looked up."""
+        super().drain_events(min(timeout, self._pause) if timeout is not None else self._pause)
         now = time.monotonic()
-        if now - self.looked_at < 0.5:
+        if now < self._look_at:
             return
-        self.looked_at = now
-        for task_id in list(getattr(self._pending_results, "concrete", self._pending_results)):
+        self._pause = min(0.5, self._pause * 1.5)
+        self._look_at = now + self._pause
+        pending: Any = self._pending_results
+        for task_id in list(getattr(pending, "concrete", pending) or ()):
             meta = self.backend.get_task_meta(task_id, cache=False)
             if meta["status"] in celery_states.READY_STATES:
                 self.on_state_change(meta, None)

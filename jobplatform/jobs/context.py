@@ -22,6 +22,16 @@ logger = logging.getLogger(__name__)
 PROGRESS_SECONDS = 0.5
 
 
+class JobLog(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose records carry the id and the attempt of the job, as text and as attributes."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Put the ids in front of the message and into the record."""
+        ids = dict(self.extra or {})
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **ids}
+        return f"[{ids['job_id']} attempt {ids['attempt']}] {msg}", kwargs
+
+
 class CurrentJob:
     """One attempt of a job, from inside.
 
@@ -36,14 +46,8 @@ class CurrentJob:
         self.id = job_id_of(request.id)
         self.attempt = int(request.get(ATTEMPT_HEADER) or (request.retries or 0) + 1)
         self.job_type = request.task
-        self.logger = logging.LoggerAdapter(
-            logging.getLogger(f"job.{request.task}"), {"job_id": self.id, "attempt": self.attempt}
-        )
-        self.logger.process = self._prefixed  # type: ignore[method-assign]
-
-    def _prefixed(self, message: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.logger.extra or {})}
-        return f"[{self.id} attempt {self.attempt}] {message}", kwargs
+        name = f"job.{request.task}"
+        self.logger = JobLog(logging.getLogger(name), {"job_id": self.id, "attempt": self.attempt})
 
     def progress(self, done: float, total: float, note: str = "") -> bool:
         """Report how far the job is.

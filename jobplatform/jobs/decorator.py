@@ -44,8 +44,6 @@ def _declare(options: dict[str, Any], function: Callable[..., Any]) -> Any:
         bind=bind,
         typing=False,
         job=declared,
-        queue=declared.queue,
-        priority=declared.priority,
         max_retries=declared.max_retries,
         time_limit=declared.timeout,
         soft_time_limit=declared.soft_timeout,

@@ -70,12 +70,15 @@ def submit_many(platform: Platform, jobs: Iterable[list[NewJob]]) -> int:
             chunks.extend(jobs)
         else:
             for chunk in chunks:
-                now = [job for job in chunk if job.due_at is None]
-                publish_or_leave(platform, now, lambda now=now: platform.publisher.push_many(map(message_of, now)))
+                _publish_chunk(platform, [job for job in chunk if job.due_at is None])
             return sum(map(len, chunks))
     for chunk in chunks:
         _journal_chunk(platform, chunk)
     return sum(map(len, chunks))
+
+
+def _publish_chunk(platform: Platform, jobs: list[NewJob]) -> None:
+    publish_or_leave(platform, jobs, lambda: platform.publisher.push_many(map(message_of, jobs)))
 
 
 def _insert_chunks(platform: Platform, jobs: Iterable[list[NewJob]], taken: list[list[NewJob]]) -> None:

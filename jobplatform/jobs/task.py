@@ -81,7 +81,7 @@ class JobTask(Task):  # type: ignore[misc]
         wishes = wishes_of(options, time.time())
         if wishes.celery or not platform.leases or self.__v2_compat__ or _is_watched():
             with carrying(wishes):
-                return super().apply_async(args, kwargs, **wishes.for_celery())
+                return super().apply_async(args, kwargs, **{**self._declared_options(), **wishes.for_celery()})
         job = self._new_job(platform, args, kwargs, wishes)
         if wishes.transaction is not None:
             transactional.submit(platform, job, wishes.transaction)
@@ -90,6 +90,11 @@ class JobTask(Task):  # type: ignore[misc]
                 platform, job, lambda job, text: platform.publisher.push(submission.message_of(job), text)
             )
         return self.AsyncResult(job.job_id)
+
+    def _declared_options(self) -> dict[str, Any]:
+        # Celery deprecates these as attributes of the task.
+        options = {"queue": self.job.queue, "priority": self.job.priority}
+        return {name: value for name, value in options.items() if value is not None}
 
     def _new_job(
         self, platform: Platform, args: Any, kwargs: Any, wishes: Wishes, payload: str | None = None

@@ -141,7 +141,7 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
     get = value.get
     try:
         return Entry(
-            Kind(get("k")), value["j"], get("a", 1), get("t", 0.0), get("s"), get("w"), get("p"), get("q"),
+            Kind(value["k"]), value["j"], get("a", 1), get("t", 0.0), get("s"), get("w"), get("p"), get("q"),
             get("r"), get("e"), get("n"), stale, get("u"),
         )  # fmt: skip
     except (KeyError, ValueError) as error:

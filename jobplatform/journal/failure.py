@@ -57,7 +57,7 @@ def _status(error: BaseException) -> int | None:
 def _retry_after(error: BaseException, now: float) -> float | None:
     value = getattr(error, "retry_after", None)
     if value is None:
-        headers = getattr(getattr(error, "response", None), "headers", None)
+        headers: Any = getattr(getattr(error, "response", None), "headers", None)
         value = headers.get("Retry-After") if hasattr(headers, "get") else None
     return seconds_from(value, now)
 

@@ -86,8 +86,8 @@ class JobRequest(Request):  # type: ignore[misc]
                     value = value.result
                 return made(self, (failed, value, runtime), **options)
 
-            cls.on_success = on_success  # type: ignore[method-assign]
-            cls.execute_using_pool = JobRequest._execute_using_pool  # type: ignore[method-assign]
+            cls.on_success = on_success
+            cls.execute_using_pool = JobRequest._execute_using_pool
 
     def _execute_using_pool(self, pool: Any, **_: Any) -> Any:
         if self.revoked():

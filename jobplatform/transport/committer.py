@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -38,8 +39,11 @@ class Committer:
         parameters = {**connection_parameters, "socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
         parameters.pop("max_connections", None)
         self.client = redis.Redis(connection_pool=redis.ConnectionPool(**parameters))
+        ledger.on_news = self.hear
+        self._thread = 0
         self._later: Callable[[float, Callable[[], Any]], Any] | None = None
         self._scheduled = False
+        self._blocked = False
         self._reclaimed_at = 0.0
         self._timers: list[Any] = []
 
@@ -47,7 +51,9 @@ class Committer:
         """Let an event loop call for commits and for the renewal of leases."""
         self.release()
         loop.on_tick.discard(self.tick)
+        self._scheduled = False
         self._later = loop.call_later
+        self._thread = threading.get_ident()
         loop.on_tick.add(self.tick)
         self._timers = [loop.call_repeatedly(self.lease_seconds / 3, self.renew)]
 
@@ -62,23 +68,23 @@ class Committer:
             timer.cancel()
         self._timers = []
 
-    def settled(self) -> None:
-        """Hear that something was settled; without an event loop it is written now."""
+    def hear(self) -> None:
+        """Hear of news: without an event loop it is written now, with one in a few milliseconds.
+
+        The timer must be set from inside an event, before the loop computes how long it may sleep.
+        """
         if self._later is None:
             self.commit()
+        elif threading.get_ident() == self._thread:
+            self._call_later(self.commit_seconds)
 
     def tick(self) -> None:
-        """Write when enough is waiting or the oldest news is old enough; otherwise see to it that it will be."""
+        """Write at once when enough is waiting, or when the last commit is long enough ago."""
         waiting = len(self.ledger)
-        if not waiting:
-            return
-        age = self.ledger.clock() - self.ledger.committed_at
-        if waiting >= _ENOUGH or age >= self.commit_seconds:
-            if self.commit():
-                return
-            self._call_later(_RETRY_SECONDS)
-        else:
-            self._call_later(self.commit_seconds)
+        if waiting and not self._blocked:
+            age = self.ledger.clock() - self.ledger.committed_at
+            if waiting >= _ENOUGH or age >= self.commit_seconds:
+                self._write()
 
     def _call_later(self, seconds: float) -> None:
         if not self._scheduled and self._later is not None:
@@ -87,7 +93,11 @@ class Committer:
 
     def _due(self) -> None:
         self._scheduled = False
-        if len(self.ledger) and not self.commit():
+        self._write()
+
+    def _write(self) -> None:
+        self._blocked = bool(len(self.ledger)) and not self.commit()
+        if self._blocked:
             self._call_later(_RETRY_SECONDS)
 
     def commit(self) -> bool:

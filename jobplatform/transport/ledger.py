@@ -47,6 +47,8 @@ class Ledger:
         self.clock = clock
         self.counts: Counter[str] = Counter()
         self.committed_at = 0.0
+        #: Told, outside of any lock, when there is something new to write.
+        self.on_news: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
         self._sequence = 0
         self.held: dict[str, str] = {}
@@ -69,11 +71,13 @@ class Ledger:
         """Note that the message of a lease was started."""
         with self._lock:
             self._started[tag] = entry
+        self.on_news()
 
     def note(self, entry: str) -> None:
         """Note a journal entry that ends no lease."""
         with self._lock:
             self._plain.append(entry)
+        self.on_news()
 
     def outcome(self, tag: str, entry: str, result_key: str = "", result: str = "") -> None:
         """Note what is to be journalled, and kept as a fresh result, when the lease is settled."""
@@ -88,6 +92,7 @@ class Ledger:
             if ending is not None and ending.entry:
                 self._started.pop(tag, None)
             self._ended.append(ending or Ending(tag))
+        self.on_news()
 
     def give_back(self, tags: Iterable[str]) -> None:
         """Return leased messages to the head of the lists that they came from."""
@@ -97,6 +102,7 @@ class Ledger:
                 self._started.pop(tag, None)
                 if queue_list is not None:
                     self._returned[tag] = queue_list
+        self.on_news()
 
     def commit(self, client: Any, result_seconds: int) -> bool:
         """Write everything that is waiting; what fails stays and is tried again with the same number.

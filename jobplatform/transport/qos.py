@@ -47,7 +47,6 @@ class QoS(stock.QoS):  # type: ignore[misc]
             return
         self.ledger.settle(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
-        self.channel.committer.settled()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Drop a message, or give it back to its queue."""
@@ -59,7 +58,6 @@ class QoS(stock.QoS):  # type: ignore[misc]
         else:
             self.ledger.settle(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
-        self.channel.committer.settled()
 
     def restore_visible(self, *_: Any, **__: Any) -> None:
         """Give back the messages of workers that have stopped renewing their leases."""
