@@ -36,11 +36,11 @@ class Snapshot:
         """The jobs in a final state."""
         return sum(count for state, count in self.states.items() if state in FINAL)
 
-    def text(self) -> str:
-        """Write the states, the speed and the lag in one line."""
+    def text(self) -> tuple[str, str]:
+        """Write a line of the states, and one of retries, speed and lag."""
         counts = [f"{self.states[state]} {state.lower()}" for state in State if self.states.get(state)]
         lag = "-" if self.lag_ms is None else f"{self.lag_ms:.0f} ms"
-        return ", ".join([*counts, f"{self.retries} retries", f"{self.jobs_per_s:.0f} jobs/s", f"lag {lag}"])
+        return ", ".join(counts), f"{self.retries} retries, {self.jobs_per_s:.0f} jobs/s, lag {lag}"
 
 
 def snapshot(states: Iterable[Mapping[str, Any]], lag: Mapping[str, Any]) -> Snapshot:
@@ -75,8 +75,8 @@ class Display(Protocol):
         """Show how far the jobs are."""
 
 
-class _TwoLines(Progress):
-    """A bar, and below it a line of figures."""
+class _BarAndFigures(Progress):
+    """A bar, and below it the figures."""
 
     figures = ""
 
@@ -89,8 +89,8 @@ class LiveDisplay:
     """A bar and the figures, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("jobs"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = _TwoLines(*columns, console=console, expand=True, refresh_per_second=4)
+        columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = _BarAndFigures(*columns, console=console, refresh_per_second=4)
         self._task = self._progress.add_task("", total=None)
 
     def __enter__(self) -> Self:
@@ -108,7 +108,7 @@ class LiveDisplay:
 
     def show(self, now: Snapshot) -> None:
         """Redraw bar and figures."""
-        self._progress.figures = now.text()
+        self._progress.figures = "\n".join(now.text())
         self._progress.update(self._task, total=now.jobs or None, completed=now.finished)
 
 
@@ -135,7 +135,7 @@ class PlainDisplay:
         """Print the figures if the last ones are old."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + _LINE_SECONDS
-            self.say(f"{now.finished}/{now.jobs} done: {now.text()}")
+            self.say(f"{now.finished}/{now.jobs} done: {', '.join(now.text())}")
 
 
 def make_display(out: TextIO) -> Display:

@@ -86,6 +86,7 @@ def run(options: Options, display: Display) -> Summary:
     :raises DemoError: when it cannot come to its end.
     """
     started = time.monotonic()
+    display.say("starting PostgreSQL, Redis, a worker and a controller")
     options.directory.mkdir(parents=True, exist_ok=True)
     with stop_on_signals() as stop:
         with display, _fresh_stack(options.directory / "stack") as stack:
@@ -156,7 +157,7 @@ def _work(watch: Watch, options: Options, display: Display) -> Plan:
 
     app.set_current()
     place = str(options.directory)
-    display.say("submitting: a job finds the files and submits one for each; some steps are flaky on purpose")
+    display.say(f"a job finds the files and submits one for each; {FLAKY_JOBS} others fail at first")
     flaky = {jobs.flaky.submit(failures).id: failures for failures in _failures()}
     discover = jobs.discover.submit(place, options.limit)
     watch.until_all_final("files")
@@ -216,5 +217,3 @@ def _real_errors(letters: Sequence[Row]) -> dict[str, str]:
 def _letter(row: Row) -> DeadLetter:
     file = sources.name_of(row["path"]) if row["path"] else row["job_id"]
     return DeadLetter(file, row["error_type"], row["error_message"], row["reason"])
-
-

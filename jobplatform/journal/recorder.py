@@ -210,7 +210,7 @@ class JobRequest(Request):  # type: ignore[misc]
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Journal a hard time limit; Celery reports it twice, and the journal keeps the first."""
         if not soft:
-            self.record_failure(describe_text("TimeLimitExceeded", str(TimeLimitExceeded(timeout))))
+            self.record_failure(describe(TimeLimitExceeded(timeout), None, time.time()))
         super().on_timeout(soft, timeout)
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:

@@ -61,6 +61,7 @@ class Outcome:
 
 F, C = "FAILED", "COMPLETED"
 SOFT = "billiard.exceptions.SoftTimeLimitExceeded"
+HARD = "billiard.exceptions.TimeLimitExceeded"
 LOST = "billiard.exceptions.WorkerLostError"
 REFUSED = "jobplatform.errors.InvalidPayload"
 
@@ -83,7 +84,7 @@ OUTCOMES = (
     Outcome("reject", F, (F,), "Reject"),
     Outcome("return_too_much", F, (F,), "jobplatform.errors.ResultTooLarge"),
     Outcome("outstay_soft_limit", F, (F,), SOFT, slow=8, everywhere=False),
-    Outcome("outstay_hard_limit", F, (F,), "TimeLimitExceeded", slow=8, everywhere=False),
+    Outcome("outstay_hard_limit", F, (F,), HARD, slow=8, everywhere=False),
     Outcome("exit_politely", F, (F,), LOST, slow=8, everywhere=False),
     Outcome("exit_at_once", F, (F,), LOST, slow=8, everywhere=False),
     Outcome("kill_itself", F, (F,), LOST, slow=8, everywhere=False),

@@ -1,0 +1,48 @@
+# Everything a developer does; each target makes the .venv first if it is missing or out of date.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench format lock clean
+
+help: ## Show the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## Run the main job, an analysis of this machine's standard library, on an embedded stack.
+	@$(BIN)/python -m examples.demo
+
+up: $(READY) ## Start PostgreSQL, Redis, worker, controller and beat on this machine; Ctrl-C stops them.
+	@$(BIN)/jobplatform up
+
+test: $(READY) ## Run all tests; they start servers of their own.
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+check: $(READY) ## Lint, type-check and check the layers.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## Measure against plain Celery in the same run; writes build/bench.json.
+	@$(BIN)/python -m benchmarks.throughput
+
+format: $(READY) ## Format the code.
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+lock: $(READY) ## Pin requirements.in into requirements.txt, with hashes.
+	@$(BIN)/python -m pip install --quiet pip-tools
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --output-file requirements.txt requirements.in
+
+clean: ## Remove what was built.
+	@rm -rf build $(READY)

@@ -1,0 +1,1 @@
+"""How fast the platform is, beside plain Celery, in the same run on the same machine."""

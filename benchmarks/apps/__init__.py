@@ -1,0 +1,1 @@
+"""The Celery applications that are measured; all run the same functions."""

@@ -1,0 +1,44 @@
+"""What every contender runs, and how its workers and jobs tell the benchmark what happened."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cache
+from typing import Any
+
+import redis
+from celery.signals import worker_ready
+
+#: Names the Redis database that the benchmark has for itself.
+SCRATCH_ENV = "BENCHMARK_REDIS_URL"
+#: Lists in it: workers that are ready, and start times of jobs.
+READY = "ready"
+STARTS = "starts"
+
+
+@cache
+def scratch() -> Any:
+    """Open the benchmark's own Redis database."""
+    return redis.Redis.from_url(os.environ[SCRATCH_ENV])
+
+
+def noop(order: int, customer: str, lines: list[int]) -> None:
+    """Do nothing with a small payload."""
+
+
+def stamp(number: int) -> None:
+    """Tell when this job was started."""
+    at = time.time()
+    scratch().rpush(STARTS, at)
+
+
+def payload(number: int) -> dict[str, Any]:
+    """Give the keyword arguments of one no-op job."""
+    return {"order": number, "customer": f"customer {number % 100}", "lines": [number, number + 1]}
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator, unused-ignore]
+def report_ready(**_: Any) -> None:
+    """Tell the benchmark that this worker takes jobs."""
+    scratch().rpush(READY, os.getpid())
