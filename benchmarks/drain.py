@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.apps.work import payload
 from benchmarks.contenders import CELERY, CELERY_PG, PREFORK, SOLO2, Contender
+from benchmarks.cpu import Meter
 from benchmarks.processes import Client, freeze, running
 from benchmarks.report import Findings, Options
 from benchmarks.stacks import NOOP, SCHEMA, Bench, BenchmarkError, say, wait_until
@@ -26,12 +27,14 @@ class Drain:
     """One drained queue.
 
     :param rows_complete: seconds from the last job's end until every row said so; None for those without rows.
+    :param cpu_us: processor time a job until then, in microseconds, of each kind of process.
     """
 
     contender: str
     jobs: int
     seconds: float
     rows_complete: float | None
+    cpu_us: dict[str, int]
 
     @property
     def rate(self) -> float:
@@ -65,19 +68,21 @@ def drain(bench: Bench, contender: Contender, jobs: int, schema: str = SCHEMA, h
     :raises BenchmarkError: when a job did not run, ran twice, or has a row that says otherwise.
     """
     bench.wipe(schema, history)
-    with running(bench, contender, schema) as nodes, Client(bench, contender, schema) as client:
+    with running(bench, contender, schema) as processes, Client(bench, contender, schema) as client:
         warm_up(bench, client, contender, schema)
-        thaw = freeze(nodes)
+        thaw = freeze(processes)
         client.run(submit_noops, contender.module, jobs)
-        started = time.perf_counter()
+        meter, started = Meter(bench, processes), time.perf_counter()
         thaw()
         wait_until_drained(bench)
         ended = time.perf_counter()
         if contender.durable:
             wait_until(lambda: not bench.unfinished(schema), "all rows are completed", _PATIENCE_SECONDS)
         rows_complete = time.perf_counter() - ended if contender.durable else None
-        _verify(bench, contender, jobs + WARM_UP, schema, client.run(count_runs, contender.module, len(nodes)))
-    return Drain(contender.name, jobs, ended - started, rows_complete)
+        cpu_us = {role: round(1e6 * seconds / jobs) for role, seconds in meter.read().items()}
+        runs = client.run(count_runs, contender.module, len(processes.nodes))
+        _verify(bench, contender, jobs + WARM_UP, schema, runs)
+    return Drain(contender.name, jobs, ended - started, rows_complete, cpu_us)
 
 
 def warm_up(bench: Bench, client: Client, contender: Contender, schema: str = SCHEMA) -> None:

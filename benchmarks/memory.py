@@ -33,11 +33,11 @@ def measure(bench: Bench, options: Options, findings: Findings) -> None:
 
 def _round(bench: Bench, contender: Contender) -> dict[str, float]:
     bench.wipe()
-    with running(bench, contender) as nodes, Client(bench, contender) as client:
+    with running(bench, contender) as processes, Client(bench, contender) as client:
         warm_up(bench, client, contender)
         client.run(submit_noops, contender.module, _JOBS)
         wait_until_drained(bench)
-        return _weigh(nodes)
+        return _weigh(processes.nodes)
 
 
 def _weigh(nodes: list[Program]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -30,14 +31,13 @@ _STOP_SECONDS = 30.0
 
 
 class Program:
-    """A ``celery -A application ...`` process with its children and its log."""
+    """A ``celery -A application ...`` process of a contender, with its children and its log."""
 
-    def __init__(
-        self, name: str, application: str, arguments: tuple[str, ...], env: Mapping[str, str], logs: Path
-    ) -> None:
+    def __init__(self, name: str, contender: Contender, arguments: tuple[str, ...], env: Mapping[str, str], logs: Path):
         self.name = name
         self.log = logs / f"{name}.log"
-        argv = [sys.executable, "-m", "celery", "-A", application, *arguments, "-l", "WARNING"]
+        celery = "celery" if contender.durable else "benchmarks.apps.alone"
+        argv = [sys.executable, "-m", celery, "-A", contender.application, *arguments, "-l", "WARNING"]
         with self.log.open("wb") as log:
             self.process = spawn(argv, signal.SIGTERM, env=env, cwd=ROOT, stdout=log)
 
@@ -61,43 +61,46 @@ class Program:
         self.process.wait()
 
 
+@dataclass(slots=True)
+class Running:
+    """The processes of a contender."""
+
+    nodes: list[Program] = field(default_factory=list)
+    controller: Program | None = None
+
+    def programs(self) -> list[Program]:
+        """List workers and controller."""
+        return [*self.nodes, self.controller] if self.controller else list(self.nodes)
+
+
 @contextmanager
-def running(bench: Bench, contender: Contender, schema: str = SCHEMA) -> Iterator[list[Program]]:
-    """Run a contender's workers, ours with a controller, while the block runs; give the workers."""
+def running(bench: Bench, contender: Contender, schema: str = SCHEMA, workers: bool = True) -> Iterator[Running]:
+    """Run a contender's workers, and for ours a controller, while the block runs.
+
+    :param workers: False for the controller alone.
+    """
     env = bench.environment(contender, schema)
-    programs: list[Program] = []
+    processes = Running()
     try:
-        for number, arguments in enumerate(contender.nodes):
+        for number, arguments in enumerate(contender.nodes if workers else ()):
             name = f"{contender.name}-{number}"
-            programs.append(Program(name, contender.application, ("worker", *arguments), env, bench.logs))
-        nodes = list(programs)
+            processes.nodes.append(Program(name, contender, ("worker", *arguments), env, bench.logs))
         if contender.durable:
-            programs.append(Program("controller", contender.application, ("controller",), env, bench.logs))
-        _wait_ready(bench, nodes, contender.durable)
-        yield nodes
-        for program in programs:
+            processes.controller = Program("controller", contender, ("controller",), env, bench.logs)
+        _wait_ready(bench, processes)
+        yield processes
+        for program in processes.programs():
             program.check_alive()
     finally:
-        _stop(programs)
+        _stop(processes.programs())
 
 
-@contextmanager
-def controlled(bench: Bench, contender: Contender) -> Iterator[None]:
-    """Run our controller alone while the block runs."""
-    program = Program("controller", contender.application, ("controller",), bench.environment(contender), bench.logs)
-    try:
-        _wait_ready(bench, [], durable=True)
-        yield
-        program.check_alive()
-    finally:
-        _stop([program])
-
-
-def _wait_ready(bench: Bench, nodes: list[Program], durable: bool) -> None:
+def _wait_ready(bench: Bench, processes: Running) -> None:
     def ready() -> bool:
-        for node in nodes:
-            node.check_alive()
-        return bool(bench.scratch.llen(READY) >= len(nodes) and (not durable or bench.redis.exists(keys.CONTROLLER)))
+        for program in processes.programs():
+            program.check_alive()
+        controlled = processes.controller is None or bench.redis.exists(keys.CONTROLLER)
+        return bool(controlled and bench.scratch.llen(READY) >= len(processes.nodes))
 
     wait_until(ready, "workers and controller are ready", _READY_SECONDS)
 
@@ -110,14 +113,14 @@ def _stop(programs: list[Program]) -> None:
         program.stop()
 
 
-def freeze(nodes: list[Program]) -> Callable[[], None]:
-    """Stop workers in their tracks; what is returned lets them all go on."""
-    processes = [process for node in nodes for process in node.tree()]
-    for process in processes:
+def freeze(processes: Running) -> Callable[[], None]:
+    """Stop the workers in their tracks; what is returned lets them all go on."""
+    frozen = [process for node in processes.nodes for process in node.tree()]
+    for process in frozen:
         process.suspend()
 
     def thaw() -> None:
-        for process in processes:
+        for process in frozen:
             process.resume()
 
     return thaw

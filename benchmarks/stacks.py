@@ -54,6 +54,7 @@ class Bench:
         self.database_url = stack.database_url
         self.redis_url = stack.redis_url
         self.scratch_url = f"{stack.redis_url.rpartition('/')[0]}/{_SCRATCH_DATABASE}"
+        self.servers = {"redis": stack.redis.pid, "postgres": stack.postgres.pid}
         self.logs = stack.directory / "logs"
         self.logs.mkdir()
         self.redis: Any = redis.Redis.from_url(self.redis_url)

@@ -13,7 +13,7 @@ import psycopg2
 from benchmarks.apps.work import payload
 from benchmarks.contenders import CELERY, PREFORK
 from benchmarks.drain import WARM_UP, submit_noops
-from benchmarks.processes import Client, controlled
+from benchmarks.processes import Client, running
 from benchmarks.report import Findings, Options
 from benchmarks.stacks import SCHEMA, Bench, say
 from benchmarks.statistics import percentile, ratios, summary
@@ -33,7 +33,7 @@ def measure(bench: Bench, options: Options, findings: Findings) -> None:
     rounds = []
     for number in range(options.rounds):
         bench.wipe()
-        with controlled(bench, PREFORK):
+        with running(bench, PREFORK, workers=False):
             rounds.append(_round(bench, options.jobs, reverse=bool(number % 2)))
         say(f"  round {number + 1}: {', '.join(f'{name} {value:,.3g}' for name, value in rounds[-1].items())}")
     columns = {name: [found[name] for found in rounds] for name in rounds[0]}

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from jobplatform.jobs.client import submit
     from jobplatform.jobs.context import current_job
     from jobplatform.jobs.decorator import job
+    from jobplatform.jobs.retry import RetryRule
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "attach", "current_job", "job", "submit"]
+__all__ = ["RetryRule", "__version__", "attach", "current_job", "job", "submit"]
 
 _HOMES = {
+    "RetryRule": "jobplatform.jobs.retry",
     "attach": "jobplatform.jobs.attach",
     "current_job": "jobplatform.jobs.context",
     "job": "jobplatform.jobs.decorator",

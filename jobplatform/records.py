@@ -6,7 +6,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,15 @@ def new_job_id(now: float | None = None, entropy: bytes | None = None) -> str:
     noise = int.from_bytes(os.urandom(10) if entropy is None else entropy)
     text = f"{milliseconds << 80 | 7 << 76 | (noise >> 62 & 0xFFF) << 64 | 2 << 62 | noise & 0x3FFFFFFFFFFFFFFF:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def new_job_ids(now: float, count: int) -> Iterator[str]:
+    """Make many time-ordered job ids at once.
+
+    :param now: seconds since the epoch.
+    """
+    entropy = os.urandom(10 * count)
+    return (new_job_id(now, entropy[start : start + 10]) for start in range(0, 10 * count, 10))
 
 
 def job_id_of(task_id: str) -> str:
@@ -104,6 +113,7 @@ class RetryDecision:
     decided_by: str = "static"
 
 
+#: The names of the row's values, but for the payload, which is JSON text already.
 _ROW_FIELDS = [name for name in NewJob.__dataclass_fields__ if name != "payload"]
 
 
@@ -111,3 +121,13 @@ def row_of(job: NewJob) -> str:
     """Give the JSON text of the row that a new job becomes."""
     values = {name: value for name in _ROW_FIELDS if (value := getattr(job, name)) is not None}
     return f'{json.dumps(values)[:-1]},"payload":{job.payload}}}'
+
+
+def rows_like(job: NewJob, jobs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Give the rows of many jobs that differ from one only in their id and payload.
+
+    :param jobs: pairs of job id and JSON text of the payload.
+    """
+    values = {name: value for name in _ROW_FIELDS if name != "job_id" and (value := getattr(job, name)) is not None}
+    rest = json.dumps(values)[1:-1]
+    return (f'{{"job_id":"{job_id}",{rest},"payload":{payload}}}' for job_id, payload in jobs)

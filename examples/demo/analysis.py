@@ -82,9 +82,9 @@ def _own_nodes(function: _Function) -> Iterator[ast.AST]:
 
 
 def error_of(source: bytes, name: str) -> str | None:
-    """Name the class of the error that a file does not parse with; None when it does."""
+    """Name the class of the error that a file cannot be analysed for; None when it can."""
     try:
-        parse(source, name)
+        analyse(source, name)
     except (SyntaxError, ValueError, RecursionError) as error:
         return type(error).__name__
     return None

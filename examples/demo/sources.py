@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -45,12 +45,13 @@ def python_files(root: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
-def name_of(path: str, places: Iterable[Path] | None = None) -> str:
+def name_of(path: str, places: Sequence[Path] | None = None) -> str:
     """Name a file by its path below the directory that it was found in.
 
     :param places: the directories to look at; None is those of this Python.
     """
-    for place in roots() if places is None else places:
+    # The last one first, since packages may be installed below the standard library.
+    for place in reversed(roots() if places is None else places):
         if Path(path).is_relative_to(place):
             return Path(path).relative_to(place).as_posix()
     return Path(path).name

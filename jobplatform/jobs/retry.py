@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from jobplatform.errors import JobOptionError
@@ -51,11 +52,16 @@ class RetryRule:
 
     def as_row(self) -> dict[str, Any] | None:
         """Give the rule as a row holds it: what differs from the default, None when nothing does."""
-        default = asdict(DEFAULT)
-        return {name: value for name, value in asdict(self).items() if value != default[name]} or None
+        return _as_row(self)
 
 
 DEFAULT = RetryRule()
+
+
+@cache
+def _as_row(rule: RetryRule) -> dict[str, Any] | None:
+    default = asdict(DEFAULT)
+    return {name: value for name, value in asdict(rule).items() if value != default[name]} or None
 
 
 def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFacts) -> RetryDecision:

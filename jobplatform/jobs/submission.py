@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from jobplatform.errors import StoreUnavailable
 from jobplatform.jobs.platform import Platform
 from jobplatform.journal import entry
-from jobplatform.records import NewJob, row_of
-from jobplatform.transport.message import Message
+from jobplatform.records import NewJob, row_of, rows_like
+from jobplatform.transport.message import Message, Mould
 from jobplatform.transport.publisher import UNREACHABLE as REDIS_UNREACHABLE
 
 logger = logging.getLogger(__name__)
+
+#: Pairs of job id and JSON text of the payload.
+Chunk = list[tuple[str, str]]
 
 #: What happened to submissions in this process, by name.
 COUNTS: Counter[str] = Counter()
@@ -42,67 +46,71 @@ def submit(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], Non
     from jobplatform.store import jobs
     from jobplatform.store.database import UNREACHABLE
 
-    row = row_of(job)
     try:
-        platform.database.once(lambda session: jobs.insert(session, [row]))
+        platform.database.once(lambda session: jobs.insert_one(session, job))
     except UNREACHABLE as error:
         COUNTS["without_row"] += 1
         logger.warning("PostgreSQL did not take job %s, it goes through the journal: %s", job.job_id, error)
         _through_journal(platform, job, publish)
         return
     if job.due_at is None:
-        publish_or_leave(platform, [job], lambda: publish(job, ""))
+        publish_or_leave(platform, [job.job_id], lambda: publish(job, ""))
 
 
-def submit_many(platform: Platform, jobs: Iterable[list[NewJob]]) -> int:
-    """Submit chunks of jobs: all rows in one transaction, then all messages.
+def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> int:
+    """Submit jobs that differ only in id and payload: all rows in one transaction, then all messages.
 
+    :param like: what they share.
     :raises StoreUnavailable: when neither store took them.
     """
-    chunks = list(jobs) if platform.in_worker else None
-    if chunks is None:
-        chunks = []
-        try:
-            _insert_chunks(platform, jobs, chunks)
-        except _unreachable() as error:
-            COUNTS["without_row"] += 1
-            logger.warning("PostgreSQL did not take %d chunks, they go through the journal: %s", len(chunks), error)
-            chunks.extend(jobs)
-        else:
-            for chunk in chunks:
-                _publish_chunk(platform, [job for job in chunk if job.due_at is None])
-            return sum(map(len, chunks))
-    for chunk in chunks:
-        _journal_chunk(platform, chunk)
-    return sum(map(len, chunks))
+    if platform.in_worker:
+        return sum(_journal_chunk(platform, like, chunk) for chunk in chunks)
+    from jobplatform.store.database import UNREACHABLE
+
+    taken: list[Chunk] = []
+    try:
+        _insert_chunks(platform, like, chunks, taken)
+    except UNREACHABLE as error:
+        COUNTS["without_row"] += 1
+        logger.warning("PostgreSQL did not take %d chunks, they go through the journal: %s", len(taken), error)
+        return sum(_journal_chunk(platform, like, chunk) for chunk in itertools.chain(taken, chunks))
+    if like.due_at is None:
+        for chunk in taken:
+            _publish_chunk(platform, like, chunk)
+    return sum(map(len, taken))
 
 
-def _publish_chunk(platform: Platform, jobs: list[NewJob]) -> None:
-    publish_or_leave(platform, jobs, lambda: platform.publisher.push_many(map(message_of, jobs)))
-
-
-def _insert_chunks(platform: Platform, jobs: Iterable[list[NewJob]], taken: list[list[NewJob]]) -> None:
+def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], taken: list[Chunk]) -> None:
     from jobplatform.store.jobs import insert
 
     with platform.database.transaction() as transaction:
-        for chunk in jobs:
+        for chunk in chunks:
             taken.append(chunk)
-            insert(transaction, map(row_of, chunk))
+            insert(transaction, rows_like(like, chunk))
 
 
-def _unreachable() -> Any:
-    from jobplatform.store.database import UNREACHABLE
+def _publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:
+    publish_or_leave(
+        platform, [job_id for job_id, _ in chunk], lambda: platform.publisher.push_texts(_messages(like, chunk))
+    )
 
-    return UNREACHABLE
+
+def _messages(like: NewJob, chunk: Chunk) -> dict[tuple[str, int], list[str]]:
+    fill = Mould(message_of(like)).fill
+    return {(like.queue, like.priority): [fill(job_id, payload) for job_id, payload in chunk]}
 
 
-def _journal_chunk(platform: Platform, chunk: list[NewJob]) -> None:
-    entries = [_entry(job) for job in chunk]
-    messages = [message_of(job) for job in chunk if job.due_at is None]
+def _journal_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> int:
+    now = like.enqueued_at or time.time()
+    rows = zip(chunk, rows_like(like, chunk), strict=True)
+    entries = [entry.submitted(job_id, now, row) for (job_id, _), row in rows]
     try:
-        platform.publisher.push_many(messages, entries)
+        platform.publisher.push_texts({} if like.due_at else _messages(like, chunk), entries)
     except REDIS_UNREACHABLE as error:
+        if platform.in_worker:
+            raise
         raise StoreUnavailable(f"neither PostgreSQL nor Redis took {len(chunk)} jobs: {error}; submit again") from error
+    return len(chunk)
 
 
 def _through_journal(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], None]) -> None:
@@ -123,21 +131,17 @@ def _entry(job: NewJob) -> str:
     return entry.submitted(job.job_id, job.enqueued_at or time.time(), row_of(job))
 
 
-def publish_or_leave(platform: Platform, jobs: list[NewJob], publish: Callable[[], Any]) -> None:
+def publish_or_leave(platform: Platform, job_ids: list[str], publish: Callable[[], Any]) -> None:
     """Publish jobs whose rows are written; when Redis is away they are left to the dispatcher."""
-    if not jobs:
-        return
     try:
         publish()
     except REDIS_UNREACHABLE as error:
-        COUNTS["left_to_dispatcher"] += len(jobs)
-        logger.warning("Redis did not take %d messages, the dispatcher will: %s", len(jobs), error)
-        _leave(platform, [job.job_id for job in jobs])
+        COUNTS["left_to_dispatcher"] += len(job_ids)
+        logger.warning("Redis did not take %d messages, the dispatcher will: %s", len(job_ids), error)
+        _leave(platform, job_ids)
 
 
 def _leave(platform: Platform, job_ids: list[str]) -> None:
-    from datetime import UTC, datetime
-
     from jobplatform.store import jobs
     from jobplatform.store.database import UNREACHABLE
 
@@ -145,8 +149,3 @@ def _leave(platform: Platform, job_ids: list[str]) -> None:
         platform.database.once(lambda session: jobs.mark_due(session, job_ids, datetime.now(UTC)))
     except UNREACHABLE as error:
         logger.warning("%d rows are found later, as no message stands for them: %s", len(job_ids), error)
-
-
-def enqueued(job: NewJob, now: float) -> NewJob:
-    """Mark a job as one whose message is pushed at once, unless it waits for a time."""
-    return job if job.due_at is not None else replace(job, enqueued_at=now)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from celery import Task, signals
@@ -16,7 +15,7 @@ from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.jobs.wishes import OURS, Wishes, carrying, wishes_of
-from jobplatform.records import NewJob, job_id_of, new_job_id
+from jobplatform.records import NewJob, job_id_of, new_job_id, new_job_ids
 
 #: Jobs in one INSERT of ``submit_many``.
 CHUNK = 1_000
@@ -49,25 +48,20 @@ class JobTask(Task):  # type: ignore[misc]
         refuse_unknown(options, OURS, "submit_many")
         app = self._get_app()
         platform = platform_of(app)
-        first = self._new_job(platform, (), {}, wishes_of(options, time.time()), payload="{}")
+        like = self._new_job(platform, (), {}, wishes_of(options, time.time()), payload="{}")
         ids: list[str] = []
-        submission.submit_many(platform, self._chunks(platform, first, iter(items), ids))
+        submission.submit_many(platform, like, self._chunks(platform.settings.payload_limit, iter(items), ids))
         return ids
 
-    def _chunks(
-        self, platform: Platform, first: NewJob, items: Iterator[Any], ids: list[str]
-    ) -> Iterator[list[NewJob]]:
-        check, limit = self.job.signature.check, platform.settings.payload_limit
+    def _chunks(self, limit: int, items: Iterator[Any], ids: list[str]) -> Iterator[submission.Chunk]:
+        check = self.job.signature.check
         while taken := list(itertools.islice(items, CHUNK)):
-            now = time.time()
             chunk = []
-            for item in taken:
+            for item, job_id in zip(taken, new_job_ids(time.time(), len(taken)), strict=True):
                 args, kwargs = _arguments(item)
                 check(args, kwargs)
-                job_id = new_job_id(now)
+                chunk.append((job_id, encode_payload(args, kwargs, limit)))
                 ids.append(job_id)
-                at = None if first.due_at else now
-                chunk.append(replace(first, job_id=job_id, payload=encode_payload(args, kwargs, limit), enqueued_at=at))
             yield chunk
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:

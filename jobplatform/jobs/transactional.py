@@ -8,7 +8,7 @@ from typing import Any
 
 from jobplatform.jobs import submission
 from jobplatform.jobs.platform import Platform
-from jobplatform.records import NewJob, row_of
+from jobplatform.records import NewJob
 
 
 def submit(platform: Platform, job: NewJob, handle: Any) -> None:
@@ -25,8 +25,8 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
     told = publishes and after_commit(handle, lambda: _publish(platform, job))
     if publishes and not told:
         job = replace(job, due_at=time.time(), enqueued_at=None)
-    jobs.insert(Transaction(connection_of(handle), platform.settings.schema), [row_of(job)])
+    jobs.insert_one(Transaction(connection_of(handle), platform.settings.schema), job)
 
 
 def _publish(platform: Platform, job: NewJob) -> None:
-    submission.publish_or_leave(platform, [job], lambda: platform.publisher.push(submission.message_of(job)))
+    submission.publish_or_leave(platform, [job.job_id], lambda: platform.publisher.push(submission.message_of(job)))

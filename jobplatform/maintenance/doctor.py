@@ -195,7 +195,7 @@ def _read_postgres(settings: Settings) -> PostgresReading | str:
                 skew = leadership.probe(session) - (asked + time.time()) / 2
             return PostgresReading(server, migrate.current(database), skew)
     except UNREACHABLE as error:
-        return f"it cannot be reached: {_first_line(error.orig or error)}"
+        return f"it cannot be reached: {_first_line(getattr(error, 'orig', None) or error)}"
 
 
 def _read_redis(settings: Settings) -> RedisReading | str:

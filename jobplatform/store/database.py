@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from jobplatform.settings import Settings
 from jobplatform.store.statement import Statement
@@ -15,7 +17,7 @@ from jobplatform.store.statement import Statement
 Result = TypeVar("Result")
 
 #: What a store that cannot be reached raises.
-UNREACHABLE = (OperationalError, InterfaceError)
+UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout)
 
 
 #: What a value that the tables cannot hold raises.
@@ -72,6 +74,7 @@ class Database:
             },
         )
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._idle: deque[Connection] = deque()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -92,16 +95,32 @@ class Database:
         :raises OperationalError: when PostgreSQL cannot be reached.
         """
         try:
-            with self.session() as session:
-                return work(session)
+            return self._once(work)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-        with self.session() as session:
-            return work(session)
+        self._forget_idle()
+        return self._once(work)
+
+    def _once(self, work: Callable[[Transaction], Result]) -> Result:
+        # Autocommitting connections need no reset, so they are kept out of the pool, whose check-out and check-in
+        # cost as much as the statement itself.
+        connection = self._idle.pop() if self._idle else self._autocommit.connect()
+        try:
+            result = work(Transaction(connection, self.schema))
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return result
+
+    def _forget_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def close(self) -> None:
         """Close the pooled connections."""
+        self._forget_idle()
         self.engine.dispose()
 
 

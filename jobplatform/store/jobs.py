@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jobplatform.records import DueJob, RetryFacts
+from jobplatform.records import DueJob, NewJob, RetryFacts
 from jobplatform.states import State, rank_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
@@ -33,6 +33,26 @@ INSERT_JOBS = Statement(
     """,
     {"rows": "[]"},
 )
+
+INSERT_JOB = Statement(
+    "insert_job",
+    """
+    insert into @jobs (job_id, job_type, status, priority, payload, retry_count, max_retries, scheduled_at, queue,
+        attempt, enqueued_at, due_at, root_id, parent_id, timeout, soft_timeout, expires_at, tenant, tags,
+        retry_rule, message)
+    values (%(job_id)s::uuid, %(job_type)s, %(status)s, %(priority)s, %(payload)s::jsonb, %(retry_count)s,
+        %(max_retries)s, to_timestamp(%(scheduled_at)s), %(queue)s, %(attempt)s, to_timestamp(%(enqueued_at)s),
+        to_timestamp(%(due_at)s), %(root_id)s::uuid, %(parent_id)s::uuid, %(timeout)s, %(soft_timeout)s,
+        to_timestamp(%(expires_at)s), %(tenant)s, %(tags)s::text[], %(retry_rule)s::jsonb, %(message)s::jsonb)
+    on conflict (job_id) do nothing
+    """,
+    {
+        "job_id": _ID, "job_type": "t", "status": "PENDING", "priority": 1, "payload": "{}", "retry_count": 0,
+        "max_retries": 5, "scheduled_at": None, "queue": "celery", "attempt": 1, "enqueued_at": 0.0, "due_at": None,
+        "root_id": None, "parent_id": None, "timeout": None, "soft_timeout": None, "expires_at": None, "tenant": None,
+        "tags": None, "retry_rule": None, "message": None,
+    },
+)  # fmt: skip
 
 APPLY_TRANSITIONS = Statement(
     "apply_transitions",
@@ -168,6 +188,17 @@ HASTEN_JOBS = Statement(
     """,
     {"job_ids": [_ID]},
 )
+
+
+def insert_one(transaction: Transaction, job: NewJob) -> int:
+    """Write one new job; a row that is already there is left alone."""
+    values = {name: getattr(job, name) for name in INSERT_JOB.example}
+    for name in ("retry_rule", "message"):
+        if values[name] is not None:
+            values[name] = json.dumps(values[name])
+    if values["tags"] is not None:
+        values["tags"] = list(values["tags"])
+    return transaction.count(INSERT_JOB, **values)
 
 
 def insert(transaction: Transaction, rows: Iterable[str]) -> int:

@@ -47,36 +47,65 @@ def _origin(pid: int) -> str:
     return f"{pid}@{socket.gethostname()}"
 
 
+class Mould:
+    """The parts that messages share which differ only in their id and payload.
+
+    :param message: gives everything else.
+    """
+
+    def __init__(self, message: Message) -> None:
+        extra = message.extra or {}
+        embed = extra.get("embed")
+        self._links = quote(json.dumps({**_NO_LINKS, **embed}) if embed else _NO_EMBED)[1:-1]
+        self._task_id: str | None = extra.get("task_id")
+        self._foreign_body: list[str] | None = extra.get("body")
+        self._head = self._type()
+        limits = f"[{_number(message.timeout)},{_number(message.soft_timeout)}]"
+        self._task = f'"headers":{{"lang":"py","task":{quote(message.job_type)},"id":'
+        self._headers = (
+            f',"retries":{message.retry_count},"timelimit":{limits},'
+            f'"parent_id":{quote(message.parent_id) if message.parent_id else "null"},'
+            f'"origin":{quote(_origin(os.getpid()))},"expires":{_date(message.expires_at)},'
+            f'"{ATTEMPT_HEADER}":{message.attempt},"{ENQUEUED_HEADER}":{message.enqueued_at:.6f},'
+            f"{_inner(extra.get('headers'), _HEADERS)}"
+        )
+        self._root = quote(message.root_id) if message.root_id else None
+        properties = extra.get("properties")
+        if self._foreign_body:
+            properties = {**(properties or {}), "body_encoding": "base64"}
+        self._properties = (
+            f'"delivery_mode":2,"priority":{message.priority},'
+            f'"delivery_info":{{"exchange":"","routing_key":{quote(message.queue)}}},'
+            f"{_inner(properties, _PROPERTIES)}}}}}"
+        )
+
+    def _type(self) -> str:
+        kind, encoding = self._foreign_body[:2] if self._foreign_body else ("application/json", "utf-8")
+        return f',"content-encoding":{quote(encoding)},"content-type":{quote(kind)},'
+
+    def fill(self, job_id: str, payload: str) -> str:
+        """Build the text that goes onto the queue list.
+
+        :param payload: JSON text of the arguments.
+        """
+        args, kwargs = split_payload(payload)
+        args_text, kwargs_text = quote(args), quote(kwargs)
+        body = f'"[{args_text[1:-1]},{kwargs_text[1:-1]},{self._links}]"'
+        if self._foreign_body:
+            body = quote(self._foreign_body[2])
+        task_id = quote(self._task_id or job_id)
+        shown = args_text if len(args) <= _SHOWN else quote(args[:_SHOWN])
+        shown_kwargs = kwargs_text if len(kwargs) <= _SHOWN else quote(kwargs[:_SHOWN])
+        return (
+            f'{{"body":{body}{self._head}{self._task}{task_id},"root_id":{self._root or task_id},'
+            f'"argsrepr":{shown},"kwargsrepr":{shown_kwargs}{self._headers}}},'
+            f'"properties":{{"correlation_id":{task_id},"delivery_tag":{task_id},{self._properties}'
+        )
+
+
 def envelope(message: Message) -> str:
-    """Build the text that goes onto the queue list."""
-    extra = message.extra or {}
-    args, kwargs = split_payload(message.payload)
-    content_type, encoding, body = "application/json", "utf-8", _body(args, kwargs, extra.get("embed"))
-    properties_extra = extra.get("properties")
-    if "body" in extra:
-        content_type, encoding, body = extra["body"]
-        properties_extra = {**(properties_extra or {}), "body_encoding": "base64"}
-    job_id = quote(extra.get("task_id") or message.job_id)
-    limits = f"[{_number(message.timeout)},{_number(message.soft_timeout)}]"
-    headers = (
-        f'{{"lang":"py","task":{quote(message.job_type)},"id":{job_id},'
-        f'"retries":{message.retry_count},"timelimit":{limits},'
-        f'"root_id":{quote(message.root_id) if message.root_id else job_id},'
-        f'"parent_id":{quote(message.parent_id) if message.parent_id else "null"},'
-        f'"argsrepr":{quote(args[:_SHOWN])},"kwargsrepr":{quote(kwargs[:_SHOWN])},'
-        f'"origin":{quote(_origin(os.getpid()))},"expires":{_date(message.expires_at)},'
-        f'"{ATTEMPT_HEADER}":{message.attempt},"{ENQUEUED_HEADER}":{message.enqueued_at:.6f},'
-        f"{_inner(extra.get('headers'), _HEADERS)}}}"
-    )
-    queue = quote(message.queue)
-    properties = (
-        f'{{"correlation_id":{job_id},"delivery_mode":2,"delivery_tag":{job_id},"priority":{message.priority},'
-        f'"delivery_info":{{"exchange":"","routing_key":{queue}}},{_inner(properties_extra, _PROPERTIES)}}}'
-    )
-    return (
-        f'{{"body":{quote(body)},"content-encoding":{quote(encoding)},"content-type":{quote(content_type)},'
-        f'"headers":{headers},"properties":{properties}}}'
-    )
+    """Build the text that goes onto the queue list, of a message that is like no other."""
+    return Mould(message).fill(message.job_id, message.payload)
 
 
 _NO_LINKS = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
@@ -87,11 +116,6 @@ _HEADERS: dict[str, Any] = {
 }  # fmt: skip
 _PROPERTIES: dict[str, Any] = {"reply_to": "", "body_encoding": "utf-8"}
 _PLAIN = {id(defaults): json.dumps(defaults)[1:-1] for defaults in (_HEADERS, _PROPERTIES)}
-
-
-def _body(args: str, kwargs: str, embed: Any) -> str:
-    links = json.dumps({**_NO_LINKS, **embed}) if embed else _NO_EMBED
-    return f"[{args},{kwargs},{links}]"
 
 
 def split_payload(payload: str) -> tuple[str, str]:

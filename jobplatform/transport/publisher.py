@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -47,19 +47,25 @@ class Publisher:
 
         :returns: how many were pushed.
         """
-        lists: defaultdict[str, list[str]] = defaultdict(list)
-        queues = set()
+        lists: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
         for message in messages:
-            lists[keys.queue_list(message.queue, message.priority)].append(envelope(message))
-            queues.add(message.queue)
+            lists[message.queue, message.priority].append(envelope(message))
+        return self.push_texts(lists, entries)
+
+    def push_texts(self, lists: Mapping[tuple[str, int], Sequence[str]], entries: Iterable[str] = ()) -> int:
+        """Push messages that are built already, in one pipeline; journal entries go first.
+
+        :param lists: by queue and priority.
+        :returns: how many were pushed.
+        """
         with self.client.pipeline(transaction=False) as pipe:
             fields = {f"e{number}": entry for number, entry in enumerate(entries)}
             if fields:
                 pipe.xadd(keys.JOURNAL, fields)
-            for name, texts in lists.items():
+            for (queue, priority), texts in lists.items():
                 for start in range(0, len(texts), _TOGETHER):
-                    pipe.lpush(name, *texts[start : start + _TOGETHER])
-            for queue in sorted(queues):
+                    pipe.lpush(keys.queue_list(queue, priority), *texts[start : start + _TOGETHER])
+            for queue in sorted({queue for queue, _ in lists}):
                 pipe.lpush(keys.bell(queue), "1")
                 pipe.ltrim(keys.bell(queue), 0, 0)
                 pipe.expire(keys.bell(queue), 60)

@@ -171,9 +171,11 @@ class Fleet:
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run a query, in which ``@`` stands before the name of each table of ours."""
-        with self.database.engine.connect() as connection:
-            found = connection.exec_driver_sql(sql.replace("@", f"{self.settings.schema}."), parameters)
-            return [dict(row) for row in found.mappings()]
+        text = sql.replace("@", f"{self.settings.schema}.")
+        found = self.database.once(
+            lambda session: session.connection.exec_driver_sql(text, parameters).mappings().all()
+        )
+        return [dict(row) for row in found]
 
     def states(self) -> Counter[str]:
         """Count the jobs by state."""

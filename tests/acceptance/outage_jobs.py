@@ -17,7 +17,7 @@ def count(counter: int) -> int:
     """Note the counter and the attempt, work a little, and fail now and then."""
     attempt = current_job().attempt
     note(f"{counter}:{attempt}")
-    time.sleep(0.05)
+    time.sleep(0.1)
     if attempt == 1 and counter % FAILS_EVERY == 0:
         raise ConnectionError("the first attempt fails")
     return counter

@@ -17,6 +17,7 @@ import pytest
 from processes import eventually, running, tail
 
 from examples.demo import broken, sources
+from examples.demo import summary as checks
 from examples.demo.analysis import analyse, error_of
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,7 @@ def test_broken_files_are_dead_letters_with_their_real_error(
     assert summary["dead_letters"] == len(letters) >= 3
     assert letters.keys() == failed.keys()
     for name, letter in letters.items():
-        assert letter["error_type"] == failed[name]["error_type"] == "SyntaxError"
+        assert letter["error_type"] == failed[name]["error_type"]
         assert letter["error_message"] == failed[name]["error_message"]
         assert "never retried" in letter["reason"]
 
@@ -149,3 +150,64 @@ def test_a_python_without_tests_gets_three_broken_files_of_ours(
     assert [path.name for path in found[:3]] == list(broken.FILES)
     assert len(found) == 7
     assert all(error_of(path.read_bytes(), path.name) == "SyntaxError" for path in found[:3])
+
+
+def test_a_slim_python_is_topped_up_with_installed_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, installed = tmp_path / "lib", tmp_path / "lib" / "site-packages"
+    (installed / "package").mkdir(parents=True)
+    for place, count in ((library, 3), (installed / "package", 9)):
+        for number in range(count):
+            (place / f"module{number}.py").touch()
+    monkeypatch.setattr(sources, "roots", lambda: [library, installed])
+    monkeypatch.setattr(sources, "FEWEST", 8)
+    names = [sources.name_of(str(path)) for path in sources.find(tmp_path / "demo")[3:]]
+    assert names == [f"module{n}.py" for n in range(3)] + [f"package/module{n}.py" for n in range(5)]
+
+
+PLAN = checks.Plan("discover", "report", {"flaky": 2}, frozenset({"a", "b", "c", "d"}))
+
+
+def outcomes() -> list[dict[str, Any]]:
+    """Give the rows of a run of PLAN that went well: three of its four files are broken."""
+    common: dict[str, Any] = {"error_type": None, "open_executions": 0, "root_id": None, "path": None}
+    common |= {"parent_id": None, "status": "COMPLETED", "executions": 1, "retry_count": 0}
+    family = {"job_type": "demo.parse", "root_id": "discover", "parent_id": "discover"}
+    failed = family | {"status": "FAILED", "error_type": "SyntaxError"}
+    others = [common | {"job_id": name, "job_type": f"demo.{name}"} for name in ("discover", "report")]
+    flaky = common | {"job_id": "flaky", "job_type": "demo.flaky", "executions": 3, "retry_count": 2}
+    files = [common | failed | {"job_id": name, "path": f"{name}.py"} for name in "abc"]
+    return [*others, flaky, *files, common | family | {"job_id": "d", "path": "d.py"}]
+
+
+def complaints(rows: list[dict[str, Any]], letters: str = "abc") -> int:
+    real = {f"{name}.py": "SyntaxError" for name in "abc"}
+    found = checks.problems(PLAN, rows, [{"job_id": name} for name in letters], real)
+    return len(checks.lost(PLAN, rows)) + len(found)
+
+
+def test_a_good_run_gives_no_complaint() -> None:
+    assert complaints(outcomes()) == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        (6, {"status": "PENDING"}),
+        (6, {"job_id": "nobody's"}),
+        (6, {"executions": 2}),
+        (6, {"root_id": None}),
+        (5, {"error_type": "ConnectionError"}),
+        (2, {"executions": 2, "retry_count": 1}),
+        (2, {"open_executions": 1}),
+        (1, {"status": "FAILED"}),
+    ],
+)
+def test_what_went_wrong_is_told(place: int, change: dict[str, Any]) -> None:
+    rows = outcomes()
+    rows[place] |= change
+    assert complaints(rows) > 0
+
+
+def test_a_lost_row_and_a_lost_dead_letter_are_told() -> None:
+    assert checks.lost(PLAN, outcomes()[:-1]) == ["d"]
+    assert complaints(outcomes(), letters="ab") > 0

@@ -62,9 +62,7 @@ def row(database: Database, job_id: str) -> Mapping[str, Any]:
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=4), st.integers(0, 3), st.integers(0, 2**32)
-)
+@given(st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=4), st.integers(0, 3), st.integers(0, 2**32))
 def test_replayed_doubled_and_shuffled_journals_leave_the_same_rows(
     mirror: Mirror, outcomes: list[str], most: int, seed: int
 ) -> None:

@@ -20,14 +20,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from jobplatform.errors import InvalidPayload, ResultTooLarge
-from jobplatform.jobs.payload import (
-    MAX_DEPTH,
-    MAX_DIGITS,
-    decode_payload,
-    encode_payload,
-    encode_result,
-    find_problem,
-)
+from jobplatform.jobs.payload import decode_payload, encode_payload
+from jobplatform.journal.result import encode_result
+from jobplatform.journal.storable import MAX_DEPTH, MAX_DIGITS, find_problem
 
 LIMIT = 1_048_576
 
@@ -88,9 +83,7 @@ class Unnamed(metaclass=HostileMeta):
 
 
 def test_the_text_is_compact() -> None:
-    assert encode_payload((1, "é"), {"a": [None, True]}, LIMIT) == (
-        '{"args":[1,"\\u00e9"],"kwargs":{"a":[null,true]}}'
-    )
+    assert encode_payload((1, "é"), {"a": [None, True]}, LIMIT) == ('{"args":[1,"\\u00e9"],"kwargs":{"a":[null,true]}}')
 
 
 @pytest.mark.parametrize(

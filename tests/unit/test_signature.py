@@ -251,9 +251,7 @@ def test_a_model_makes_one_argument_of_the_keywords() -> None:
     call.check((), kwargs)
     converted, none = call.convert((), kwargs)
     assert none == {}
-    assert converted[0] == Order(
-        customer=Customer(id=1), due=datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC), tags={"a"}
-    )
+    assert converted[0] == Order(customer=Customer(id=1), due=datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC), tags={"a"})
 
 
 @pytest.mark.parametrize(
@@ -268,9 +266,7 @@ def test_a_model_makes_one_argument_of_the_keywords() -> None:
         ((), {"customer": {"id": 1, "name": "\ud800"}, "due": "x"}, "kwargs.customer.name", "surrogate"),
     ],
 )
-def test_keywords_that_do_not_fit_the_model_are_refused(
-    args: Any, kwargs: Any, field: str, words: str
-) -> None:
+def test_keywords_that_do_not_fit_the_model_are_refused(args: Any, kwargs: Any, field: str, words: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
         signature(take_order, payload_model=Order).check(args, kwargs)
     assert caught.value.field == field
@@ -287,9 +283,7 @@ def test_a_model_that_cannot_be_used_is_refused_at_registration() -> None:
 
 
 def test_the_json_schema_describes_the_parameters() -> None:
-    def function(
-        n: int, c: Customer, when: datetime | None = None, x: float | None = None, y: Any = "a"
-    ) -> None: ...
+    def function(n: int, c: Customer, when: datetime | None = None, x: float | None = None, y: Any = "a") -> None: ...
 
     schema = signature(function).json_schema()
     assert schema["type"] == "object"
