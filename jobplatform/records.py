@@ -27,13 +27,13 @@ def new_job_id(now: float | None = None, entropy: bytes | None = None) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def new_job_ids(now: float, count: int) -> Iterator[str]:
-    """Make many time-ordered job ids at once.
+def new_job_ids(now: float, count: int) -> list[str]:
+    """Make many job ids of one moment, in order.
 
     :param now: seconds since the epoch.
     """
     entropy = os.urandom(10 * count)
-    return (new_job_id(now, entropy[start : start + 10]) for start in range(0, 10 * count, 10))
+    return sorted(new_job_id(now, entropy[start : start + 10]) for start in range(0, 10 * count, 10))
 
 
 def job_id_of(task_id: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, overload
 
 from celery import shared_task
 
@@ -13,6 +13,26 @@ from jobplatform.jobs.options import JOB_OPTIONS, JobOptions, refuse_unknown
 from jobplatform.jobs.retry import DEFAULT, RetryRule
 from jobplatform.jobs.signature import Signature
 from jobplatform.jobs.task import JobTask
+
+
+@overload
+def job(function: Callable[..., Any]) -> JobTask: ...
+
+
+@overload
+def job(
+    *,
+    name: str | None = None,
+    queue: str | None = None,
+    priority: int = 1,
+    max_retries: int = 5,
+    timeout: float | None = None,
+    soft_timeout: float | None = None,
+    retry: RetryRule | Mapping[str, Any] = DEFAULT,
+    payload: type | None = None,
+    tags: Sequence[str] = (),
+    bind: bool = False,
+) -> Callable[[Callable[..., Any]], JobTask]: ...
 
 
 def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -32,13 +52,13 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     return _declare(options, function)
 
 
-def _declare(options: dict[str, Any], function: Callable[..., Any]) -> Any:
+def _declare(options: dict[str, Any], function: Callable[..., Any]) -> JobTask:
     options = dict(options)
     bind = bool(options.pop("bind", False))
     signature = Signature.of(function, options.pop("payload", None), bind)
     name = options.pop("name", None) or f"{function.__module__}.{function.__qualname__}"
     declared = JobOptions(name, signature, **{**options, **_coerced(options)})
-    return shared_task(
+    made: JobTask = shared_task(
         name=name,
         base=JobTask,
         bind=bind,
@@ -49,11 +69,12 @@ def _declare(options: dict[str, Any], function: Callable[..., Any]) -> Any:
         soft_time_limit=declared.soft_timeout,
         acks_late=True,
     )(_checked(function, signature, bind))
+    return made
 
 
 def _coerced(options: dict[str, Any]) -> dict[str, Any]:
     retry = options.get("retry", DEFAULT)
-    if isinstance(retry, dict):
+    if isinstance(retry, Mapping):
         refuse_unknown(retry, set(RetryRule.__dataclass_fields__), "@job retry")
         retry = RetryRule(**retry)
     tags = options.get("tags", ())
