@@ -68,6 +68,16 @@ class Settings:
         return self.broker_url or self.redis_url
 
     @property
+    def leases(self) -> bool:
+        """Tell whether messages travel on our Redis transport."""
+        return self.broker.startswith(("redis://", "rediss://"))
+
+    @property
+    def journal_url(self) -> str:
+        """The Redis that holds the journal: where there are leases, theirs, so that both change in one step."""
+        return self.broker if self.leases else self.redis_url
+
+    @property
     def sqlalchemy_url(self) -> str:
         """The database URL with the driver named, as SQLAlchemy wants it."""
         return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg2://", self.database_url)

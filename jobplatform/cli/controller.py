@@ -30,4 +30,4 @@ def controller(context: click.Context, loglevel: str) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    Controller(settings, stop).run()
+    Controller(settings, context.obj.app.connection_for_write, stop).run()

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from jobplatform.service import Loop, Service
 from jobplatform.settings import Settings
 from jobplatform.store.database import Database
 from jobplatform.transport import keys
+from jobplatform.transport.broker import BrokerPublisher
 from jobplatform.transport.publisher import Publisher
 
 logger = logging.getLogger(__name__)
@@ -50,16 +52,21 @@ class Presence:
 class Controller:
     """Run the services of the platform until told to stop.
 
+    :param broker: opens a kombu connection to a broker that is not our Redis transport.
     :param stop: ends the controller when set.
     """
 
-    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+    def __init__(self, settings: Settings, broker: Callable[[], Any], stop: threading.Event) -> None:
         self.settings = settings
         self.stop = stop
         self.totals: Counter[str] = Counter()
         self.database = Database(settings, pool_size=6)
-        self.client = connect(settings.redis_url, timeout=5.0)
-        self.publisher = Publisher(settings.redis_url, settings.connect_seconds)
+        self.client = connect(settings.journal_url, timeout=5.0)
+        self.publisher: Publisher | BrokerPublisher
+        if settings.leases:
+            self.publisher = Publisher(settings.journal_url, settings.connect_seconds)
+        else:
+            self.publisher = BrokerPublisher(broker)
         self.leader = Leader(self.database)
 
     def services(self) -> list[Service]:
@@ -69,11 +76,9 @@ class Controller:
             Mirror(self.client, self.database, decide, self.stop.wait),
             JournalWatch(self.client, settings.journal_limit),
         ]
-        if settings.broker == settings.redis_url:
-            services += [
-                Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds),
-                OrphanFinder(self.database, self.client, settings.orphan_grace_seconds),
-            ]
+        services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
+        if settings.leases:
+            services.append(OrphanFinder(self.database, self.client, settings.orphan_grace_seconds))
         return services
 
     def run(self) -> None:

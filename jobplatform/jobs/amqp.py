@@ -18,6 +18,7 @@ from kombu.utils.json import dumps as kombu_json
 from jobplatform.errors import InvalidPayload
 from jobplatform.jobs import submission, transactional
 from jobplatform.jobs.platform import Platform
+from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
 from jobplatform.jobs.wishes import carried
 from jobplatform.journal.recorder import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
@@ -28,7 +29,7 @@ from jobplatform.transport.channel import SUBMITTED_HEADER
 _COLUMN_HEADERS = frozenset(
     {
         "lang", "task", "id", "eta", "expires", "retries", "timelimit", "root_id", "parent_id", "argsrepr",
-        "kwargsrepr", "origin", ATTEMPT_HEADER, ENQUEUED_HEADER,
+        "kwargsrepr", "origin", ATTEMPT_HEADER, ENQUEUED_HEADER, STAND_IN_HEADER,
     }
 )  # fmt: skip
 
@@ -41,6 +42,7 @@ class JobAMQP(AMQP):  # type: ignore[misc]
 
         def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
             platform: Platform = self.app.jobplatform
+            message.headers.update(options.pop("headers", None) or {})
             if _is_own_retry(message.headers):
                 return None
             outgoing = Outgoing(self.app, name, message, options)
@@ -92,7 +94,7 @@ class Outgoing:
             status="SCHEDULED" if due_at else "PENDING",
             max_retries=self._max_retries(),
             retry_count=headers.get("retries") or 0,
-            attempt=(headers.get("retries") or 0) + 1,
+            attempt=attempt_of(headers),
             scheduled_at=due_at,
             due_at=due_at,
             enqueued_at=None if due_at else now,
@@ -160,7 +162,7 @@ class Outgoing:
             if name not in _COLUMN_HEADERS and value not in (None, False, 0, {}, [])
         }
         embed = json.loads(kombu_json({name: value for name, value in self.message.body[2].items() if value}))
-        extra: dict[str, Any] = {"headers": headers, "embed": embed}
+        extra: dict[str, Any] = {"headers": json.loads(kombu_json(headers)), "embed": embed}
         if self.message.headers["id"] != job_id_of(self.message.headers["id"]):
             extra["task_id"] = self.message.headers["id"]
         reply_to = self.message.properties.get("reply_to")

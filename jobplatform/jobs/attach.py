@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from typing import Any
 
 from celery import signals
@@ -11,6 +12,7 @@ from celery import signals
 from jobplatform.errors import PoolRefused
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.platform import Platform
+from jobplatform.jobs.replacing import on_replace_of
 from jobplatform.journal import entry, recorder
 from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
@@ -33,18 +35,16 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     :param settings: where the stores are; read from the environment if not given.
     :returns: the application.
     """
-    settings = settings or load_settings(os.environ)
     if getattr(app, "jobplatform", None) is not None:
         return app
+    settings = _with_broker(settings or load_settings(os.environ), app.conf.broker_url)
     app.jobplatform = Platform(settings)
     redis.install()
     Channel.describe_unreadable = staticmethod(entry.unreadable)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
-    app.on_after_configure.connect(_harden, weak=False)
-    if app.configured:
-        _harden(app)
+    _harden(app)
     recorder.Recording.result_limit = settings.result_limit
     _connect_signals(app)
     return app
@@ -57,18 +57,23 @@ def _defaults(settings: Settings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "worker_hijack_root_logger": False,
     }
     if settings.broker:
         defaults["broker_url"] = settings.broker
-    if settings.redis_url:
-        defaults["result_backend"] = f"{_BACKEND}+{settings.redis_url}"
+    if settings.journal_url:
+        defaults["result_backend"] = f"{_BACKEND}+{settings.journal_url}"
     return defaults
 
 
-def _harden(app: Any = None, sender: Any = None, **_: Any) -> None:
+def _with_broker(settings: Settings, broker_url: Any) -> Settings:
+    """Let the broker that the application has configured stand above that of the environment."""
+    if not isinstance(broker_url, str) or broker_url in ("", settings.broker):
+        return settings
+    return replace(settings, broker_url=broker_url)
+
+
+def _harden(app: Any) -> None:
     """Set what the promises need, over what the application has set."""
-    app = app or sender
     settings: Settings = app.jobplatform.settings
     conf = app.conf
     conf.task_reject_on_worker_lost = False
@@ -111,8 +116,9 @@ def prepare_worker(app: Any, worker: Any) -> None:
     for task in app.tasks.values():
         if task.Request == "celery.worker.request:Request":
             task.Request = _REQUEST
+            task.on_replace = on_replace_of(task)
     if not platform.leases:
-        client = connect(platform.settings.redis_url, retries=3)
+        client = connect(platform.settings.journal_url, retries=3)
         recorder.Recording.direct = DirectSink(client, platform.settings.result_fresh_seconds)
     signals.task_unknown.connect(recorder.on_unknown)
     signals.task_rejected.connect(recorder.on_rejected)

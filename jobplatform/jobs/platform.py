@@ -30,7 +30,7 @@ class Platform:
     @property
     def leases(self) -> bool:
         """Tell whether messages travel on our Redis transport."""
-        return self.settings.broker.startswith(("redis://", "rediss://"))
+        return self.settings.leases
 
     def check_queue(self, app: Any, queue: str) -> None:
         """Refuse a queue that nobody declared.
@@ -74,9 +74,9 @@ class Platform:
                 if self._publisher is None:
                     from jobplatform.transport.publisher import Publisher
 
-                    if not self.settings.redis_url:
+                    if not self.settings.journal_url:
                         raise SettingsError("REDIS_URL: it is not set; give the URL of the journal")
-                    self._publisher = Publisher(self.settings.redis_url, self.settings.connect_seconds)
+                    self._publisher = Publisher(self.settings.journal_url, self.settings.connect_seconds)
         return self._publisher
 
     def _renew_after_fork(self) -> None:

@@ -48,6 +48,10 @@ class Sink(Protocol):
     def outcome(self, tag: str, text: str, result_key: str = "", result: str = "") -> None: ...
 
 
+class Replaced(Ignore):  # type: ignore[misc]
+    """Other jobs stand in for the one that raises this, which is not at its end."""
+
+
 class Recording:
     """How this worker records: set once when the application is attached.
 
@@ -186,7 +190,7 @@ class JobRequest(Request):  # type: ignore[misc]
 
     def _record_error(self, error: BaseException, traceback: str | None) -> None:
         now = time.time()
-        if isinstance(error, Terminated) or (isinstance(error, SystemExit) and self._already_revoked):
+        if isinstance(error, Terminated | Replaced) or (isinstance(error, SystemExit) and self._already_revoked):
             return
         if isinstance(error, Reject):
             if not error.requeue:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from jobplatform.records import DueJob
 from jobplatform.store import jobs
 from jobplatform.store.database import Database
 from jobplatform.transport.message import Message
-from jobplatform.transport.publisher import UNREACHABLE, Publisher
+from jobplatform.transport.publisher import UNREACHABLE
 
 logger = logging.getLogger(__name__)
+
+
+class Pusher(Protocol):
+    """What pushes messages to the broker."""
+
+    def ping(self) -> None: ...
+    def push_many(self, messages: Iterable[Message]) -> int: ...
 
 
 class Dispatcher:
@@ -29,7 +37,7 @@ class Dispatcher:
 
     name = "dispatcher"
 
-    def __init__(self, database: Database, publisher: Publisher, batch: int, interval: float) -> None:
+    def __init__(self, database: Database, publisher: Pusher, batch: int, interval: float) -> None:
         self.database = database
         self.publisher = publisher
         self.batch = batch

@@ -99,10 +99,18 @@ class Fleet:
 
     :param directory: where the logs are written.
     :param imports: the modules of this directory that define the jobs.
+    :param broker_options: of the client's connection to its broker.
     :param environment: further variables for the processes; the platform's own also count for the client.
     """
 
-    def __init__(self, stack: DevStack, directory: Path, imports: Iterable[str], **environment: str) -> None:
+    def __init__(
+        self,
+        stack: DevStack,
+        directory: Path,
+        imports: Iterable[str],
+        broker_options: Mapping[str, Any] | None = None,
+        **environment: str,
+    ) -> None:
         self.stack = stack
         self.directory = directory
         schema = f"fleet{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
@@ -119,11 +127,11 @@ class Fleet:
         self.processes: list[Process] = []
         self.database = Database(self.settings)
         self.redis = redis.Redis.from_url(stack.redis_url)
-        self.client = self._make_client()
+        self.client = self._make_client(broker_options or {})
 
-    def _make_client(self) -> Any:
+    def _make_client(self, broker_options: Mapping[str, Any]) -> Any:
         app = Celery("client", set_as_current=False)
-        app.conf.broker_connection_retry_on_startup = True
+        app.conf.broker_transport_options = dict(broker_options)
         return attach(app, self.settings)
 
     def __enter__(self) -> Fleet:

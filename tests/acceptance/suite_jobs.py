@@ -46,6 +46,15 @@ def flaky_job(number: int) -> int:
     return _succeed_later(number)
 
 
+@job(bind=True, max_retries=1, retry={"base": 0.05})
+def tell_header(self: Any) -> str | None:
+    """Tell, at the second attempt, what the caller's own header said."""
+    if current_job().attempt == 1:
+        raise ConnectionError("not yet")
+    header: str | None = self.request.get("color")
+    return header
+
+
 @job(max_retries=1, retry={"base": 0.05})
 def hopeless_job(number: int) -> None:
     """Fail as often as it is tried."""

@@ -6,9 +6,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from celery import chain, chord, group
+from celery import Celery, chain, chord, group
 from celery.result import AsyncResult
 from fleet import Fleet
+
+from jobplatform import attach, submit
 
 #: Seconds that a result may take.
 PATIENCE = 20
@@ -88,6 +90,21 @@ class WorkerSuite:
         assert result.get(timeout=PATIENCE) == 7
         (row,) = tree(fleet, result)
         assert (row["status"], row["retry_count"]) == ("COMPLETED", 1)
+
+    def test_retry_keeps_headers(self, fleet: Fleet) -> None:
+        """The caller's own headers reach every attempt."""
+        result = signature(fleet, "tell_header", headers={"color": "green"}).apply_async()
+        assert result.get(timeout=PATIENCE) == "green"
+
+    def test_retry_of_a_stranger_s_job(self, fleet: Fleet) -> None:
+        """A job that a client without its code has submitted by name is retried as its type says."""
+        stranger = Celery("stranger", set_as_current=False)
+        attach(stranger, fleet.settings)
+        stranger.tasks.unregister("suite_jobs.flaky_job")
+        job_id = submit("suite_jobs.flaky_job", [7], app=stranger).id
+        stranger.jobplatform.close()
+        (row,) = tree(fleet, AsyncResult(job_id, app=fleet.client))
+        assert (row["status"], row["result"], row["retry_count"]) == ("COMPLETED", 7, 1)
 
     def test_chain(self, fleet: Fleet) -> None:
         """Each part of a chain has the first as its root and the one before as its parent."""
