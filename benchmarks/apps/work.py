@@ -23,7 +23,7 @@ def scratch() -> Any:
     return redis.Redis.from_url(os.environ[SCRATCH_ENV])
 
 
-def noop(order: int, customer: str, lines: list[int]) -> None:
+def noop(order: int, customer: str, express: bool) -> None:
     """Do nothing with a small payload."""
 
 
@@ -35,7 +35,7 @@ def stamp(number: int) -> None:
 
 def payload(number: int) -> dict[str, Any]:
     """Give the keyword arguments of one no-op job."""
-    return {"order": number, "customer": f"customer {number % 100}", "lines": [number, number + 1]}
+    return {"order": number, "customer": f"customer {number % 100}", "express": not number % 7}
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator, unused-ignore]

@@ -19,6 +19,7 @@ from jobplatform.errors import InvalidPayload
 from jobplatform.jobs import submission, transactional
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
+from jobplatform.jobs.retry import GUESSED
 from jobplatform.jobs.wishes import carried
 from jobplatform.journal.recorder import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
@@ -105,7 +106,7 @@ class Outgoing:
             parent_id=self._id("parent_id"),
             tenant=wishes.tenant,
             tags=(*(declared.tags if declared else ()), *wishes.tags) or None,
-            retry_rule=(wishes.retry_rule or declared.retry).as_row() if declared else {"automatic": False},
+            retry_rule=self._retry_rule(),
             message=self._extra() or None,
         )
 
@@ -129,6 +130,15 @@ class Outgoing:
     def _queue(self) -> str:
         queue = self.options.get("queue") or self.options.get("routing_key") or self.app.conf.task_default_queue
         return str(getattr(queue, "name", queue))
+
+    def _retry_rule(self) -> dict[str, Any] | None:
+        task, wishes = self.app.tasks.get(self.name), carried()
+        rule = wishes.retry_rule or getattr(getattr(task, "job", None), "retry", None)
+        if rule is not None:
+            return rule.as_row()
+        if task is not None:
+            return {"automatic": False}
+        return {"automatic": False, GUESSED: ["retry_rule", *(["max_retries"] if wishes.max_retries is None else [])]}
 
     def _max_retries(self) -> int:
         task = self.app.tasks.get(self.name)

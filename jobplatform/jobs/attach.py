@@ -53,7 +53,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
 def _defaults(settings: Settings) -> dict[str, Any]:
     defaults: dict[str, Any] = {
         "task_acks_late": True,
-        "worker_prefetch_multiplier": 8,
+        "worker_prefetch_multiplier": 16,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,

@@ -20,7 +20,7 @@ def on_replace_of(task: Any) -> Callable[[Any], Any]:
     def on_replace(sig: Any) -> Any:
         request = task.request
         attempt = request.get(ATTEMPT_HEADER) or (request.retries or 0) + 1
-        for part in (sig, *(getattr(sig, "tasks", None) or ())):
+        for part in (sig, *(sig.tasks if sig.task == "celery.chain" else ())):
             part.set(headers={**(part.options.get("headers") or {}), STAND_IN_HEADER: [request.id, attempt]})
         try:
             return replace(sig)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,8 @@ from jobplatform.records import RetryDecision, RetryFacts
 HOPELESS = ("InvalidPayload", "ResultTooLarge", "NotRegistered", "UnknownJobType", "InvalidMessage")
 #: Client errors (RFC 9110 section 15.5) that can pass: timeout, too early, too many requests.
 PASSING_STATUS = frozenset({408, 425, 429})
+#: Names, in the rule of a job that was submitted without its code, what the worker knows better.
+GUESSED = "guessed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFact
 
     :param error: what ``journal.failure.describe`` says of the failure.
     """
+    facts = _informed(facts, error)
     rule = RetryRule.of(facts.retry_rule)
     hopeless = hopelessness(error, facts.retry_count, facts.max_retries, rule)
     if hopeless is not None:
@@ -79,6 +82,11 @@ def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFact
         asked = float(error["asked"])
         return RetryDecision(asked, f"{kind}: the job asked for retry {number} after {asked:.0f} s")
     return _backoff(random.Random(f"{job_id}:{attempt}"), rule, error, facts, number)
+
+
+def _informed(facts: RetryFacts, error: Mapping[str, Any]) -> RetryFacts:
+    guessed, declared = (facts.retry_rule or {}).get(GUESSED, ()), error.get("declared")
+    return replace(facts, **{name: declared[name] for name in guessed}) if declared else facts
 
 
 def _backoff(

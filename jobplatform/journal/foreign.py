@@ -20,6 +20,7 @@ def foreign_row(request: Any, message: Any = None) -> str:
     headers = message.headers if isinstance(message.headers, dict) else {}
     info = message.delivery_info or {}
     retries = headers.get("retries")
+    declared = getattr(getattr(request, "task", None), "job", None)
     values = {
         "job_id": job_id_of(str(headers.get("id"))),
         "job_type": str(headers.get("task"))[:100],
@@ -30,7 +31,7 @@ def foreign_row(request: Any, message: Any = None) -> str:
         "max_retries": _max_retries(request),
         "root_id": _id(headers.get("root_id")),
         "parent_id": _id(headers.get("parent_id")),
-        "retry_rule": {"automatic": False},
+        "retry_rule": declared.retry.as_row() if declared else {"automatic": False},
     }
     return seed_row(values, _payload(request))
 

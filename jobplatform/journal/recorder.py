@@ -98,10 +98,20 @@ class JobRequest(Request):  # type: ignore[misc]
             raise TaskRevokedError(self.id)
         hard, soft = self.time_limits
         task = self._task
+        request = self._request_dict.copy()
+        request.pop("args", None)
+        request.pop("kwargs", None)
         result = pool.apply_async(
             trace_job,
-            args=(self._type, self.id, self._request_dict, self._body, self._content_type, self._content_encoding,
-                  Recording.result_limit),
+            args=(
+                self._type,
+                self.id,
+                request,
+                self._body,
+                self._content_type,
+                self._content_encoding,
+                Recording.result_limit,
+            ),
             accept_callback=self.on_accepted,
             timeout_callback=self.on_timeout,
             callback=self.on_success,
@@ -109,7 +119,7 @@ class JobRequest(Request):  # type: ignore[misc]
             soft_timeout=soft or task.soft_time_limit,
             timeout=hard or task.time_limit,
             correlation_id=self.id,
-        )  # fmt: skip
+        )
         self._apply_result = maybe(ref, result)
         return result
 
@@ -165,6 +175,10 @@ class JobRequest(Request):  # type: ignore[misc]
 
     def record_failure(self, error: dict[str, Any], kind: Kind = Kind.FAILED) -> None:
         """Journal that the attempt failed, or that the job was cancelled."""
+        declared = getattr(self.task, "job", None)
+        if declared is not None:
+            known = {"retry_rule": declared.retry.as_row(), "max_retries": declared.max_retries}
+            error = {**error, "declared": known}
         self._tell(entry.ended(kind, self.head(), self.time_start, time.time(), error))
 
     def _tell(self, text: str, result_key: str = "", result: str = "") -> None:

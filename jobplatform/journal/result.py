@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 
 from jobplatform.errors import ResultTooLarge
@@ -70,13 +71,18 @@ def _new_repr() -> reprlib.Repr:
 _bounded_repr = _new_repr()
 
 
+@lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def result_meta(task_id: str, text: str, at: float) -> tuple[str, str]:
     """Give the key and the text of a fresh result, as Celery's Redis backend writes them.
 
     :param text: JSON text of the value.
     :param at: seconds since the epoch.
     """
-    done = datetime.fromtimestamp(at, UTC).isoformat()
+    done = f"{_second(int(at))}.{int(at % 1 * 1e6):06d}+00:00"
     value = (
         f'{{"status":"SUCCESS","result":{text},"traceback":null,"children":[],'
         f'"date_done":"{done}","task_id":{quote(task_id)}}}'

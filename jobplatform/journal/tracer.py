@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from billiard.einfo import ExceptionInfo
@@ -24,9 +24,14 @@ class Outcome(NamedTuple):
     peak_rss: int
 
 
-@lru_cache(maxsize=8)
-def _accepted(content: tuple[str, ...]) -> Any:
-    return prepare_accept_content(content)
+@cache
+def _accepted(app: Any) -> Any:
+    return prepare_accept_content(app.conf.accept_content)
+
+
+@cache
+def _hostname() -> str:
+    return str(gethostname())
 
 
 def trace_job(
@@ -39,10 +44,10 @@ def trace_job(
     """
     app = current_app._get_current_object()
     if content_type:
-        body = loads(body, content_type, encoding, accept=_accepted(tuple(app.conf.accept_content)))
+        body = loads(body, content_type, encoding, accept=_accepted(app))
     args, kwargs, embed = body
     request.update(
-        {"args": args, "kwargs": kwargs, "hostname": request.get("hostname") or gethostname(), "is_eager": False},
+        {"args": args, "kwargs": kwargs, "hostname": request.get("hostname") or _hostname(), "is_eager": False},
         **embed or {},
     )
     before = resource.getrusage(resource.RUSAGE_SELF)

@@ -12,8 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobplatform.store import jobs
-from jobplatform.store.database import Database
+from jobplatform.store.database import Database, Transaction
 from jobplatform.transport.census import journal_end, journal_start, leased_jobs, oldest_message
+
+#: Workers give back about so many messages at once, to the head of a list.
+_NEAR_HEAD = 200
 
 
 class OrphanFinder:
@@ -31,38 +34,37 @@ class OrphanFinder:
         self.grace = timedelta(seconds=grace_seconds)
         self.limit = limit
         self.interval = grace_seconds / 5
-        self._suspects: list[str] = []
+        self._suspects: set[str] = set()
         self._journal_end = (0, 0)
 
     def run_once(self, now: datetime) -> Counter[str]:
-        """Confirm the suspects of an earlier round once the journal has caught up, then look for new ones."""
+        """Look for rows without a message; those found in two looks, with the journal caught up between, are lost."""
         counts: Counter[str] = Counter()
-        if self._suspects:
-            start = journal_start(self.client)
-            if start is not None and start <= self._journal_end:
-                return counts
-            leased = leased_jobs(self.client)
-            with self.database.transaction() as transaction:
-                lost = [job_id for job_id in self._suspects if job_id not in leased]
-                counts["orphans"] = jobs.mark_orphans_due(transaction, lost, now, now - self.grace)
-            self._suspects = []
-        self._suspects = self._look(now)
+        start = journal_start(self.client) if self._suspects else None
+        if start is not None and start <= self._journal_end:
+            return counts
+        found = self._look(now)
+        lost = sorted(found & self._suspects)
+        with self.database.transaction() as transaction:
+            counts["orphans"] = jobs.mark_orphans_due(transaction, lost, now, now - self.grace)
+        self._suspects = found.difference(lost)
         self._journal_end = journal_end(self.client) if self._suspects else (0, 0)
         return +counts
 
-    def _look(self, now: datetime) -> list[str]:
-        suspects: list[str] = []
+    def _look(self, now: datetime) -> set[str]:
+        suspects: set[str] = set()
         with self.database.transaction() as transaction:
             for queue, priority in jobs.waiting_queues(transaction):
-                oldest = oldest_message(self.client, queue, priority)
-                if oldest is None:
-                    continue
-                before = now - self.grace
-                if oldest < before.timestamp():
-                    before = datetime.fromtimestamp(oldest, UTC)
-                found = jobs.overdue(transaction, queue, priority, before, self.limit)
-                suspects += [job_id for job_id, _ in found]
-        if not suspects:
+                # The closer look costs more, and seldom follows.
+                if self._overdue(transaction, queue, priority, now, among=1):
+                    suspects.update(self._overdue(transaction, queue, priority, now, among=_NEAR_HEAD))
+        return suspects - leased_jobs(self.client) if suspects else suspects
+
+    def _overdue(self, transaction: Transaction, queue: str, priority: int, now: datetime, among: int) -> list[str]:
+        oldest = oldest_message(self.client, queue, priority, among)
+        if oldest is None:
             return []
-        leased = leased_jobs(self.client)
-        return [job_id for job_id in suspects if job_id not in leased]
+        before = now - self.grace
+        if oldest < before.timestamp():
+            before = datetime.fromtimestamp(oldest, UTC)
+        return [job_id for job_id, _ in jobs.overdue(transaction, queue, priority, before, self.limit)]

@@ -11,16 +11,15 @@ _AT = re.compile(rb'"jp_at": ?([0-9.]+)')
 _ID = re.compile(rb'"correlation_id": ?"([^"]+)"')
 
 
-def oldest_message(client: Any, queue: str, priority: int) -> float | None:
+def oldest_message(client: Any, queue: str, priority: int, among: int = 1) -> float | None:
     """Tell when the oldest message of a list was enqueued, in seconds since the epoch.
 
-    :returns: infinity when the list is empty, None when its oldest message does not say.
+    :param among: so many from the head are looked at, where messages that were given back may lie in any order.
+    :returns: infinity when the list is empty, None when no message says.
     """
-    raw = client.lindex(keys.queue_list(queue, priority), -1)
-    if raw is None:
-        return float("inf")
-    found = _AT.search(raw)
-    return float(found.group(1)) if found else None
+    messages = client.lrange(keys.queue_list(queue, priority), -among, -1)
+    times = [float(found.group(1)) for raw in messages if (found := _AT.search(raw))]
+    return min(times, default=None if messages else float("inf"))
 
 
 def leased_jobs(client: Any) -> set[str]:

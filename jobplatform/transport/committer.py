@@ -117,6 +117,10 @@ class Committer:
         if self.ledger.clock() - self._reclaimed_at < self.lease_seconds / 4:
             return []
         self._reclaimed_at = self.ledger.clock()
+        # After an outage of Redis our own leases look expired too: what has ended is settled, what runs renewed.
+        if not self.commit():
+            return []
+        self.renew()
         try:
             args = [self.lease_seconds, 100, keys.SEPARATOR]
             found: list[Any] = RECLAIM.run(self.client, [keys.LEASES, keys.LEASE_TIMES], args)

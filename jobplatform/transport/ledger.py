@@ -149,7 +149,8 @@ class Ledger:
         for tag in started:
             del self._started[tag]
         del self._plain[: len(entries) - len(started)]
-        returned = dict(list(self._returned.items())[:MOST])
+        # Each goes to the head of its list, so the oldest goes last.
+        returned = dict(reversed(list(self._returned.items())[-MOST:]))
         for tag in returned:
             del self._returned[tag]
         ended = self._ended[:MOST]

@@ -5,7 +5,9 @@
 local clock = redis.call('TIME')
 local before = tonumber(clock[1]) - tonumber(ARGV[1])
 local foreign = {}
-for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', before, 'LIMIT', 0, tonumber(ARGV[2]))) do
+local tags = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', before, 'LIMIT', 0, tonumber(ARGV[2]))
+for i = #tags, 1, -1 do  -- each goes to the head of its list, so the oldest goes last
+  local tag = tags[i]
   local lease = redis.call('HGET', KEYS[1], tag)
   local message, queue
   if lease then message, queue = string.match(lease, '^%[(.*),"","([^"]*)"%]$') end

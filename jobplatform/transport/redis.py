@@ -17,9 +17,24 @@ class Transport(stock.Transport):  # type: ignore[misc]
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Let the event loop drive the channels and the commits of this connection."""
+        before = set(loop.on_tick)
         super().register_with_event_loop(connection, loop)
+        loop.on_tick.intersection_update(before)
+        loop.on_tick.add(self._poll_start(loop))
         for channel in self.channels[:1]:
             channel.committer.drive(loop)
+
+    def _poll_start(self, loop: Any) -> Any:
+        """Give what is done before each poll: as the stock transport does, but without registering anew each time."""
+        cycle, on_readable = self.cycle, self.on_readable
+
+        def poll_start() -> None:
+            cycle.on_poll_start()
+            for fd in cycle.fds:
+                if fd not in loop.readers:
+                    loop.add_reader(fd, on_readable, fd)
+
+        return poll_start
 
 
 def install() -> None:

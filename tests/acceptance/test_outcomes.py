@@ -142,8 +142,9 @@ def found(fleet: Fleet) -> dict[str, dict[str, Any]]:
     """Read what the tables say of each job, with its executions, decisions and dead letters."""
     rows = fleet.rows(
         """
-        select j.*, array(select status::text from @job_executions e where e.job_id = j.job_id and started_at is not null
-                and completed_at >= started_at and worker_id <> '' order by attempt_number) as runs,
+        select j.*,
+            array(select status::text from @job_executions e where e.job_id = j.job_id and worker_id <> ''
+                and completed_at >= started_at order by attempt_number) as runs,
             (select count(*) from @job_executions e where e.job_id = j.job_id and started_at is null) as unstarted,
             array(select action from @retry_decisions d where d.job_id = j.job_id and reason <> '' order by attempt)
                 as decisions,
