@@ -12,7 +12,10 @@ from benchmarks.stacks import Bench
 
 
 class Meter:
-    """Read the processor time of every process that takes part, by role, in seconds since it was made."""
+    """Read the processor time of all that takes part, by role, in seconds since it was made.
+
+    ``others`` is what the rest of the machine took, this process included: when it is much, a round tells little.
+    """
 
     def __init__(self, bench: Bench, processes: Running) -> None:
         self._programs = dict(_programs(processes))
@@ -24,8 +27,10 @@ class Meter:
         return {role: seconds - self._begun[role] for role, seconds in self._total().items()}
 
     def _total(self) -> dict[str, float]:
-        programs = {role: sum(map(_of_process, several)) for role, several in self._programs.items()}
-        return {**programs, **{role: _of_server(server) for role, server in self._servers.items()}}
+        total = {role: sum(map(_of_process, several)) for role, several in self._programs.items()}
+        total |= {role: _of_server(server) for role, server in self._servers.items()}
+        machine = psutil.cpu_times()
+        return {**total, "others": machine.user + machine.system - sum(total.values())}
 
 
 def _programs(processes: Running) -> Iterator[tuple[str, list[psutil.Process]]]:

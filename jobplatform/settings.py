@@ -16,8 +16,8 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _setting(env: str, default: Any, parse: Callable[[str], Any], low: float | None = None) -> Any:
-    return field(default=default, metadata={"env": env, "parse": parse, "low": low})
+def _setting(env: str, default: Any, parse: Callable[[str], Any], meaning: str, low: float | None = None) -> Any:
+    return field(default=default, metadata={"env": env, "parse": parse, "meaning": meaning, "low": low})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +27,75 @@ class Settings:
     Times are in seconds, sizes in bytes.
     """
 
-    database_url: str = _setting("DATABASE_URL", "", str)
-    redis_url: str = _setting("REDIS_URL", "", str)
-    broker_url: str = _setting("JOBPLATFORM_BROKER_URL", "", str)
-    schema: str = _setting("JOBPLATFORM_SCHEMA", "public", str)
-    imports: tuple[str, ...] = _setting("JOBPLATFORM_IMPORTS", (), _names)
-    queues: tuple[str, ...] = _setting("JOBPLATFORM_QUEUES", ("celery",), _names)
-    data_dir: str = _setting("JOBPLATFORM_DATA_DIR", ".jobplatform", str)
-    lease_seconds: float = _setting("JOBPLATFORM_LEASE_SECONDS", 60.0, float, 2)
-    commit_seconds: float = _setting("JOBPLATFORM_COMMIT_SECONDS", 0.005, float, 0)
-    idle_poll_seconds: float = _setting("JOBPLATFORM_IDLE_POLL_SECONDS", 0.5, float, 0.05)
-    journal_limit: int = _setting("JOBPLATFORM_JOURNAL_LIMIT", 100_000, int, 100)
-    mirror_batch: int = _setting("JOBPLATFORM_MIRROR_BATCH", 2_000, int, 1)
-    dispatch_batch: int = _setting("JOBPLATFORM_DISPATCH_BATCH", 500, int, 1)
-    dispatch_seconds: float = _setting("JOBPLATFORM_DISPATCH_SECONDS", 0.25, float, 0.01)
-    orphan_grace_seconds: float = _setting("JOBPLATFORM_ORPHAN_GRACE_SECONDS", 10.0, float, 1)
-    payload_limit: int = _setting("JOBPLATFORM_PAYLOAD_LIMIT", 1_048_576, int, 2)
-    result_limit: int = _setting("JOBPLATFORM_RESULT_LIMIT", 1_048_576, int, 2)
-    result_fresh_seconds: int = _setting("JOBPLATFORM_RESULT_FRESH_SECONDS", 30, int, 1)
-    connect_seconds: float = _setting("JOBPLATFORM_CONNECT_SECONDS", 3.0, float, 0.1)
+    database_url: str = _setting(
+        "DATABASE_URL", "", str, "PostgreSQL with the job tables, as postgresql://user@host:port/name."
+    )
+    redis_url: str = _setting("REDIS_URL", "", str, "Redis with the queues and the journal, as redis://host:port/0.")
+    broker_url: str = _setting(
+        "JOBPLATFORM_BROKER_URL",
+        "",
+        str,
+        "Another broker for the messages; the journal stays on REDIS_URL unless this is a Redis as well.",
+    )
+    schema: str = _setting("JOBPLATFORM_SCHEMA", "public", str, "The PostgreSQL schema of the tables.")
+    imports: tuple[str, ...] = _setting(
+        "JOBPLATFORM_IMPORTS", (), _names, "Modules with jobs that `celery -A jobplatform` loads, separated by commas."
+    )
+    queues: tuple[str, ...] = _setting(
+        "JOBPLATFORM_QUEUES",
+        ("celery",),
+        _names,
+        "Queues that may be submitted to, besides those of task_queues and of the job types.",
+    )
+    data_dir: str = _setting(
+        "JOBPLATFORM_DATA_DIR", ".jobplatform", str, "Where `jobplatform up` keeps its embedded servers."
+    )
+    lease_seconds: float = _setting(
+        "JOBPLATFORM_LEASE_SECONDS",
+        60.0,
+        float,
+        "Seconds after which a job whose worker says nothing more is given to another.",
+        2,
+    )
+    commit_seconds: float = _setting(
+        "JOBPLATFORM_COMMIT_SECONDS",
+        0.005,
+        float,
+        "Seconds that a worker's news may wait for more to be written with.",
+        0,
+    )
+    idle_poll_seconds: float = _setting(
+        "JOBPLATFORM_IDLE_POLL_SECONDS",
+        0.5,
+        float,
+        "Seconds after which an idle worker looks for messages of publishers that ring no bell.",
+        0.05,
+    )
+    journal_limit: int = _setting(
+        "JOBPLATFORM_JOURNAL_LIMIT",
+        100_000,
+        int,
+        "Commits that the journal may hold before workers stop taking work.",
+        100,
+    )
+    mirror_batch: int = _setting("JOBPLATFORM_MIRROR_BATCH", 100, int, "Commits that the mirror reads at once.", 1)
+    dispatch_batch: int = _setting(
+        "JOBPLATFORM_DISPATCH_BATCH", 500, int, "Due jobs that the dispatcher publishes at once.", 1
+    )
+    dispatch_seconds: float = _setting(
+        "JOBPLATFORM_DISPATCH_SECONDS", 0.25, float, "Seconds between looks for due jobs.", 0.01
+    )
+    orphan_grace_seconds: float = _setting(
+        "JOBPLATFORM_ORPHAN_GRACE_SECONDS", 10.0, float, "Seconds for which a row without a message is left alone.", 1
+    )
+    payload_limit: int = _setting("JOBPLATFORM_PAYLOAD_LIMIT", 1_048_576, int, "The largest payload, in bytes.", 2)
+    result_limit: int = _setting("JOBPLATFORM_RESULT_LIMIT", 1_048_576, int, "The largest result, in bytes.", 2)
+    result_fresh_seconds: int = _setting(
+        "JOBPLATFORM_RESULT_FRESH_SECONDS", 30, int, "Seconds for which a result is kept in Redis.", 1
+    )
+    connect_seconds: float = _setting(
+        "JOBPLATFORM_CONNECT_SECONDS", 3.0, float, "Seconds to wait for a connection or a reply of a store.", 0.1
+    )
 
     def __post_init__(self) -> None:
         if not _IDENTIFIER.match(self.schema):
@@ -103,3 +153,26 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         except ValueError as error:
             raise SettingsError(f"{env}: {text!r} cannot be read: {error}; give a number") from error
     return Settings(**values)
+
+
+def page() -> str:
+    """Write the documentation page of the settings."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from `jobplatform/settings.py` by `python -m jobplatform.settings`; a test compares the two.",
+        "Every process reads them once, from the environment.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for item in fields(Settings):
+        default = ",".join(item.default) if isinstance(item.default, tuple) else item.default
+        lines.append(
+            f"| `{item.metadata['env']}` | {f'`{default}`' if default != '' else ''} | {item.metadata['meaning']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -73,7 +73,7 @@ class Controller:
         """List the services that only the leader runs."""
         settings = self.settings
         services: list[Service] = [
-            Mirror(self.client, self.database, decide, self.stop.wait),
+            Mirror(self.client, self.database, decide, self.stop.wait, settings.mirror_batch),
             JournalWatch(self.client, settings.journal_limit),
         ]
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))

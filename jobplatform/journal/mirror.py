@@ -53,7 +53,7 @@ class Mirror:
         database: Database,
         decide: Decide,
         wait: Callable[[float], Any],
-        batch: int = 100,
+        batch: int,
         block_seconds: float = 0.5,
         pace_seconds: float = 0.04,
     ) -> None:

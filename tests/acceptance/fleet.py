@@ -7,17 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import redis
 from celery import Celery
+from processes import eventually
 
 from jobplatform.devstack.spawn import spawn
 from jobplatform.devstack.stack import DevStack
@@ -31,21 +31,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 TAIL_LINES = 40
 
-Value = TypeVar("Value")
 _schemas = itertools.count(1)
-
-
-def eventually(check: Callable[[], Value], seconds: float, what: str | Callable[[], str], every: float = 0.1) -> Value:
-    """Ask until the answer is truthy and return it; fail when it never is.
-
-    :param what: says in the failure what was waited for.
-    """
-    deadline = time.monotonic() + seconds
-    while not (value := check()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what() if callable(what) else what}")
-        time.sleep(every)
-    return value
 
 
 class Process:
@@ -167,13 +153,13 @@ class Fleet:
         """Start a worker and return when it is ready."""
         options = ("-n", f"{name}@%h", "-l", "INFO", *options)
         made = self.python("-m", "celery", "-A", app, "worker", *options, name=name)
-        eventually(lambda: made.says(" ready."), 30, f"{name} is ready")
+        eventually(lambda: made.says(" ready."), 30, made.tail)
         return made
 
     def start_controller(self, app: str = "jobplatform") -> Process:
         """Start a controller and return when it leads."""
         made = self.python("-m", "celery", "-A", app, "controller", name="controller")
-        eventually(lambda: made.says("this controller leads"), 30, "the controller leads")
+        eventually(lambda: made.says("this controller leads"), 30, made.tail)
         return made
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -191,7 +177,7 @@ class Fleet:
 
     def wait_final(self, jobs: int, seconds: float) -> Counter[str]:
         """Return when so many jobs are there, all of them ended, and Redis holds nothing of them any more."""
-        eventually(lambda: self._all_final(jobs), seconds, lambda: f"{jobs} jobs end: {self.describe()}", every=0.25)
+        eventually(lambda: self._all_final(jobs), seconds, self.describe)
         return self.states()
 
     def _all_final(self, jobs: int) -> bool:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet import HERE, Fleet, Process, eventually
+from fleet import HERE, Fleet, Process
 from outage_jobs import FAILS_EVERY
 from outcome_jobs import LEDGER
+from processes import eventually
 
 from jobplatform.devstack.stack import DevStack
 

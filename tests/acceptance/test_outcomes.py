@@ -13,7 +13,8 @@ from typing import Any
 
 import outcome_jobs
 import pytest
-from fleet import Fleet, eventually
+from fleet import Fleet
+from processes import eventually
 
 from jobplatform.devstack.stack import DevStack
 
@@ -213,7 +214,7 @@ def test_terminated(fleet: Fleet, ledger: Path) -> None:
     """A running job that is revoked with ``terminate`` is cancelled after its one execution."""
     fleet.start_worker("-c", "1")
     job_id = by_name(fleet.client, "wait_for_ever", 1)
-    eventually(lambda: fleet.states()["PROCESSING"], 15, "the job runs")
+    eventually(lambda: fleet.states()["PROCESSING"], 15, fleet.describe)
     fleet.client.control.revoke(job_id, terminate=True, signal="SIGKILL")
     fleet.wait_final(1, 15)
     check(fleet, {job_id: Outcome("wait_for_ever", "CANCELLED", ("CANCELLED",), "Revoked")}, ledger)

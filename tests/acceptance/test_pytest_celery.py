@@ -8,7 +8,8 @@ from signal import Signals
 from typing import Any
 
 import pytest
-from fleet import Fleet, Process, eventually
+from fleet import Fleet, Process
+from processes import eventually
 from pytest_celery import (
     CeleryBackendCluster,
     CeleryBrokerCluster,
@@ -179,4 +180,4 @@ class TestThroughPytestCelery(WorkerSuite):
         result = fleet.client.tasks["suite_jobs.double"].submit(4)
         celery_setup.worker.restart()
         assert result.get(timeout=PATIENCE) == 8
-        eventually(fleet.is_quiet, PATIENCE, "Redis holds nothing of the job")
+        eventually(fleet.is_quiet, PATIENCE, fleet.describe)

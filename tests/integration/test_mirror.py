@@ -46,7 +46,7 @@ READ_ALL = Statement(
 def mirror(stack: DevStack, database: Database) -> Iterator[Mirror]:
     client = connect(stack.redis_url)
     client.flushdb()
-    yield Mirror(client, database, decide, lambda seconds: None, block_seconds=0.01)
+    yield Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
     client.close()
 
 

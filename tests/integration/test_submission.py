@@ -100,7 +100,7 @@ def dispatch(database: Database, stack: DevStack, now: datetime | None = None) -
 
 
 def mirror(database: Database, client: Any) -> None:
-    made = Mirror(client, database, decide, lambda seconds: None, block_seconds=0.01)
+    made = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
     while made.run_once(datetime.now(UTC)):
         pass
 

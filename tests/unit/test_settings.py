@@ -1,0 +1,49 @@
+"""Settings: read once, refused early, documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobplatform.errors import SettingsError
+from jobplatform.settings import Settings, load_settings, page
+
+
+def test_values_are_read_and_defaults_kept() -> None:
+    settings = load_settings({"JOBPLATFORM_IMPORTS": "a, b.c ,", "JOBPLATFORM_LEASE_SECONDS": "9", "PATH": "x"})
+    assert settings.imports == ("a", "b.c")
+    assert settings.lease_seconds == 9.0
+    assert settings.schema == "public"
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"JOBPLATFORM_LEASE_SECONDS": "soon"}, "JOBPLATFORM_LEASE_SECONDS: 'soon'"),
+        ({"JOBPLATFORM_LEASE_SECONDS": "0.1"}, "below 2"),
+        ({"JOBPLATFORM_SCHEMA": 'x"; drop'}, "plain identifier"),
+        ({"JOBPLATFORM_SHCEMA": "x"}, "no such setting"),
+        ({"REDIS_URL": "http://x"}, "redis://"),
+        ({"DATABASE_URL": "mysql://x"}, "postgresql://"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(environ: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words.replace("(", r"\(")):
+        load_settings(environ)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+psycopg"])
+def test_every_postgresql_scheme_gets_our_driver(scheme: str) -> None:
+    assert Settings(database_url=f"{scheme}://u@h/d").sqlalchemy_url == "postgresql+psycopg2://u@h/d"
+
+
+def test_the_journal_lives_with_the_leases() -> None:
+    assert Settings(redis_url="redis://a").journal_url == "redis://a"
+    assert Settings(redis_url="redis://a", broker_url="rediss://b").journal_url == "rediss://b"
+    assert Settings(redis_url="redis://a", broker_url="amqp://c").journal_url == "redis://a"
+
+
+def test_the_documented_settings_are_the_real_ones() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    assert documented == page(), "run: python -m jobplatform.settings > docs/settings.md"
