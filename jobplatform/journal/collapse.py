@@ -85,7 +85,8 @@ def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows
             rows.decisions.append(_decision_row(entry, decision))
             if decision.delay is None:
                 rows.dead_letters.append({**job, "reason": decision.reason})
-        rows.executions.append(_execution_row(entry))
+        if _was_started(entry):
+            rows.executions.append(_execution_row(entry))
         known = furthest.get(entry.job_id)
         if known is None or (job["attempt"], job["rank"]) > (known["attempt"], known["rank"]):
             furthest[entry.job_id] = job
@@ -116,6 +117,11 @@ def _apply_decision(job: dict[str, Any], decision: RetryDecision, entry: Entry) 
         job.update(
             status=State.RETRYING, rank=RANK[State.RETRYING], completed_at=None, due_at=entry.at + decision.delay
         )
+
+
+def _was_started(entry: Entry) -> bool:
+    """Tell whether an attempt began; a lost process may have died before it could say so."""
+    return entry.started is not None or (entry.kind is Kind.FAILED and not (entry.error or {}).get("unstarted"))
 
 
 def _execution_row(entry: Entry) -> dict[str, Any]:

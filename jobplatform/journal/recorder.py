@@ -33,6 +33,8 @@ from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)
 
+#: What is said of messages that no code was run for, and that never can be.
+_UNSTARTED = {"final": True, "unstarted": True}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 #: Headers of messages that stand for a row: the attempt, and when the message was enqueued.
@@ -250,14 +252,14 @@ def on_unknown(message: Any = None, name: str = "", id: str = "", **_: Any) -> N
     row = "" if ATTEMPT_HEADER in headers else foreign_row(None, message)
     attempt = headers.get(ATTEMPT_HEADER) or int(headers.get("retries") or 0) + 1
     head = entry.attempt_head(job_id_of(str(id)), attempt, "", os.getpid(), None, row)
-    error = {**describe_text("NotRegistered", f"no worker module defines the job type {name!r}"), "final": True}
+    error = {**describe_text("NotRegistered", f"no worker module defines the job type {name!r}"), **_UNSTARTED}
     sink_of(message).note(entry.ended(Kind.FAILED, head, None, time.time(), error))
 
 
 def on_rejected(message: Any = None, exc: BaseException | None = None, **_: Any) -> None:
     """Journal a message that cannot be read (``task_rejected``); the row that it names, if any, fails."""
     headers = message.headers if isinstance(message.headers, dict) else {}
-    error = {**describe_text("InvalidMessage", str(exc or "unknown message format")), "final": True}
+    error = {**describe_text("InvalidMessage", str(exc or "unknown message format")), **_UNSTARTED}
     if isinstance(headers.get("id"), str) and ATTEMPT_HEADER in headers:
         head = entry.attempt_head(job_id_of(headers["id"]), headers[ATTEMPT_HEADER], "", os.getpid(), None, "")
         sink_of(message).note(entry.ended(Kind.FAILED, head, None, time.time(), error))

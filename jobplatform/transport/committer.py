@@ -52,6 +52,8 @@ class Committer:
         self.release()
         loop.on_tick.discard(self.tick)
         self._scheduled = False
+        # After an outage the other workers get the time to renew before their leases are taken for expired.
+        self._reclaimed_at = self.ledger.clock() + self.lease_seconds / 6
         self._later = loop.call_later
         self._thread = threading.get_ident()
         loop.on_tick.add(self.tick)

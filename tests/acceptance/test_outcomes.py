@@ -158,13 +158,12 @@ def found(fleet: Fleet) -> dict[str, dict[str, Any]]:
 
 def expected(outcome: Outcome) -> dict[str, Any]:
     """Give what the tables must say of a job with this outcome."""
-    # An attempt that a worker ended before its start leaves a row too, but one without a start.
-    retries, unstarted = max(0, len(outcome.runs) - 1), int(not outcome.runs)
+    retries = max(0, len(outcome.runs) - 1)
     ends_badly = outcome.state == F
     return {
         "status": outcome.state,
         "runs": list(outcome.runs),
-        "unstarted": unstarted,
+        "unstarted": 0,
         "retry_count": retries,
         "error_type": outcome.error,
         "decisions": ["retry"] * retries + ["dead_letter"] * ends_badly,
