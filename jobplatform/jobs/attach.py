@@ -99,7 +99,7 @@ def _connect_signals(app: Any) -> None:
 
     def ready(sender: Any = None, **_: Any) -> None:
         if sender.app is app:
-            _report_controller(app.jobplatform)
+            _report_controller(app)
 
     signals.celeryd_after_setup.connect(prepare, weak=False)
     signals.worker_ready.connect(ready, weak=False)
@@ -137,16 +137,16 @@ def refuse_pool(pool_cls: Any) -> None:
         )
 
 
-def _report_controller(platform: Platform) -> None:
+def _report_controller(app: Any) -> None:
     from jobplatform.transport.publisher import UNREACHABLE
 
     try:
-        alive = platform.publisher.client.exists(keys.CONTROLLER)
+        alive = app.jobplatform.publisher.client.exists(keys.CONTROLLER)
     except UNREACHABLE as error:
         logger.warning("whether a controller is alive cannot be told: %s", error)
         return
     if not alive:
         logger.warning(
             "no controller is alive: jobs run, but rows stay behind and retries wait; "
-            "start one with: celery -A %s controller", "your.app",
+            "start one with: celery -A %s controller", app.main or "your.app",
         )  # fmt: skip

@@ -76,7 +76,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
         return sum(_journal_chunk(platform, like, chunk) for chunk in itertools.chain(taken, chunks))
     if like.due_at is None:
         for chunk in taken:
-            _publish_chunk(platform, like, chunk)
+            publish_chunk(platform, like, chunk)
     return sum(map(len, taken))
 
 
@@ -89,7 +89,7 @@ def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], ta
             insert(transaction, rows_like(like, chunk))
 
 
-def _publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:
+def publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:
     publish_or_leave(
         platform, [job_id for job_id, _ in chunk], lambda: platform.publisher.push_texts(_messages(like, chunk))
     )

@@ -14,7 +14,7 @@ from jobplatform.jobs import submission, transactional
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
-from jobplatform.jobs.wishes import OURS, Wishes, carrying, wishes_of
+from jobplatform.jobs.wishes import OURS, SHARED, Wishes, carrying, wishes_of
 from jobplatform.records import NewJob, job_id_of, new_job_id, new_job_ids
 
 #: Jobs in one INSERT of ``submit_many``.
@@ -43,14 +43,22 @@ class JobTask(Task):  # type: ignore[misc]
     def submit_many(self, items: Iterable[Any], **options: Any) -> list[str]:
         """Submit a job for each item, all rows in one transaction, and return the job ids.
 
+        Under a broker that is not our Redis transport the jobs are submitted one by one.
+
         :param items: a mapping gives keyword arguments, a tuple or list positional ones, anything else the only one.
         """
-        refuse_unknown(options, OURS, "submit_many")
-        app = self._get_app()
-        platform = platform_of(app)
-        like = self._new_job(platform, (), {}, wishes_of(options, time.time()), payload="{}")
+        refuse_unknown(options, SHARED, "submit_many")
+        platform = platform_of(self._get_app())
+        if not platform.leases:
+            return [self.apply_async(*_arguments(item), **options).id for item in items]
+        wishes = wishes_of(options, time.time())
+        like = self._new_job(platform, (), {}, wishes, payload="{}")
         ids: list[str] = []
-        submission.submit_many(platform, like, self._chunks(platform.settings.payload_limit, iter(items), ids))
+        chunks = self._chunks(platform.settings.payload_limit, iter(items), ids)
+        if wishes.transaction is not None:
+            transactional.submit_many(platform, like, chunks, wishes.transaction)
+        else:
+            submission.submit_many(platform, like, chunks)
         return ids
 
     def _chunks(self, limit: int, items: Iterator[Any], ids: list[str]) -> Iterator[submission.Chunk]:
@@ -98,9 +106,8 @@ class JobTask(Task):  # type: ignore[misc]
         platform.check_queue(self._get_app(), queue)
         parent = get_current_worker_task()
         request = parent.request if parent else None
-        job_id = wishes.task_id or new_job_id(now)
         return NewJob(
-            job_id=job_id_of(job_id) if wishes.task_id else job_id,
+            job_id=wishes.task_id or new_job_id(now),
             job_type=declared.name,
             payload=payload or encode_payload(args, kwargs, platform.settings.payload_limit),
             queue=queue,

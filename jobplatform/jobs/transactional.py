@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from jobplatform.jobs import submission
 from jobplatform.jobs.platform import Platform
-from jobplatform.records import NewJob
+from jobplatform.records import NewJob, rows_like
 
 
 def submit(platform: Platform, job: NewJob, handle: Any) -> None:
@@ -26,6 +27,26 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
     if publishes and not told:
         job = replace(job, due_at=time.time(), enqueued_at=None)
     jobs.insert_one(Transaction(connection_of(handle), platform.settings.schema), job)
+
+
+def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Chunk], handle: Any) -> None:
+    """Write the rows of many jobs in the caller's transaction, and publish them right after the commit."""
+    from jobplatform.store import jobs
+    from jobplatform.store.database import Transaction, after_commit, connection_of
+
+    taken: list[submission.Chunk] = []
+    publishes = like.due_at is None
+    if publishes and not after_commit(handle, lambda: _publish_chunks(platform, like, taken)):
+        like = replace(like, due_at=time.time(), enqueued_at=None)
+    transaction = Transaction(connection_of(handle), platform.settings.schema)
+    for chunk in chunks:
+        taken.append(chunk)
+        jobs.insert(transaction, rows_like(like, chunk))
+
+
+def _publish_chunks(platform: Platform, like: NewJob, chunks: list[submission.Chunk]) -> None:
+    for chunk in chunks:
+        submission.publish_chunk(platform, like, chunk)
 
 
 def _publish(platform: Platform, job: NewJob) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.options import check_priority
 from jobplatform.jobs.retry import RetryRule
+from jobplatform.records import job_id_of
 
 #: The options that need nothing of Celery's publishing.
 OURS = frozenset(
@@ -20,6 +21,8 @@ OURS = frozenset(
         "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection",
     }
 )  # fmt: skip
+#: Those that many jobs can share.
+SHARED = OURS - {"task_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,9 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         celery["queue"] = queue
     if connection is not None and not transactional:
         celery["connection"] = connection
+    task_id = get("task_id")
+    if task_id is not None and job_id_of(task_id) != task_id:
+        celery["task_id"] = task_id
     due_at = _moment(get("eta"), now, "eta") if get("eta") else _after(get("countdown"), now, "countdown")
     return Wishes(
         queue=queue if isinstance(queue, str) else None,
@@ -80,7 +86,7 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         expires_at=_moment(get("expires"), now, "expires"),
         timeout=get("timeout") or get("time_limit"),
         soft_timeout=get("soft_timeout") or get("soft_time_limit"),
-        task_id=get("task_id"),
+        task_id=task_id,
         tags=tuple(get("tags") or ()),
         tenant=get("tenant"),
         max_retries=get("max_retries"),

@@ -30,6 +30,7 @@ from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.orphans import OrphanFinder
+from jobplatform.records import job_id_of
 from jobplatform.settings import Settings
 from jobplatform.store.database import Database
 from jobplatform.transport import keys
@@ -228,6 +229,28 @@ def test_a_job_in_a_session_exists_only_if_it_commits(app: Celery, database: Dat
         add.using(session=session).submit(2)
         jobplatform.submit("elsewhere.task", [3], app=app, session=session)
     assert len(rows(database)) == len(messages(client)) == 2
+
+
+def test_many_jobs_in_a_session_exist_only_if_it_commits(app: Celery, database: Database, client: Any) -> None:
+    with Session(database.engine) as session:
+        add.using(session=session).submit_many([(1,), (2,)])
+        session.rollback()
+    assert rows(database) == messages(client) == []
+    with Session(database.engine) as session, session.begin():
+        ids = add.using(session=session).submit_many([(1,), (2,)])
+        assert messages(client) == []
+    assert {row["id"] for row in rows(database)} == {body["headers"]["id"] for body in messages(client)} == set(ids)
+
+
+def test_a_task_id_that_is_no_uuid_keeps_its_name(app: Celery, database: Database, client: Any) -> None:
+    result = add.apply_async((1,), task_id="order-7")
+    (row,) = rows(database)
+    (sent,) = messages(client)
+    assert result.id == sent["headers"]["id"] == "order-7"
+    assert row["id"] == job_id_of("order-7")
+    assert row["message"]["task_id"] == "order-7"
+    with pytest.raises(JobOptionError, match="task_id"):
+        add.submit_many([(1,)], task_id="order-8")
 
 
 def test_a_job_on_a_connection_is_published_by_the_dispatcher(
