@@ -7,22 +7,16 @@ import signal
 import threading
 from typing import Any
 
-import click
+from jobplatform.controller.controller import Controller
+from jobplatform.jobs.platform import platform_of
 
 
-@click.command()
-@click.option("-l", "--loglevel", default="INFO", show_default=True, help="Level of the log on standard error.")
-@click.pass_context
-def controller(context: click.Context, loglevel: str) -> None:
-    """Run the controller: it mirrors the journal into the tables, publishes due jobs and decides on retries.
+def run(app: Any, loglevel: str) -> None:
+    """Run the controller of an attached application until a signal stops it.
 
-    Any number may run; one leads and the others stand by.
+    :param loglevel: of the log on standard error.
     """
-    from jobplatform.controller.controller import Controller
-    from jobplatform.jobs.platform import platform_of
-
     logging.basicConfig(level=loglevel.upper(), format="[%(asctime)s: %(levelname)s/%(threadName)s] %(message)s")
-    settings = platform_of(context.obj.app).settings
     stop = threading.Event()
 
     def on_signal(*_: Any) -> None:
@@ -30,4 +24,4 @@ def controller(context: click.Context, loglevel: str) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    Controller(settings, context.obj.app.connection_for_write, stop).run()
+    Controller(platform_of(app).settings, app.connection_for_write, stop).run()

@@ -1,0 +1,35 @@
+"""The commands that Celery's own command line shows.
+
+Celery imports these in every worker, so nothing heavy may be imported here before a command is called for.
+"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    "jobs",
+    short_help="List, show, retry and cancel jobs.",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def jobs(arguments: tuple[str, ...]) -> None:
+    """List, show, retry and cancel jobs, as ``jobplatform jobs`` does."""
+    from jobplatform.cli.jobs import jobs as group
+
+    group.main(list(arguments), prog_name="celery jobs")
+
+
+@click.command()
+@click.option("-l", "--loglevel", default="INFO", show_default=True, help="Level of the log on standard error.")
+@click.pass_context
+def controller(context: click.Context, loglevel: str) -> None:
+    """Run the controller: it mirrors the journal into the tables, publishes due jobs and decides on retries.
+
+    Any number may run; one leads and the others stand by.
+    """
+    from jobplatform.cli.controller import run
+
+    run(context.obj.app, loglevel)
