@@ -30,7 +30,8 @@ class Meter:
         total = {role: sum(map(_of_process, several)) for role, several in self._programs.items()}
         total |= {role: _of_server(server) for role, server in self._servers.items()}
         machine = psutil.cpu_times()
-        return {**total, "others": machine.user + machine.system - sum(total.values())}
+        busy = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
+        return {**total, "others": busy - sum(total.values())}
 
 
 def _programs(processes: Running) -> Iterator[tuple[str, list[psutil.Process]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -45,6 +45,7 @@ class Drain:
 def measure(bench: Bench, options: Options, findings: Findings) -> None:
     """Drain the same queue with every contender, round by round."""
     drains: dict[str, list[Drain]] = {contender.name: [] for contender in CONTENDERS}
+    findings.rounds["drain"] = drains
     for number in range(options.rounds):
         for contender in CONTENDERS[:: -1 if number % 2 else 1]:
             done = drain(bench, contender, options.jobs)
@@ -58,7 +59,6 @@ def measure(bench: Bench, options: Options, findings: Findings) -> None:
     findings.key("drain_solo2_x_celery", summary(ratios(rates["solo2"], rates["celery"])))
     late = [done.rows_complete for several in drains.values() for done in several]
     findings.key("rows_complete_s", worst([seconds for seconds in late if seconds is not None]))
-    findings.rounds["drain"] = {name: list(map(asdict, several)) for name, several in drains.items()}
 
 
 def drain(bench: Bench, contender: Contender, jobs: int, schema: str = SCHEMA, history: bool = False) -> Drain:
@@ -130,7 +130,8 @@ def _verify(bench: Bench, contender: Contender, jobs: int, schema: str, runs: in
 
 def _records(bench: Bench, contender: Contender, schema: str) -> dict[str, int]:
     if contender is CELERY_PG:
-        return {"results": _count(bench, "select count(*) from celery_taskmeta where status = 'SUCCESS'")}
+        extended = "select count(*) from celery_taskmeta where status = 'SUCCESS' and name = %s and worker is not null"
+        return {"extended results": _count(bench, extended, NOOP)}
     if not contender.durable:
         return {}
     counted = f"select count(*) from {schema}.jobs j where job_type = %s"

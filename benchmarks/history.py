@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 
 from benchmarks.contenders import PREFORK
 from benchmarks.drain import Drain, drain
@@ -36,6 +35,7 @@ def measure(bench: Bench, options: Options, findings: Findings) -> None:
     """Drain the same queue beside a full history and beside empty tables, in turn."""
     findings.extra("history_seed_s", summary([seed(bench)]))
     drains: dict[str, list[Drain]] = {SCHEMA: [], _SCHEMA: []}
+    findings.rounds["history"] = drains
     for number in range(options.rounds):
         for schema in list(drains)[:: -1 if number % 2 else 1]:
             done = drain(bench, PREFORK, options.jobs, schema, history=schema == _SCHEMA)
@@ -45,7 +45,6 @@ def measure(bench: Bench, options: Options, findings: Findings) -> None:
     findings.key("drain_2m_rows_x_empty", summary(ratios(full, empty)))
     findings.extra("drain_2m_rows_per_s", summary(full))
     findings.extra("rows_complete_2m_rows_s", summary([done.rows_complete or 0.0 for done in drains[_SCHEMA]]))
-    findings.rounds["history"] = {schema: list(map(asdict, several)) for schema, several in drains.items()}
 
 
 def seed(bench: Bench) -> float:

@@ -112,7 +112,7 @@ def machine() -> dict[str, Any]:
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write the report for programs, making its directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2) + "\n")
+    path.write_text(json.dumps(value, indent=2, default=asdict) + "\n")
 
 
 def table(findings: Findings) -> str:

@@ -59,7 +59,7 @@ class Settings:
     )
     commit_seconds: float = _setting(
         "JOBPLATFORM_COMMIT_SECONDS",
-        0.005,
+        0.01,
         float,
         "Seconds that a worker's news may wait for more to be written with.",
         0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from dataclasses import replace
@@ -111,6 +112,7 @@ def prepare_worker(app: Any, worker: Any) -> None:
     :raises PoolRefused: when its pool cannot give the promises.
     """
     refuse_pool(worker.pool_cls)
+    _spare_the_collector()
     platform: Platform = app.jobplatform
     platform.in_worker = True
     for task in app.tasks.values():
@@ -123,6 +125,13 @@ def prepare_worker(app: Any, worker: Any) -> None:
     signals.task_unknown.connect(recorder.on_unknown)
     signals.task_rejected.connect(recorder.on_rejected)
     signals.worker_shutdown.connect(close_committers)
+
+
+def _spare_the_collector() -> None:
+    """Keep what was imported out of every garbage collection, here and in the pool processes."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def refuse_pool(pool_cls: Any) -> None:

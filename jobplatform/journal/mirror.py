@@ -55,7 +55,7 @@ class Mirror:
         wait: Callable[[float], Any],
         batch: int,
         block_seconds: float = 0.5,
-        pace_seconds: float = 0.04,
+        pace_seconds: float = 0.08,
     ) -> None:
         self.client = client
         self.database = database

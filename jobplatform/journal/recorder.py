@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import ref
 
@@ -45,7 +46,7 @@ ENQUEUED_HEADER = "jp_at"
 class Sink(Protocol):
     """Where a worker's news goes: the ledger of our transport, or the journal itself under another broker."""
 
-    def start(self, tag: str, text: str) -> None: ...
+    def start(self, tag: str, entry: Callable[[], str]) -> None: ...
     def note(self, text: str) -> None: ...
     def outcome(self, tag: str, text: str, result_key: str = "", result: str = "") -> None: ...
 
@@ -164,7 +165,7 @@ class JobRequest(Request):  # type: ignore[misc]
         """Journal the start, then do what Celery does."""
         self.worker_pid = pid
         at = time.time() - (time.monotonic() - time_accepted)
-        sink_of(self.message).start(self.message.delivery_tag, entry.started(self.head(), at))
+        sink_of(self.message).start(self.message.delivery_tag, lambda: entry.started(self.head(), at))
         super().on_accepted(pid, time_accepted)
 
     def record_success(self, outcome: Outcome) -> None:

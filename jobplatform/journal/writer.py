@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -43,9 +44,9 @@ class DirectSink:
         self.result_seconds = result_seconds
         self.waiting: list[tuple[str, str, str]] = []
 
-    def start(self, tag: str, text: str) -> None:
+    def start(self, tag: str, entry: Callable[[], str]) -> None:
         """Journal a start."""
-        self._write(text)
+        self._write(entry())
 
     def note(self, text: str) -> None:
         """Journal an entry that settles no message."""

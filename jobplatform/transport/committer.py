@@ -12,7 +12,7 @@ import redis
 
 from jobplatform.transport import keys
 from jobplatform.transport.ledger import Ledger
-from jobplatform.transport.scripts import RECLAIM
+from jobplatform.transport.scripts import COMMIT, RECLAIM
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Committer:
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
         self.ledger = ledger
-        self.commit_seconds = float(options.get("commit_seconds", 0.005))
+        self.commit_seconds = float(options.get("commit_seconds", 0.01))
         self.lease_seconds = float(options.get("visibility_timeout", 60))
         self.result_seconds = int(options.get("result_fresh_seconds", 30))
         parameters = {**connection_parameters, "socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
@@ -45,6 +45,9 @@ class Committer:
         self._scheduled = False
         self._blocked = False
         self._reclaimed_at = 0.0
+        self._connection: Any = None
+        self._sent = False
+        self._known = True
         self._timers: list[Any] = []
 
     def drive(self, loop: Any) -> None:
@@ -98,12 +101,60 @@ class Committer:
         self._write()
 
     def _write(self) -> None:
-        self._blocked = bool(len(self.ledger)) and not self.commit()
+        self._blocked = not (self._collect(wait=False) and self._send())
         if self._blocked:
             self._call_later(_RETRY_SECONDS)
+        elif self._sent:
+            self._call_later(self.commit_seconds)
+
+    def _send(self) -> bool:
+        """Send the next commit without waiting for its answer, which is read before the one after it."""
+        batch = None if self._sent else self.ledger.next_batch(self.result_seconds)
+        if batch is None:
+            return True
+        try:
+            if self._connection is None:
+                self._connection = self.client.connection_pool.get_connection()
+            command = ("EVALSHA", COMMIT.sha) if self._known else ("EVAL", COMMIT.text)
+            names = self.ledger.names()
+            self._connection.send_command(*command, len(names), *names, *batch)
+        except (redis.RedisError, OSError) as error:
+            return self._lose(error)
+        self._sent = True
+        self.ledger.committed_at = self.ledger.clock()
+        return True
+
+    def _collect(self, wait: bool) -> bool:
+        """Read the answer to the commit that was sent; False when the commit has to be sent again."""
+        if not self._sent:
+            return True
+        try:
+            if not wait and not self._connection.can_read(timeout=0):
+                return True
+            refused = self._connection.read_response()
+        except redis.exceptions.NoScriptError:
+            self._sent = self._known = False
+            return True
+        except redis.ResponseError as error:
+            self._sent = False
+            return self.ledger.put_off("refused", error)
+        except (redis.RedisError, OSError) as error:
+            return self._lose(error)
+        self._sent, self._known = False, True
+        self.ledger.answered(refused)
+        return True
+
+    def _lose(self, error: Exception) -> bool:
+        connection, self._connection = self._connection, None
+        self._sent = False
+        if connection is not None:
+            connection.disconnect()
+            self.client.connection_pool.release(connection)
+        return self.ledger.put_off("failed", error)
 
     def commit(self) -> bool:
-        """Write what is waiting; returns whether nothing is left."""
+        """Write what is waiting, and wait until it is written; returns whether nothing is left."""
+        self._collect(wait=True)
         return self.ledger.commit(self.client, self.result_seconds)
 
     def renew(self) -> None:

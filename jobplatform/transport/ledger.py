@@ -52,7 +52,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._sequence = 0
         self.held: dict[str, str] = {}
-        self._started: dict[str, str] = {}
+        self._started: dict[str, Callable[[], str]] = {}
         self._plain: list[str] = []
         self._returned: dict[str, str] = {}
         self._outcomes: dict[str, Ending] = {}
@@ -67,8 +67,11 @@ class Ledger:
         """Note that this process holds a lease on a message that came from a queue list."""
         self.held[tag] = queue_list
 
-    def start(self, tag: str, entry: str) -> None:
-        """Note that the message of a lease was started."""
+    def start(self, tag: str, entry: Callable[[], str]) -> None:
+        """Note that the message of a lease was started.
+
+        :param entry: writes the journal entry, which most attempts end too soon to need.
+        """
         with self._lock:
             self._started[tag] = entry
         self.on_news()
@@ -111,23 +114,42 @@ class Ledger:
         :param result_seconds: how long results stay fresh.
         :returns: whether nothing is left waiting.
         """
-        if os.getpid() != self.pid:
-            return True  # a forked child holds a copy of its parent's news, which the parent writes
         with self._lock:
-            while len(self):
-                if self._unanswered is None:
-                    self._unanswered = self._batch(result_seconds)
+            while (batch := self.next_batch(result_seconds)) is not None:
                 try:
-                    refused = COMMIT.run(client, self._keys(), self._unanswered)
+                    refused = COMMIT.run(client, self.names(), batch)
                 except ResponseError as error:
-                    return self._put_off("refused", error)
+                    return self.put_off("refused", error)
                 except (RedisError, OSError) as error:
-                    return self._put_off("failed", error)
-                self._unanswered = None
-                self.committed_at = self.clock()
-                self.counts["commits"] += 1
-                self.counts["stale"] += max(0, int(refused))
+                    return self.put_off("failed", error)
+                self.answered(refused)
         return True
+
+    def next_batch(self, result_seconds: int) -> list[Any] | None:
+        """Give the arguments of the next commit: those of the last one until it is answered, None without news."""
+        if os.getpid() != self.pid:
+            return None  # a forked child holds a copy of its parent's news, which the parent writes
+        with self._lock:
+            if self._unanswered is None and len(self):
+                self._unanswered = self._batch(result_seconds)
+            return self._unanswered
+
+    def answered(self, refused: Any) -> None:
+        """Hear that the commit was applied.
+
+        :param refused: how many endings were refused, as their lease was no longer held.
+        """
+        self._unanswered = None
+        self.committed_at = self.clock()
+        self.counts["commits"] += 1
+        self.counts["stale"] += max(0, int(refused))
+
+    def put_off(self, what: str, error: Exception) -> bool:
+        """Hear that the commit was not answered; it stays, and False is returned."""
+        self.counts[f"commits_{what}"] += 1
+        self.committed_at = self.clock()
+        logger.warning("a commit was %s and will be tried again: %s", what, error)
+        return False
 
     def renew(self, client: Any) -> int:
         """Prolong every lease that this process holds.
@@ -140,15 +162,15 @@ class Ledger:
             client.zadd(keys.LEASE_TIMES, dict.fromkeys(held, seconds + micros / 1e6), xx=True)
         return len(held)
 
-    def _keys(self) -> list[str]:
+    def names(self) -> list[str]:
+        """Name the keys of the commit script."""
         return [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.last_commit(self.node)]
 
     def _batch(self, result_seconds: int) -> list[Any]:
-        entries = [*self._started.values(), *self._plain][:MOST]
-        started = list(self._started)[: len(entries)]
-        for tag in started:
-            del self._started[tag]
-        del self._plain[: len(entries) - len(started)]
+        started = list(self._started)[:MOST]
+        entries = [self._started.pop(tag)() for tag in started]
+        entries += self._plain[: MOST - len(started)]
+        del self._plain[: MOST - len(started)]
         # Each goes to the head of its list, so the oldest goes last.
         returned = dict(reversed(list(self._returned.items())[-MOST:]))
         for tag in returned:
@@ -162,9 +184,3 @@ class Ledger:
             self._sequence, _REMEMBERED, result_seconds,
             len(entries), *entries, len(returned), *pairs, *endings,
         ]  # fmt: skip
-
-    def _put_off(self, what: str, error: Exception) -> bool:
-        self.counts[f"commits_{what}"] += 1
-        self.committed_at = self.clock()
-        logger.warning("a commit was %s and will be tried again: %s", what, error)
-        return False

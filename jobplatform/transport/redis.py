@@ -29,12 +29,21 @@ class Transport(stock.Transport):  # type: ignore[misc]
         cycle, on_readable = self.cycle, self.on_readable
 
         def poll_start() -> None:
+            # Most rounds of the loop have nothing to ask for: an answer is awaited, or the credit is used up.
+            if not getattr(cycle, "_paused_brpop", None) and not any(map(_has_to_ask, cycle._channels)):
+                return
             cycle.on_poll_start()
             for fd in cycle.fds:
                 if fd not in loop.readers:
                     loop.add_reader(fd, on_readable, fd)
 
         return poll_start
+
+
+def _has_to_ask(channel: Channel) -> bool:
+    if channel.active_fanout_queues and not channel._in_listen:
+        return True
+    return not channel._in_poll and bool(channel._active_queues) and channel.qos.can_consume()
 
 
 def install() -> None:

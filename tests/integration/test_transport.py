@@ -90,8 +90,8 @@ def test_a_commit_journals_and_removes_the_lease_in_one_step(client: Any, publis
     ledger = Ledger()
     for tag, queue, _ in acquire(client, 2):
         ledger.hold(tag, queue)
-    ledger.start("w:1:001", "start one")
-    ledger.start("w:1:002", "start two")
+    ledger.start("w:1:001", lambda: "start one")
+    ledger.start("w:1:002", lambda: "start two")
     ledger.outcome("w:1:001", "end one", "celery-task-meta-1", '{"status":"SUCCESS"}')
     ledger.settle("w:1:001")
     assert ledger.commit(client, 30)
