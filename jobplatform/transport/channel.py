@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty
-from typing import Any
+from typing import Any, ClassVar
 
 from kombu.transport import redis as stock
 from kombu.utils.encoding import bytes_to_str
@@ -46,6 +46,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
     describe_unreadable: Callable[[str, bytes, str], str] = staticmethod(lambda queue, raw, problem: "")
     from_transport_options = (*stock.Channel.from_transport_options, "journal_limit", "idle_poll_seconds")
 
+    #: Times to live of queues; kombu before 5.7 knows none.
+    _expires: ClassVar[dict[str, int]] = {}
     _sync_client: Any = None
     _waiting_for_bell = False
     _tags = itertools.count(1)
