@@ -60,7 +60,7 @@ class Controller:
         self.settings = settings
         self.stop = stop
         self.totals: Counter[str] = Counter()
-        self.database = Database(settings, pool_size=6)
+        self.database = Database(settings, pool_size=6, only_indexes=True)
         self.client = connect(settings.journal_url, timeout=5.0)
         self.publisher: Publisher | BrokerPublisher
         if settings.leases:

@@ -125,6 +125,7 @@ def prepare_worker(app: Any, worker: Any) -> None:
     signals.task_unknown.connect(recorder.on_unknown)
     signals.task_rejected.connect(recorder.on_rejected)
     signals.worker_shutdown.connect(close_committers)
+    signals.worker_process_init.connect(_let_the_main_process_finish)
 
 
 def _spare_the_collector() -> None:
@@ -132,6 +133,12 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+def _let_the_main_process_finish(**_: Any) -> None:
+    """Keep a pool process that is handed a job from taking the processor off the main process that hands it out."""
+    if hasattr(os, "sched_setscheduler"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def refuse_pool(pool_cls: Any) -> None:

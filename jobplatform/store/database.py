@@ -53,10 +53,17 @@ class Database:
     :param settings: where it is and how long to wait for it.
     :param pool_size: connections kept open.
     :param statement_seconds: the longest that one statement may run.
+    :param only_indexes: plan no scan of a whole table where an index serves. A foreign-key check that was planned while
+        a table was empty would scan it for every row for as long as the connection lives.
     """
 
-    def __init__(self, settings: Settings, pool_size: int = 5, statement_seconds: float = 30.0) -> None:
+    def __init__(
+        self, settings: Settings, pool_size: int = 5, statement_seconds: float = 30.0, only_indexes: bool = False
+    ) -> None:
         self.schema = settings.schema
+        options = f"-c statement_timeout={int(statement_seconds * 1000)} -c timezone=UTC"
+        if only_indexes:
+            options += " -c enable_seqscan=off"
         self.engine = create_engine(
             settings.sqlalchemy_url,
             pool_size=pool_size,
@@ -66,7 +73,7 @@ class Database:
             connect_args={
                 "connect_timeout": max(2, round(settings.connect_seconds)),
                 "application_name": "jobplatform",
-                "options": f"-c statement_timeout={int(statement_seconds * 1000)} -c timezone=UTC",
+                "options": options,
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,

@@ -16,17 +16,19 @@ class Statement:
     :param name: unique, a verb and a noun.
     :param sql: the text.
     :param example: parameters with which the statement can be planned; used by the test that explains it.
+    :param registered: not so for a variant of a statement that is.
     """
 
     registry: ClassVar[dict[str, Statement]] = {}
 
-    def __init__(self, name: str, sql: str, example: Mapping[str, Any]) -> None:
-        if name in self.registry:
+    def __init__(self, name: str, sql: str, example: Mapping[str, Any], registered: bool = True) -> None:
+        if registered and name in self.registry:
             raise ValueError(f"statement {name!r} is defined twice; choose another name")
         self.name = name
         self.sql = sql
         self.example = example
-        self.registry[name] = self
+        if registered:
+            self.registry[name] = self
 
     def text(self, schema: str) -> str:
         """Give the statement for the tables of one schema."""

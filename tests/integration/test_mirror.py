@@ -20,8 +20,9 @@ from jobplatform.journal import entry
 from jobplatform.journal.collapse import collapse
 from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.journal.writer import connect
-from jobplatform.records import NewJob, row_of
-from jobplatform.store import jobs
+from jobplatform.records import NewJob, new_job_ids, row_of, rows_like
+from jobplatform.settings import Settings
+from jobplatform.store import executions, jobs, migrate
 from jobplatform.store.database import Database
 from jobplatform.store.statement import Statement
 
@@ -88,6 +89,25 @@ def test_replayed_doubled_and_shuffled_journals_leave_the_same_rows(
     assert once["status"] == model["job"]["status"]
     assert len(once["executions"]) == len(model["executions"]) == len(outcomes)
     assert len(once["dead"] or []) == len(model["dead"])
+
+
+def test_foreign_keys_are_checked_by_index_on_tables_that_were_vacuumed_empty(settings: Settings) -> None:
+    made = Database(settings, pool_size=1, only_indexes=True)
+    migrate.upgrade(made)
+    with made.session() as session:
+        session.connection.exec_driver_sql(f'vacuum analyze "{made.schema}".jobs')
+    scans = f"select seq_tup_read from pg_stat_user_tables where schemaname = '{made.schema}' and relname = 'jobs'"
+    with made.session() as session:
+        for _ in range(3):
+            ids = new_job_ids(1.0, 300)
+            jobs.insert(session, rows_like(NewJob(ids[0], "t", "{}", "celery"), [(job_id, "{}") for job_id in ids]))
+            executions.record(
+                session, [{"job_id": job_id, "attempt": 1, "status": "COMPLETED", "started_at": 1.0} for job_id in ids]
+            )
+        session.connection.exec_driver_sql("select pg_stat_force_next_flush()")
+        read = session.connection.exec_driver_sql(scans).scalar()
+    made.close()
+    assert read == 0
 
 
 def test_a_mirror_that_dies_after_its_commit_changes_nothing_twice(mirror: Mirror) -> None:
