@@ -11,6 +11,7 @@ from typing import Any
 from celery import signals
 
 from jobplatform.errors import PoolRefused
+from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
@@ -19,7 +20,7 @@ from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
 from jobplatform.transport import keys, redis
 from jobplatform.transport.channel import Channel
-from jobplatform.transport.committer import close_committers
+from jobplatform.transport.committer import Committer, close_committers
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     app.jobplatform = Platform(settings)
     redis.install()
     Channel.describe_unreadable = staticmethod(entry.unreadable)
+    Committer.give_back_surplus = staticmethod(recorder.give_back_surplus)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
@@ -54,7 +56,6 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
 def _defaults(settings: Settings) -> dict[str, Any]:
     defaults: dict[str, Any] = {
         "task_acks_late": True,
-        "worker_prefetch_multiplier": 16,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -112,6 +113,7 @@ def prepare_worker(app: Any, worker: Any) -> None:
     :raises PoolRefused: when its pool cannot give the promises.
     """
     refuse_pool(worker.pool_cls)
+    pool.install()
     _spare_the_collector()
     platform: Platform = app.jobplatform
     platform.in_worker = True

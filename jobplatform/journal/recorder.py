@@ -22,6 +22,7 @@ from celery.exceptions import (
 )
 from celery.utils.functional import maybe
 from celery.worker.request import Request
+from celery.worker.state import active_requests, reserved_requests, task_ready
 from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
@@ -78,6 +79,7 @@ class JobRequest(Request):  # type: ignore[misc]
     """Celery's request, which also tells the journal what becomes of the job."""
 
     _outcome_known = False
+    _given_back = False
     _head: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -239,12 +241,39 @@ class JobRequest(Request):  # type: ignore[misc]
         self.record_failure(describe_text(what, f"{reason}{f' by {signum}' if signum else ''}"), Kind.CANCELLED)
         super()._announce_revoked(reason, terminated, signum, expired)
 
+    def revoked(self) -> bool:
+        """Tell whether the job must not be started here."""
+        return self._given_back or bool(super().revoked())
+
+    def give_back(self) -> None:
+        """Return the message to its queue; the pool passes over the request when its turn comes."""
+        self._given_back = True
+        task_ready(self)
+        super().reject(requeue=True)
+
     def reject(self, requeue: bool = False) -> None:
         """Reject the message; one whose outcome is journalled is settled instead, so that it never loops."""
         if requeue and self._outcome_known:
             self.acknowledge()
         else:
             super().reject(requeue)
+
+
+def give_back_surplus() -> int:
+    """Give back the jobs that wait in this worker beyond its prefetch count, the last taken first.
+
+    :returns: how many there were.
+    """
+    waiting = [
+        request
+        for request in tuple(reserved_requests)
+        if isinstance(request, JobRequest) and request not in active_requests and not request.acknowledged
+    ]
+    waiting.sort(key=lambda request: [int(part) for part in request.message.delivery_tag.split(":")[1:]])
+    keep = waiting[0].message.channel.qos.prefetch_count if waiting else 0
+    for request in waiting[keep:]:
+        request.give_back()
+    return len(waiting[keep:])
 
 
 def on_unknown(message: Any = None, name: str = "", id: str = "", **_: Any) -> None:

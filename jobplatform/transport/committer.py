@@ -21,6 +21,8 @@ _ENOUGH = 64
 #: The longest that a commit may keep the event loop waiting, in seconds.
 _PATIENCE = 5.0
 _RETRY_SECONDS = 0.5
+#: When nothing was settled for so long, what is held in excess goes back.
+_STALL_SECONDS = 1.0
 
 
 class Committer:
@@ -30,6 +32,9 @@ class Committer:
     :param connection_parameters: of the Redis that the channels use.
     :param options: the transport options of the broker connection.
     """
+
+    #: Gives back what waits in this worker beyond its prefetch count, and tells how much that was.
+    give_back_surplus: Callable[[], int] = staticmethod(lambda: 0)
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
         self.ledger = ledger
@@ -60,7 +65,10 @@ class Committer:
         self._later = loop.call_later
         self._thread = threading.get_ident()
         loop.on_tick.add(self.tick)
-        self._timers = [loop.call_repeatedly(self.lease_seconds / 3, self.renew)]
+        self._timers = [
+            loop.call_repeatedly(self.lease_seconds / 3, self.renew),
+            loop.call_repeatedly(_STALL_SECONDS, self.notice_stall),
+        ]
 
     @property
     def driven(self) -> bool:
@@ -72,6 +80,11 @@ class Committer:
         for timer in self._timers:
             timer.cancel()
         self._timers = []
+
+    def notice_stall(self) -> None:
+        """Let go of messages that wait behind long jobs, so that idle workers can take them."""
+        if self.ledger.held and self.ledger.clock() - self.ledger.settled_at > _STALL_SECONDS:
+            self.ledger.counts["given_back"] += self.give_back_surplus()
 
     def hear(self) -> None:
         """Hear of news: without an event loop it is written now, with one in a few milliseconds.

@@ -47,6 +47,9 @@ class Ledger:
         self.clock = clock
         self.counts: Counter[str] = Counter()
         self.committed_at = 0.0
+        #: How many leases were settled, ever, and when the last one was.
+        self.settled = 0
+        self.settled_at = 0.0
         #: Told, outside of any lock, when there is something new to write.
         self.on_news: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
@@ -95,6 +98,8 @@ class Ledger:
             if ending is not None and ending.entry:
                 self._started.pop(tag, None)
             self._ended.append(ending or Ending(tag))
+            self.settled += 1
+            self.settled_at = self.clock()
         self.on_news()
 
     def give_back(self, tags: Iterable[str]) -> None:

@@ -10,6 +10,11 @@ from kombu.transport import virtual
 
 from jobplatform.transport.ledger import Ledger
 
+#: A worker may hold this much work, measured by how fast it settles jobs, and no more messages than that.
+_HORIZON_SECONDS = 0.03
+_MOST = 128
+_MEASURE_SECONDS = 0.05
+
 
 def running_tags() -> set[str]:
     """Name the leases of the jobs that run in this worker and are not settled."""
@@ -20,6 +25,9 @@ class QoS(stock.QoS):  # type: ignore[misc]
     """Count what is held and settle through the ledger, without a round trip a message."""
 
     _full = False
+    _credit = 0
+    _settled = 0
+    _measured_at = 0.0
 
     @property
     def ledger(self) -> Ledger:
@@ -31,10 +39,30 @@ class QoS(stock.QoS):  # type: ignore[misc]
         """Tell whether to ask for more; once full, only when half of the credit is free again."""
         if not self.prefetch_count:
             return True
-        held = len(self._delivered) - len(self._dirty)
-        low = self.prefetch_count // 2
-        self._full = held > low if self._full else held >= self.prefetch_count
+        held, credit = len(self._delivered) - len(self._dirty), self.credit()
+        self._full = held > credit // 2 if self._full else held >= credit
         return not self._full
+
+    def can_consume_max_estimate(self) -> int | None:
+        """Tell how many more to ask for, None for as many as there are."""
+        if not self.prefetch_count:
+            return None
+        return max(self.credit() - len(self._delivered) + len(self._dirty), 0)
+
+    def credit(self) -> int:
+        """Tell how many messages may be held: as many as Celery says, or a few hundredths of a second's work.
+
+        Asking for many at once costs little, and jobs that are short do not wait long behind each other.
+        """
+        ledger = self.ledger
+        floor: int = self.prefetch_count
+        now = ledger.clock()
+        elapsed = now - self._measured_at
+        if elapsed >= _MEASURE_SECONDS:
+            rate = (ledger.settled - self._settled) / elapsed
+            self._settled, self._measured_at = ledger.settled, now
+            self._credit = min(_MOST, int(rate * _HORIZON_SECONDS))
+        return max(self._credit, floor)
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Take note of a message; one that the acquire script delivered is leased already."""

@@ -1,0 +1,35 @@
+"""A worker that was fast holds many messages; when a long job comes, the others do not wait behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import stall_jobs
+from fleet import Fleet
+from processes import eventually
+
+from jobplatform.devstack.stack import DevStack
+
+BEFORE, BEHIND = 2_000, 500
+#: What a worker of one process keeps even so: Celery's prefetch count.
+KEPT = 4
+
+
+def test_short_jobs_leave_a_worker_that_got_a_long_one(stack: DevStack, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    with Fleet(stack, tmp_path, [stall_jobs.__name__]) as fleet:
+        tasks = fleet.client.tasks
+        tasks["stall_jobs.quick"].submit_many(range(BEFORE))
+        tasks["stall_jobs.last"].submit(str(release))
+        tasks["stall_jobs.quick"].submit_many(range(BEHIND))
+        fleet.start_controller()
+        fleet.start_worker("-c", "1", name="first")
+        eventually(lambda: fleet.states()["PROCESSING"] == 1, 60, fleet.describe)
+        fleet.start_worker("-c", "1", name="second")
+        eventually(lambda: fleet.states()["COMPLETED"] >= BEFORE + BEHIND - KEPT, 60, fleet.describe)
+        assert fleet.states()["PROCESSING"] == 1
+        release.touch()
+        states = fleet.wait_final(BEFORE + BEHIND + 1, 60)
+        assert states == {"COMPLETED": BEFORE + BEHIND + 1}
+        (found,) = fleet.rows("select count(*) as runs, max(attempt_number) as attempts from @job_executions")
+        assert (found["runs"], found["attempts"]) == (BEFORE + BEHIND + 1, 1)
