@@ -129,8 +129,9 @@ class JobTask(Task):  # type: ignore[misc]
 
     def _routed_queue(self, args: Any, kwargs: Any) -> str:
         app = self._get_app()
-        if not app.conf.task_routes:
-            return str(app.conf.task_default_queue)
+        unrouted = platform_of(app).unrouted_queue(app)
+        if unrouted is not None:
+            return unrouted
         queue = app.amqp.router.route({}, self.name, args, kwargs, self).get("queue")
         return str(getattr(queue, "name", queue) or app.conf.task_default_queue)
 

@@ -11,7 +11,7 @@ from kombu.transport import virtual
 from jobplatform.transport.ledger import Ledger
 
 #: A worker may hold this much work, measured by how fast it settles jobs, and no more messages than that.
-_HORIZON_SECONDS = 0.03
+_HORIZON_SECONDS = 0.05
 _MOST = 128
 _MEASURE_SECONDS = 0.05
 
