@@ -22,7 +22,7 @@ from celery.exceptions import (
 )
 from celery.utils.functional import maybe
 from celery.worker.request import Request
-from celery.worker.state import active_requests, reserved_requests, task_ready
+from celery.worker.state import reserved_requests, task_ready
 from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
@@ -245,6 +245,10 @@ class JobRequest(Request):  # type: ignore[misc]
         """Tell whether the job must not be started here."""
         return self._given_back or bool(super().revoked())
 
+    def is_unstarted(self) -> bool:
+        """Tell whether the job was not even handed to the pool, where it may begin before we hear of it."""
+        return self._apply_result is None and self.time_start is None and not self.acknowledged
+
     def give_back(self) -> None:
         """Return the message to its queue; the pool passes over the request when its turn comes."""
         self._given_back = True
@@ -265,9 +269,7 @@ def give_back_surplus() -> int:
     :returns: how many there were.
     """
     waiting = [
-        request
-        for request in tuple(reserved_requests)
-        if isinstance(request, JobRequest) and request not in active_requests and not request.acknowledged
+        request for request in tuple(reserved_requests) if isinstance(request, JobRequest) and request.is_unstarted()
     ]
     waiting.sort(key=lambda request: [int(part) for part in request.message.delivery_tag.split(":")[1:]])
     keep = waiting[0].message.channel.qos.prefetch_count if waiting else 0
