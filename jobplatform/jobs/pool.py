@@ -1,54 +1,153 @@
-"""The prefork pool, reading what its processes say with fewer turns of the event loop.
+"""The prefork pool, which talks with its processes in fewer system calls and fewer turns of the event loop.
 
 A process says two things of a short job, that it began and how it ended, and mostly both are there when the main
-process looks. Celery's handler reads one, registers the pipe anew, and takes another turn of the loop for the other:
-a fifth of the main process's time.
+process looks. Celery's pool reads each in four calls and a turn of the loop of its own, and it asks the kernel whether
+an idle process can be written to before it writes: together more than a third of the main process's time.
 """
 
 from __future__ import annotations
 
-import select
-from collections.abc import Callable
-from types import GeneratorType, SimpleNamespace
+import os
+import pickle
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from celery.concurrency import asynpool, prefork
 
-#: So many messages of one process are read in a row, so that the others are not kept waiting.
-_IN_A_ROW = 8
+#: So many bytes are read at once: what a pipe holds.
+_PIPE_BYTES = 65_536
+#: A write of so few bytes is done at once or not at all (POSIX, PIPE_BUF).
+_WHOLE_BYTES = 4_096
+_HEADER = struct.Struct(">I")
 
 
 class ResultHandler(asynpool.ResultHandler):  # type: ignore[misc]
-    """Read all messages that a process has written, up to a few, before going back to the loop."""
+    """Read all that a process has written in one call."""
 
     def _make_process_result(self, hub: Any) -> Callable[[int], None]:
-        def add_reader(fd: int, callback: Any, *args: Any) -> None:
-            if hub.readers.get(fd) != (callback, args):
-                hub.add_reader(fd, callback, *args)
+        def read(fd: int) -> None:
+            if fd not in self.fileno_to_outq:
+                hub.remove_reader(fd)
+                return
+            try:
+                received = os.read(fd, _PIPE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                received = b""
+            if not received:
+                hub.remove_reader(fd)
+                return
+            messages, begun = split(received)
+            if begun:
+                rest = self._rest_of(hub, fd, begun)
+                # What reads the pipe at shutdown looks for this generator first.
+                hub.add_reader(fd, rest)
+            self._tell(deque(messages))
 
-        read_one = super()._make_process_result(SimpleNamespace(add_reader=add_reader, remove_reader=hub.remove_reader))
+        return read
 
-        def read_some(fd: int) -> None:
-            read_one(fd)
-            for _ in range(_IN_A_ROW - 1):
-                reader = hub.readers.get(fd)
-                if reader is None or isinstance(reader[0], GeneratorType) or not _has_more(fd):
-                    return
-                read_one(fd)
+    def _tell(self, messages: deque[Any]) -> None:
+        try:
+            while messages:
+                self.on_state_change(messages.popleft())
+        finally:
+            if messages:
+                self._tell(messages)
 
-        return read_some
+    def _rest_of(self, hub: Any, fd: int, begun: bytes) -> Iterator[None]:
+        """Read the rest of a message, and nothing after it."""
+        parts = bytearray(begun)
+        while missing := _missing(parts):
+            try:
+                received = os.read(fd, missing)
+            except BlockingIOError:
+                yield
+                continue
+            if not received:
+                raise EOFError
+            parts += received
+        hub.add_reader(fd, self.handle_event, fd)
+        self._tell(deque(split(bytes(parts))[0]))
 
 
-def _has_more(fd: int) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
+def split(received: bytes) -> tuple[list[Any], bytes]:
+    """Split what was read from a process into its messages and the beginning of one more."""
+    messages, at = [], 0
+    while len(received) - at >= _HEADER.size:
+        (size,) = _HEADER.unpack_from(received, at)
+        begin, end = at + _HEADER.size, at + _HEADER.size + size
+        if end > len(received):
+            break
+        if message := pickle.loads(received[begin:end]):
+            messages.append(message)
+        at = end
+    return messages, received[at:]
+
+
+def _missing(parts: bytearray) -> int:
+    """Tell how many bytes of the header, or else of the message, are still to be read."""
+    if len(parts) < _HEADER.size:
+        return _HEADER.size - len(parts)
+    size: int = _HEADER.unpack_from(parts)[0]
+    return _HEADER.size + size - len(parts)
+
+
+class _Writers:
+    """The part of the event loop that writes to pool processes, which forgets only what it knows."""
+
+    consolidate_callback: Callable[[list[int]], None]
+
+    def __init__(self, hub: Any) -> None:
+        self._hub = hub
+        self.add = hub.add
+        self.add_writer = hub.add_writer
+        self.remove = hub.remove
+
+    def remove_writer(self, fd: int) -> None:
+        if fd in self._hub.writers:
+            self._hub.remove_writer(fd)
 
 
 class JobPool(asynpool.AsynPool):  # type: ignore[misc]
-    """Celery's process pool with our result handler."""
+    """Celery's process pool, which hands a job to an idle process at once."""
 
     ResultHandler = ResultHandler
+
+    def _create_write_handlers(self, hub: Any, **options: Any) -> None:
+        writers = _Writers(hub)
+        super()._create_write_handlers(writers, **options)
+        if self.sched_strategy != asynpool.SCHED_STRATEGY_FAIR:
+            hub.consolidate_callback = writers.consolidate_callback
+            return
+        write = writers.consolidate_callback
+        outbound, idle_of = self.outbound_buffer, self._all_inqueues.difference
+
+        def hand_out() -> None:
+            if outbound:
+                idle = idle_of(self._busy_workers, self._active_writes)
+                if idle:
+                    write(list(idle))
+
+        def put(task: Any) -> None:
+            body = pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL)
+            job = self._cache[task[1][0]]
+            job._payload = _payload(body)
+            outbound.append(job)
+            hand_out()
+
+        self._quick_put = put
+        self.on_poll_start = hand_out
+
+
+def _payload(body: bytes) -> tuple[memoryview, memoryview, int]:
+    """Give header and body as Celery's pool writes them: a small message in one call."""
+    header = _HEADER.pack(len(body))
+    if len(header) + len(body) <= _WHOLE_BYTES:
+        return memoryview(header + body), memoryview(b""), 0
+    return memoryview(header), memoryview(body), len(body)
 
 
 def install() -> None:

@@ -24,7 +24,6 @@ def running_tags() -> set[str]:
 class QoS(stock.QoS):  # type: ignore[misc]
     """Count what is held and settle through the ledger, without a round trip a message."""
 
-    _full = False
     _credit = 0
     _settled = 0
     _measured_at = 0.0
@@ -36,12 +35,11 @@ class QoS(stock.QoS):  # type: ignore[misc]
         return ledger
 
     def can_consume(self) -> bool:
-        """Tell whether to ask for more; once full, only when half of the credit is free again."""
+        """Tell whether to ask for more: below the prefetch count always, above it when half of the credit is free."""
         if not self.prefetch_count:
             return True
-        held, credit = len(self._delivered) - len(self._dirty), self.credit()
-        self._full = held > credit // 2 if self._full else held >= credit
-        return not self._full
+        held: int = len(self._delivered) - len(self._dirty)
+        return held < self.prefetch_count or held <= self.credit() // 2
 
     def can_consume_max_estimate(self) -> int | None:
         """Tell how many more to ask for, None for as many as there are."""

@@ -1,0 +1,83 @@
+"""How many messages a worker holds: Celery's prefetch count when jobs are long, more when they are short."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobplatform.transport.ledger import Ledger
+from jobplatform.transport.qos import QoS
+
+PREFETCH = 8
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Holding:
+    """A worker that holds messages and settles some."""
+
+    def __init__(self, prefetch: int = PREFETCH) -> None:
+        self.clock = Clock()
+        self.ledger = Ledger(self.clock)
+        committer = SimpleNamespace(ledger=self.ledger)
+        channel: Any = SimpleNamespace(committer=committer, do_restore=False)
+        self.qos = QoS(channel, prefetch)
+        self.qos.credit()
+
+    def hold(self, count: int) -> None:
+        self.qos._delivered.clear()
+        for tag in range(count):
+            self.qos._delivered[str(tag)] = None
+
+    def settle(self, jobs: int, seconds: float) -> None:
+        self.clock.now += seconds
+        for tag in range(jobs):
+            self.ledger.settle(str(tag))
+
+
+@pytest.mark.parametrize(("held", "asks"), [(0, True), (PREFETCH - 1, True), (PREFETCH, False), (PREFETCH + 1, False)])
+def test_a_slow_worker_holds_as_many_as_celery_says(held: int, asks: bool) -> None:
+    holding = Holding()
+    holding.settle(1, 10.0)
+    holding.hold(held)
+    assert holding.qos.can_consume() is asks
+    assert holding.qos.can_consume_max_estimate() == max(PREFETCH - held, 0)
+
+
+@pytest.mark.parametrize(("held", "asks"), [(0, True), (50, True), (51, False), (100, False)])
+def test_a_fast_worker_holds_a_twentieth_of_a_second_and_asks_for_half_of_it_at_once(held: int, asks: bool) -> None:
+    holding = Holding()
+    holding.settle(200, 0.1)
+    holding.hold(held)
+    assert holding.qos.can_consume() is asks
+    assert holding.qos.can_consume_max_estimate() == 100 - held
+
+
+def test_no_speed_lets_a_worker_hold_more_than_128() -> None:
+    holding = Holding()
+    holding.settle(2_000, 0.1)
+    assert holding.qos.credit() == 128
+
+
+def test_a_worker_that_slows_down_falls_back_to_what_celery_says() -> None:
+    holding = Holding()
+    holding.settle(200, 0.1)
+    assert holding.qos.credit() == 100
+    holding.settle(1, 1.0)
+    assert holding.qos.credit() == PREFETCH
+
+
+def test_without_a_prefetch_count_there_is_no_limit() -> None:
+    holding = Holding(prefetch=0)
+    holding.hold(500)
+    assert holding.qos.can_consume()
+    assert holding.qos.can_consume_max_estimate() is None
