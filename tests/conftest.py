@@ -7,10 +7,12 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobplatform.devstack.stack import DevStack
+from jobplatform.journal.writer import connect
 from jobplatform.settings import Settings
 from jobplatform.store import migrate
 from jobplatform.store.database import Database
@@ -39,5 +41,14 @@ def database(settings: Settings) -> Iterator[Database]:
     """A migrated database."""
     made = Database(settings)
     migrate.upgrade(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(stack: DevStack) -> Iterator[Any]:
+    """A client of the Redis, which is empty."""
+    made = connect(stack.redis_url)
+    made.flushdb()
     yield made
     made.close()

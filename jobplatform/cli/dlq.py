@@ -46,12 +46,7 @@ def list_dead_letters(
     with open_database() as database, database.session() as session:
         rows = listing.list_dead_letters(session, job_type, error_type, not resolved_too, limit + 1, page)
     cursor = str(rows[limit - 1]["dlq_id"]) if len(rows) > limit else None
-    if output.as_json:
-        output.json({"dead_letters": list(map(dict, rows[:limit])), "next": cursor})
-        return
-    output.table(rows[:limit], _COLUMNS, empty="no such dead letters")
-    if cursor:
-        output.note(f"more: --page {cursor}")
+    output.page("dead_letters", rows[:limit], _COLUMNS, cursor)
 
 
 @dlq.command("show")

@@ -55,12 +55,7 @@ def list_jobs(
         rows = listing.list_jobs(session, chosen, limit + 1, page)
     shown = rows[:limit]
     cursor = CURSOR.write(shown[-1]["created_at"], shown[-1]["job_id"]) if len(rows) > limit else None
-    if output.as_json:
-        output.json({"jobs": list(map(dict, shown)), "next": cursor})
-        return
-    output.table(shown, _COLUMNS, empty="no such jobs")
-    if cursor:
-        output.note(f"more: --page {cursor}")
+    output.page("jobs", shown, _COLUMNS, cursor)
 
 
 @jobs.command("show")

@@ -105,6 +105,19 @@ class Output:
         else:
             _print_aligned([[name.upper() for name in names], *cells])
 
+    def page(self, name: str, rows: Sequence[Row], columns: Iterable[str], cursor: str | None) -> None:
+        """Print one page of a list, and how to get the next.
+
+        :param name: the key of the rows in JSON, a plural.
+        :param cursor: names the end of the page, None for the last one.
+        """
+        if self.as_json:
+            self.json({name: list(map(dict, rows)), "next": cursor})
+            return
+        self.table(rows, columns, empty=f"no such {name.replace('_', ' ')}")
+        if cursor:
+            self.note(f"more: --page {cursor}")
+
     def record(self, row: Row) -> None:
         """Print the values of one thing, a line each; those that are missing are left out."""
         present = [[name, cell(value)] for name, value in row.items() if value is not None]

@@ -43,11 +43,11 @@ def submit(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], Non
     if platform.in_worker:
         _through_journal(platform, job, publish)
         return
-    from jobplatform.store import jobs
+    from jobplatform.store import new_jobs
     from jobplatform.store.database import UNREACHABLE
 
     try:
-        platform.database.once(lambda session: jobs.insert_one(session, job))
+        platform.database.once(lambda session: new_jobs.insert_one(session, job))
     except UNREACHABLE as error:
         COUNTS["without_row"] += 1
         logger.warning("PostgreSQL did not take job %s, it goes through the journal: %s", job.job_id, error)
@@ -81,7 +81,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
 
 
 def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], taken: list[Chunk]) -> None:
-    from jobplatform.store.jobs import insert
+    from jobplatform.store.new_jobs import insert
 
     with platform.database.transaction() as transaction:
         for chunk in chunks:

@@ -19,19 +19,19 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
 
     :param handle: an SQLAlchemy Session or Connection.
     """
-    from jobplatform.store import jobs
+    from jobplatform.store import new_jobs
     from jobplatform.store.database import Transaction, after_commit, connection_of
 
     publishes = job.due_at is None
     told = publishes and after_commit(handle, lambda: _publish(platform, job))
     if publishes and not told:
         job = replace(job, due_at=time.time(), enqueued_at=None)
-    jobs.insert_one(Transaction(connection_of(handle), platform.settings.schema), job)
+    new_jobs.insert_one(Transaction(connection_of(handle), platform.settings.schema), job)
 
 
 def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Chunk], handle: Any) -> None:
     """Write the rows of many jobs in the caller's transaction, and publish them right after the commit."""
-    from jobplatform.store import jobs
+    from jobplatform.store import new_jobs
     from jobplatform.store.database import Transaction, after_commit, connection_of
 
     taken: list[submission.Chunk] = []
@@ -41,7 +41,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Ch
     transaction = Transaction(connection_of(handle), platform.settings.schema)
     for chunk in chunks:
         taken.append(chunk)
-        jobs.insert(transaction, rows_like(like, chunk))
+        new_jobs.insert(transaction, rows_like(like, chunk))
 
 
 def _publish_chunks(platform: Platform, like: NewJob, chunks: list[submission.Chunk]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobplatform.journal.collapse import Decide, News, collapse, rows_of
 from jobplatform.journal.entry import Entry, UnreadableEntry, parse
-from jobplatform.store import dead_letters, executions, jobs, quarantine, retry_decisions
+from jobplatform.store import dead_letters, executions, jobs, new_jobs, quarantine, retry_decisions
 from jobplatform.store.database import REFUSED, Database, Transaction
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Mirror:
     def _write(self, transaction: Transaction, news: News) -> Counter[str]:
         counts: Counter[str] = Counter(stale=len(news.stale))
         if news.rows:
-            counts["submitted"] = jobs.insert_values(transaction, list(news.rows.values()))
+            counts["submitted"] = new_jobs.insert_values(transaction, list(news.rows.values()))
         failed = [entry.job_id for entry in news.failed()]
         facts = jobs.retry_facts(transaction, failed) if failed else {}
         rows = rows_of(news, facts, self.decide)

@@ -3,92 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-from jobplatform.records import DueJob, NewJob, RetryFacts
+from jobplatform.records import DueJob, RetryFacts
 from jobplatform.states import State, rank_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _ID = "00000000-0000-7000-8000-000000000000"
-
-INSERT_JOBS = Statement(
-    "insert_jobs",
-    """
-    insert into @jobs (job_id, job_type, status, priority, payload, retry_count, max_retries, scheduled_at, queue,
-        attempt, enqueued_at, due_at, root_id, parent_id, timeout, soft_timeout, expires_at, tenant, tags,
-        retry_rule, message)
-    select job_id, job_type, coalesce(status, 'PENDING'), coalesce(priority, 1), payload, coalesce(retry_count, 0),
-        coalesce(max_retries, 5), to_timestamp(scheduled_at), queue, coalesce(attempt, 1),
-        to_timestamp(enqueued_at), to_timestamp(due_at), root_id, parent_id, timeout, soft_timeout,
-        to_timestamp(expires_at), tenant, tags, retry_rule, message
-    from json_to_recordset(%(rows)s) as r(job_id uuid, job_type text, status text, priority int, payload jsonb,
-        retry_count int, max_retries int, scheduled_at float8, queue text, attempt int, enqueued_at float8,
-        due_at float8, root_id uuid, parent_id uuid, timeout float8, soft_timeout float8, expires_at float8,
-        tenant text, tags text[], retry_rule jsonb, message jsonb)
-    on conflict (job_id) do nothing
-    """,
-    {"rows": "[]"},
-)
-
-#: How the values of a new job are written, by column; those that are null are left out.
-_VALUES = {
-    "job_id": "%(job_id)s::uuid",
-    "job_type": "%(job_type)s",
-    "status": "%(status)s",
-    "priority": "%(priority)s",
-    "payload": "%(payload)s::jsonb",
-    "retry_count": "%(retry_count)s",
-    "max_retries": "%(max_retries)s",
-    "scheduled_at": "to_timestamp(%(scheduled_at)s)",
-    "queue": "%(queue)s",
-    "attempt": "%(attempt)s",
-    "enqueued_at": "to_timestamp(%(enqueued_at)s)",
-    "due_at": "to_timestamp(%(due_at)s)",
-    "root_id": "%(root_id)s::uuid",
-    "parent_id": "%(parent_id)s::uuid",
-    "timeout": "%(timeout)s",
-    "soft_timeout": "%(soft_timeout)s",
-    "expires_at": "to_timestamp(%(expires_at)s)",
-    "tenant": "%(tenant)s",
-    "tags": "%(tags)s::text[]",
-    "retry_rule": "%(retry_rule)s::jsonb",
-    "message": "%(message)s::jsonb",
-}
-
-
-def _insert_sql(columns: Iterable[str]) -> str:
-    names = list(columns)
-    values = ", ".join(_VALUES[name] for name in names)
-    return f"insert into @jobs ({', '.join(names)}) values ({values}) on conflict (job_id) do nothing"
-
-
-INSERT_JOB = Statement(
-    "insert_job",
-    _insert_sql(_VALUES),
-    {
-        **dict.fromkeys(_VALUES),
-        "job_id": _ID,
-        "job_type": "t",
-        "status": "PENDING",
-        "priority": 1,
-        "queue": "celery",
-        "attempt": 1,
-        "retry_count": 0,
-        "max_retries": 5,
-    },
-)
-
-
-@cache
-def _insert_job(columns: tuple[str, ...]) -> Statement:
-    """Give the statement for these columns: PostgreSQL plans twenty nulls longer than it writes the row."""
-    return Statement("insert_job", _insert_sql(columns), {}, registered=False)
-
 
 APPLY_TRANSITIONS = Statement(
     "apply_transitions",
@@ -224,30 +149,6 @@ HASTEN_JOBS = Statement(
     """,
     {"job_ids": [_ID]},
 )
-
-
-def insert_one(transaction: Transaction, job: NewJob) -> int:
-    """Write one new job; a row that is already there is left alone."""
-    values = {name: value for name in _VALUES if (value := getattr(job, name)) is not None}
-    for name in ("retry_rule", "message"):
-        if name in values:
-            values[name] = json.dumps(values[name])
-    if "tags" in values:
-        values["tags"] = list(values["tags"])
-    return transaction.count(_insert_job(tuple(values)), **values)
-
-
-def insert(transaction: Transaction, rows: Iterable[str]) -> int:
-    """Write new jobs; a row that is already there is left alone.
-
-    :param rows: JSON texts as ``records.row_of`` makes them.
-    """
-    return transaction.count(INSERT_JOBS, rows=f"[{','.join(rows)}]")
-
-
-def insert_values(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write new jobs given as mappings; a row that is already there is left alone."""
-    return insert(transaction, map(json.dumps, rows))
 
 
 def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -27,7 +27,7 @@ from jobplatform.journal.inspection import RedisReading
 from jobplatform.maintenance.doctor import Finding, Level, PostgresReading, Readings, judge
 from jobplatform.records import NewJob, new_job_id, row_of
 from jobplatform.settings import Settings
-from jobplatform.store import dead_letters, executions, jobs, listing, migrate, retry_decisions
+from jobplatform.store import dead_letters, executions, jobs, listing, migrate, new_jobs, retry_decisions
 from jobplatform.store.database import Database
 
 NOWHERE = "postgresql://postgres@127.0.0.1:1/none"
@@ -67,7 +67,7 @@ class CliEnvironment:
             **{"job_type": "shop.charge", "payload": '{"args":[],"kwargs":{}}', "queue": "celery", **values},
         )
         with self.database.transaction() as transaction:
-            jobs.insert(transaction, [row_of(replace(row, status=status))])
+            new_jobs.insert(transaction, [row_of(replace(row, status=status))])
         return job_id
 
     def fail(self, error_type: str = "ValueError", message: str = "no", **values: Any) -> str:
@@ -145,7 +145,7 @@ def test_pages_have_no_gap_and_no_repeat_while_jobs_arrive(cli_environment: CliE
     def add_together(count: int) -> list[str]:
         rows = [NewJob(new_job_id(), "t", "{}", "celery") for _ in range(count)]
         with cli_environment.database.transaction() as transaction:
-            jobs.insert(transaction, map(row_of, rows))
+            new_jobs.insert(transaction, map(row_of, rows))
         return [row.job_id for row in rows]
 
     # One transaction gives all of its rows the same created_at, so only the ids tell them apart.

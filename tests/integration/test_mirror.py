@@ -22,7 +22,7 @@ from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.records import NewJob, new_job_ids, row_of, rows_like
 from jobplatform.settings import Settings
-from jobplatform.store import executions, jobs, migrate
+from jobplatform.store import executions, migrate, new_jobs
 from jobplatform.store.database import Database
 from jobplatform.store.statement import Statement
 
@@ -54,7 +54,7 @@ def mirror(stack: DevStack, database: Database) -> Iterator[Mirror]:
 def submitted(database: Database, job_id: str, most: int) -> None:
     row = row_of(NewJob(job_id, "t.job", '{"args":[],"kwargs":{}}', "celery", max_retries=most))
     with database.transaction() as transaction:
-        jobs.insert(transaction, [row])
+        new_jobs.insert(transaction, [row])
 
 
 def row(database: Database, job_id: str) -> Mapping[str, Any]:
@@ -100,7 +100,7 @@ def test_foreign_keys_are_checked_by_index_on_tables_that_were_vacuumed_empty(se
     with made.session() as session:
         for _ in range(3):
             ids = new_job_ids(1.0, 300)
-            jobs.insert(session, rows_like(NewJob(ids[0], "t", "{}", "celery"), [(job_id, "{}") for job_id in ids]))
+            new_jobs.insert(session, rows_like(NewJob(ids[0], "t", "{}", "celery"), [(job_id, "{}") for job_id in ids]))
             executions.record(
                 session, [{"job_id": job_id, "attempt": 1, "status": "COMPLETED", "started_at": 1.0} for job_id in ids]
             )

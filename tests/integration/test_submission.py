@@ -27,7 +27,6 @@ from jobplatform.errors import (
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.retry import decide
 from jobplatform.journal.mirror import Mirror
-from jobplatform.journal.writer import connect
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.records import job_id_of
@@ -56,14 +55,6 @@ def order(value: Order) -> None: ...
 
 @job(name="s.urgent", queue="urgent", priority=5)
 def urgent() -> None: ...
-
-
-@pytest.fixture
-def client(stack: DevStack) -> Iterator[Any]:
-    made = connect(stack.redis_url)
-    made.flushdb()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from kombu import Connection, Queue
 from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import SettingsError
 from jobplatform.journal import entry
-from jobplatform.journal.writer import connect
 from jobplatform.transport import keys, redis
 from jobplatform.transport.channel import Channel
 from jobplatform.transport.ledger import Ledger
@@ -21,14 +20,6 @@ from jobplatform.transport.publisher import Publisher
 from jobplatform.transport.scripts import ACQUIRE, COMMIT, RECLAIM
 
 QUEUE = "work"
-
-
-@pytest.fixture
-def client(stack: DevStack) -> Iterator[Any]:
-    made = connect(stack.redis_url)
-    made.flushdb()
-    yield made
-    made.close()
 
 
 @pytest.fixture
