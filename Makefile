@@ -1,11 +1,12 @@
 # Everything a developer does; each target makes the .venv first if it is missing or out of date.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench format lock clean
+.PHONY: help demo up test oldest check bench format lock clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +27,20 @@ up: $(READY) ## Start PostgreSQL, Redis, worker, controller and beat on this mac
 test: $(READY) ## Run all tests; they start servers of their own.
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
+$(OLDEST)/.ready: $(READY) requirements-oldest.txt
+	@$(PYTHON) -m venv --clear $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-oldest.txt
+	@packages="import sysconfig; print(sysconfig.get_path('purelib'))"; \
+		upper=$$($(OLDEST)/bin/python -c "$$packages") && lower=$$($(BIN)/python -c "$$packages") && \
+		echo "import site; site.addsitedir('$$lower')" > "$$upper/lower.pth"
+	@touch $@
+
+oldest: $(OLDEST)/.ready ## Run what touches Celery with the oldest Celery that is supported.
+	@$(OLDEST)/bin/python -c "import celery, kombu; print('with Celery', celery.__version__, 'and kombu', kombu.__version__)"
+	@$(OLDEST)/bin/python -m pytest -q -n 2 --dist loadfile tests/unit/test_pool.py tests/unit/test_credit.py \
+		tests/integration/test_transport.py tests/integration/test_submission.py tests/acceptance
+
 check: $(READY) ## Lint, type-check and check the layers.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -45,4 +60,4 @@ lock: $(READY) ## Pin requirements.in into requirements.txt, with hashes.
 		--no-emit-trusted-host --no-emit-find-links --output-file requirements.txt requirements.in
 
 clean: ## Remove what was built.
-	@rm -rf build $(READY)
+	@rm -rf build $(READY) $(OLDEST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from jobplatform.devstack.stack import DevStack
 
 #: Jobs of this queue wait until all of them are submitted; then a worker is told to take them.
 LATER = "later"
+#: Seconds after which those that are to expire have.
+EXPIRES = 0.05
 #: Repeats a run: the seed that it printed.
 SEED = "OUTCOME_SEED"
 
@@ -95,7 +98,7 @@ OUTCOMES = (
     Outcome("succeed, revoked before its start", "CANCELLED", (), "Revoked", revoked=True,
             submit=partial(by_name, queue=LATER)),
     Outcome("succeed, expired before its start", "CANCELLED", (), "Expired",
-            submit=partial(by_name, queue=LATER, expires=0.05)),
+            submit=partial(by_name, queue=LATER, expires=EXPIRES)),
 )  # fmt: skip
 
 
@@ -134,7 +137,9 @@ def submit_all(fleet: Fleet, drawn: Sequence[Outcome]) -> dict[str, Outcome]:
         outcome.submit(fleet.client, outcome.name.split(",")[0], number): outcome
         for number, outcome in enumerate(drawn)
     }
+    expired = time.time() + EXPIRES
     fleet.client.control.revoke([job_id for job_id, outcome in submitted.items() if outcome.revoked])
+    eventually(lambda: time.time() > expired, 10, lambda: "the clock stands still")
     fleet.client.control.add_consumer(LATER)
     return submitted
 
