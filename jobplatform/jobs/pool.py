@@ -11,7 +11,7 @@ import os
 import pickle
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from celery.concurrency import asynpool, prefork
@@ -21,12 +21,17 @@ _PIPE_BYTES = 65_536
 #: A write of so few bytes is done at once or not at all (POSIX, PIPE_BUF).
 _WHOLE_BYTES = 4_096
 _HEADER = struct.Struct(">I")
+_ENDED = object()
 
 
 class ResultHandler(asynpool.ResultHandler):  # type: ignore[misc]
     """Read all that a process has written in one call."""
 
+    hub: Any = None
+
     def _make_process_result(self, hub: Any) -> Callable[[int], None]:
+        self.hub = hub
+
         def read(fd: int) -> None:
             if fd not in self.fileno_to_outq:
                 hub.remove_reader(fd)
@@ -57,7 +62,7 @@ class ResultHandler(asynpool.ResultHandler):  # type: ignore[misc]
             if messages:
                 self._tell(messages)
 
-    def _rest_of(self, hub: Any, fd: int, begun: bytes) -> Iterator[None]:
+    def _rest_of(self, hub: Any, fd: int, begun: bytes) -> Generator[None, None, None]:
         """Read the rest of a message, and nothing after it."""
         parts = bytearray(begun)
         while missing := _missing(parts):
@@ -115,6 +120,22 @@ class JobPool(asynpool.AsynPool):  # type: ignore[misc]
     """Celery's process pool, which hands a job to an idle process at once."""
 
     ResultHandler = ResultHandler
+
+    def on_job_process_down(self, job: Any, pid_gone: int) -> None:
+        """Hear first what the process said before it died: a job that it began is lost, and not begun again."""
+        process = job._write_to
+        if process and not job._accepted and not process._is_alive():
+            self.process_flush_queues(process)
+            if job._accepted:
+                return
+        super().on_job_process_down(job, pid_gone)
+
+    def process_flush_queues(self, proc: Any) -> None:
+        """Hear the rest of what a process said; a message that its death cut short is dropped."""
+        hub = self._result_handler.hub
+        begun, _ = hub.readers.get(proc.outqR_fd, (None, ())) if hub else (None, ())
+        if not isinstance(begun, Generator) or next(begun, _ENDED) is _ENDED:
+            super().process_flush_queues(proc)
 
     def _create_write_handlers(self, hub: Any, **options: Any) -> None:
         writers = _Writers(hub)

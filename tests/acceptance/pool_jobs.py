@@ -1,6 +1,9 @@
-"""Jobs that are large on the way in and on the way out."""
+"""Jobs that try the pool: large on the way in and out, or fatal to their process."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 from jobplatform import job
 
@@ -15,3 +18,11 @@ def echo(text: str) -> str:
 def number(value: int) -> int:
     """Give the number back."""
     return value
+
+
+@job(max_retries=0)
+def die(directory: str, name: str) -> None:
+    """Leave a mark for this start, and end the process without any clean-up."""
+    fd = os.open(Path(directory) / name, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.write(fd, b"1")
+    os._exit(3)
