@@ -3,109 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from command_line import NOWHERE, CliEnvironment
 
-from jobplatform.cli import main
 from jobplatform.cli.exits import Exit
-from jobplatform.devstack.redis import redis_program
-from jobplatform.journal.inspection import RedisReading
-from jobplatform.maintenance.doctor import Finding, Level, PostgresReading, Readings, judge
 from jobplatform.records import NewJob, new_job_id, row_of
-from jobplatform.settings import Settings
-from jobplatform.store import dead_letters, executions, jobs, listing, migrate, new_jobs, retry_decisions
-from jobplatform.store.database import Database
+from jobplatform.store import jobs, listing, migrate, new_jobs
 
-NOWHERE = "postgresql://postgres@127.0.0.1:1/none"
 HOSTILE = "\x1b]0;owned\x07\x1b[2Jwiped \u202egnp.exe"
-
-
-@dataclass
-class CliEnvironment:
-    """A migrated schema of one's own, and the command line pointed at it."""
-
-    env: dict[str, str]
-    database: Database
-
-    def run(self, *arguments: str, **env: str) -> Result:
-        return CliRunner().invoke(main, arguments, env={**self.env, **env}, catch_exceptions=False)
-
-    def spawn(self, directory: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a program of the environment in a process of its own, with the modules of a directory."""
-        return subprocess.run(
-            [Path(sys.executable).with_name(program), *arguments],
-            env={**os.environ, **self.env, "PYTHONPATH": str(directory)},
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        result = self.run(*arguments, "--json")
-        assert result.exit_code == code, result.output
-        return json.loads(result.stdout)
-
-    def add(self, status: str = "PENDING", **values: Any) -> str:
-        job_id = new_job_id()
-        row = NewJob(
-            job_id,
-            **{"job_type": "shop.charge", "payload": '{"args":[],"kwargs":{}}', "queue": "celery", **values},
-        )
-        with self.database.transaction() as transaction:
-            new_jobs.insert(transaction, [row_of(replace(row, status=status))])
-        return job_id
-
-    def fail(self, error_type: str = "ValueError", message: str = "no", **values: Any) -> str:
-        """Write a job that failed, with all that the platform writes beside it."""
-        job_id = self.add(**values)
-        news = {
-            "job_id": job_id,
-            "attempt": 1,
-            "error_type": error_type,
-            "error_message": message,
-            "fingerprint": "f",
-        }
-        news |= {"started_at": time.time() - 1, "completed_at": time.time(), "status": "FAILED", "rank": 3}
-        with self.database.transaction() as transaction:
-            executions.record(transaction, [{**news, "traceback": f"Traceback:\n  {message}", "worker_id": "w1"}])
-            jobs.apply_transitions(transaction, [news])
-            retry_decisions.record(
-                transaction, [{**news, "delay": None, "reason": "permanent", "decided_by": "static"}]
-            )
-            dead_letters.bury(transaction, [{**news, "reason": "permanent"}])
-        return job_id
-
-    def status(self, job_id: str) -> str:
-        with self.database.session() as session:
-            row = listing.show_job(session, job_id)
-        assert row is not None
-        return str(row["status"])
-
-
-@pytest.fixture
-def cli_environment(settings: Settings, database: Database, tmp_path: Path) -> CliEnvironment:
-    env = {
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "JOBPLATFORM_SCHEMA": settings.schema,
-        "JOBPLATFORM_DATA_DIR": str(tmp_path / "none"),
-    }
-    return CliEnvironment(env, database)
 
 
 def test_list_has_a_shape_that_programs_can_rely_on(cli_environment: CliEnvironment) -> None:
@@ -396,119 +307,3 @@ def test_submit_writes_the_row_that_was_asked_for(cli_environment: CliEnvironmen
     cli_environment.env["JOBPLATFORM_IMPORTS"] = "no_such_module"
     refused = cli_environment.spawn(tmp_path, *submit)
     assert (refused.returncode, "no_such_module" in refused.stderr) == (Exit.USAGE, True)
-
-
-@contextmanager
-def redis_server(directory: Path, *options: str) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    argv = [
-        str(redis_program()),
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--dir",
-        str(directory),
-        "--save",
-        "",
-        *options,
-    ]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as server:
-        try:
-            for _ in range(100):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            server.terminate()
-
-
-def test_doctor_names_an_evicting_policy_and_fails(cli_environment: CliEnvironment, tmp_path: Path) -> None:
-    with redis_server(tmp_path, "--maxmemory", "20mb", "--maxmemory-policy", "allkeys-lru") as url:
-        result = cli_environment.run("doctor", "--json", REDIS_URL=url)
-        text = cli_environment.run("doctor", REDIS_URL=url).stdout
-    assert result.exit_code == Exit.FAILED
-    findings = {finding["check"]: finding for finding in json.loads(result.stdout)}
-    assert findings["Redis maxmemory-policy"]["level"] == "fail"
-    assert "allkeys-lru" in findings["Redis maxmemory-policy"]["found"]
-    assert "noeviction" in findings["Redis maxmemory-policy"]["fix"]
-    assert [name for name, finding in findings.items() if finding["level"] == "fail"] == ["Redis maxmemory-policy"]
-    assert findings["controller"]["level"] == findings["Redis appendonly"]["level"] == "warn"
-    assert re.search(r"fail +Redis maxmemory-policy", text)
-
-
-def test_doctor_says_what_is_away_and_what_is_behind(cli_environment: CliEnvironment) -> None:
-    cli_environment.json("migrate", "--down", "base")
-    findings = cli_environment.json("doctor", code=1)
-    assert [each["fix"] for each in findings if each["check"] == "migration"] == ["run: jobplatform migrate"]
-    result = cli_environment.run("doctor", DATABASE_URL=NOWHERE, REDIS_URL="redis://127.0.0.1:1/0")
-    assert result.exit_code == Exit.FAILED
-    assert len(re.findall("it cannot be (reached|read)", result.stdout)) == 2
-
-
-REDIS = RedisReading((7, 2, 4), "noeviction", True, 10, 100, 0.0, True)
-POSTGRES = PostgresReading(180_004, "0001", 0.0)
-
-
-def judged(
-    postgres: PostgresReading | str = POSTGRES, redis: RedisReading | str = REDIS, **packages: str
-) -> dict[str, Finding]:
-    packages = {"celery": "5.7.0", "kombu": "5.6.2", **packages}
-    return {finding.check: finding for finding in judge(Readings(postgres, redis, "0001", packages))}
-
-
-def test_the_doctor_is_content_with_a_sound_platform() -> None:
-    findings = judged()
-    assert {finding.level for finding in findings.values()} == {Level.OK}
-    assert len(findings) == 11
-
-
-@pytest.mark.parametrize(
-    ("changes", "check", "level"),
-    [
-        ({"version": (6, 0, 16)}, "Redis", Level.FAIL),
-        ({"eviction_policy": "volatile-ttl"}, "Redis maxmemory-policy", Level.FAIL),
-        ({"eviction_policy": None}, "Redis maxmemory-policy", Level.WARN),
-        ({"appendonly": False}, "Redis appendonly", Level.WARN),
-        ({"memory_used": 71}, "Redis memory", Level.WARN),
-        ({"memory_limit": 0}, "Redis memory", Level.WARN),
-        ({"clock_skew": -2.1}, "Redis clock", Level.FAIL),
-        ({"controller_alive": False}, "controller", Level.WARN),
-    ],
-)
-def test_the_doctor_judges_redis(changes: dict[str, Any], check: str, level: Level) -> None:
-    findings = judged(redis=replace(REDIS, **changes))
-    assert {name for name, finding in findings.items() if finding.level is not Level.OK} == {check}
-    assert findings[check].level is level and findings[check].fix
-
-
-@pytest.mark.parametrize(
-    ("changes", "check"),
-    [
-        ({"version": 130_011}, "PostgreSQL"),
-        ({"revision": None}, "migration"),
-        ({"clock_skew": 5.0}, "PostgreSQL clock"),
-    ],
-)
-def test_the_doctor_judges_postgres(changes: dict[str, Any], check: str) -> None:
-    findings = judged(postgres=replace(POSTGRES, **changes))
-    assert {name for name, finding in findings.items() if finding.level is Level.FAIL} == {check}
-    assert findings[check].fix
-
-
-@pytest.mark.parametrize(
-    ("name", "installed"), [("celery", "5.6.2"), ("celery", "5.8.0"), ("kombu", "5.5.4"), ("kombu", "6.0.0")]
-)
-def test_the_doctor_refuses_versions_that_are_not_supported(name: str, installed: str) -> None:
-    finding = judged(**{name: installed})[f"{name} version"]
-    assert finding.level is Level.FAIL and finding.fix.startswith("run: pip install")
-
-
-def test_the_doctor_says_why_it_could_not_look() -> None:
-    findings = judged(postgres="it is away", redis="it is away")
-    assert findings["PostgreSQL"].level is findings["Redis"].level is Level.FAIL
-    assert "migration" not in findings
