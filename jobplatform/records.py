@@ -102,15 +102,22 @@ class RetryFacts:
     max_retries: int
     retry_count: int
     retry_rule: Mapping[str, Any] | None
+    deaths: int = 0
+    attempt: int = 0
+    status: str = "PENDING"
 
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
-    """What becomes of a failed attempt: the next one after ``delay`` seconds, or the dead letters if None."""
+    """What becomes of a failed attempt: the next one after ``delay`` seconds, or the dead letters if None.
+
+    ``free`` says that the next attempt uses up no retry, as it was not the job that failed.
+    """
 
     delay: float | None
     reason: str
     decided_by: str = "static"
+    free: bool = False
 
 
 #: The names of the row's values, but for the payload, which is JSON text already.

@@ -9,6 +9,8 @@ from typing import Any
 
 from jobplatform.errors import SettingsError
 
+#: A worker that was not heard for so many heartbeats is stale.
+STALE_BEATS = 3
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 
 
@@ -54,8 +56,15 @@ class Settings:
         "JOBPLATFORM_LEASE_SECONDS",
         60.0,
         float,
-        "Seconds after which a job whose worker says nothing more is given to another.",
+        "Seconds after which workers take the jobs of one that says nothing more, should no controller have done so.",
         2,
+    )
+    heartbeat_seconds: float = _setting(
+        "JOBPLATFORM_HEARTBEAT_SECONDS",
+        5.0,
+        float,
+        "Seconds between the signs of life of a worker; after three without one its jobs are rescued.",
+        0.1,
     )
     commit_seconds: float = _setting(
         "JOBPLATFORM_COMMIT_SECONDS",
@@ -107,10 +116,20 @@ class Settings:
             raise SettingsError("REDIS_URL: it must begin with redis://, rediss:// or unix://")
         if self.database_url and not self.database_url.startswith(("postgresql", "postgres://")):
             raise SettingsError("DATABASE_URL: it must begin with postgresql://")
+        if self.lease_seconds < self.stale_seconds:
+            raise SettingsError(
+                f"JOBPLATFORM_LEASE_SECONDS: {self.lease_seconds:g} is shorter than three heartbeats "
+                f"({self.stale_seconds:g} s); raise it, or lower JOBPLATFORM_HEARTBEAT_SECONDS"
+            )
         for item in fields(self):
             low = item.metadata.get("low")
             if low is not None and getattr(self, item.name) < low:
                 raise SettingsError(f"{item.metadata['env']}: {getattr(self, item.name)!r} is below {low}; raise it")
+
+    @property
+    def stale_seconds(self) -> float:
+        """After how many seconds of silence a worker is taken for dead."""
+        return STALE_BEATS * self.heartbeat_seconds
 
     @property
     def broker(self) -> str:

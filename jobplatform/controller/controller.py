@@ -19,6 +19,8 @@ from jobplatform.journal.writer import connect
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.journal_watch import JournalWatch
 from jobplatform.maintenance.orphans import OrphanFinder
+from jobplatform.maintenance.rescuer import Rescuer
+from jobplatform.maintenance.roster import Roster
 from jobplatform.service import Loop, Service
 from jobplatform.settings import Settings
 from jobplatform.store.database import Database
@@ -79,6 +81,8 @@ class Controller:
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
         if settings.leases:
             services.append(OrphanFinder(self.database, self.client, settings.orphan_grace_seconds))
+            services.append(Rescuer(self.client, settings.stale_seconds))
+            services.append(Roster(self.database, self.client, settings.stale_seconds))
         return services
 
     def run(self) -> None:

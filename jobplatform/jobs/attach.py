@@ -16,6 +16,7 @@ from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
 from jobplatform.journal import entry, recorder
+from jobplatform.journal.report import Report
 from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
 from jobplatform.transport import keys, redis
@@ -44,6 +45,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     redis.install()
     Channel.describe_unreadable = staticmethod(entry.unreadable)
     Committer.give_back_surplus = staticmethod(recorder.give_back_surplus)
+    Committer.lose_jobs = staticmethod(recorder.lose_jobs)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
@@ -84,6 +86,7 @@ def _harden(app: Any) -> None:
         priority_steps=keys.PRIORITY_STEPS,
         sep=keys.SEPARATOR,
         visibility_timeout=settings.lease_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
         commit_seconds=settings.commit_seconds,
         journal_limit=settings.journal_limit,
         idle_poll_seconds=settings.idle_poll_seconds,
@@ -113,6 +116,8 @@ def prepare_worker(app: Any, worker: Any) -> None:
     :raises PoolRefused: when its pool cannot give the promises.
     """
     refuse_pool(worker.pool_cls)
+    Committer.describe_worker = Report(str(worker.hostname))
+    Committer.jobs_block_the_loop = worker.pool_cls.__module__.endswith(".solo")
     pool.install()
     _spare_the_collector()
     platform: Platform = app.jobplatform

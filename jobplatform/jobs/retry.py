@@ -18,6 +18,8 @@ from jobplatform.records import RetryDecision, RetryFacts
 
 #: Errors that the same input meets again.
 HOPELESS = ("InvalidPayload", "ResultTooLarge", "NotRegistered", "UnknownJobType", "InvalidMessage")
+#: A job whose process died so often while it ran is not given to another.
+DEADLY = 3
 #: Client errors (RFC 9110 section 15.5) that can pass: timeout, too early, too many requests.
 PASSING_STATUS = frozenset({408, 425, 429})
 #: Names, in the rule of a job that was submitted without its code, what the worker knows better.
@@ -72,6 +74,9 @@ def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFact
     :param error: what ``journal.failure.describe`` says of the failure.
     """
     facts = _informed(facts, error)
+    death = _decide_death(error, facts) if error.get("died") else None
+    if death is not None:
+        return death
     rule = RetryRule.of(facts.retry_rule)
     hopeless = hopelessness(error, facts.retry_count, facts.max_retries, rule)
     if hopeless is not None:
@@ -82,6 +87,15 @@ def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFact
         asked = float(error["asked"])
         return RetryDecision(asked, f"{kind}: the job asked for retry {number} after {asked:.0f} s")
     return _backoff(random.Random(f"{job_id}:{attempt}"), rule, error, facts, number)
+
+
+def _decide_death(error: Mapping[str, Any], facts: RetryFacts) -> RetryDecision | None:
+    deaths, what = facts.deaths + 1, f"{error.get('type')}: {error.get('message')}"[:200]
+    if deaths >= DEADLY:
+        return RetryDecision(None, f"poisoned: its process died {deaths} times, at last with {what}")
+    if error.get("interrupted"):
+        return RetryDecision(0.0, f"{what}; begins again at once (death {deaths} of {DEADLY})", free=True)
+    return None
 
 
 def _informed(facts: RetryFacts, error: Mapping[str, Any]) -> RetryFacts:

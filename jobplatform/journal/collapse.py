@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobplatform.journal.entry import Entry, Kind
 from jobplatform.records import RetryDecision, RetryFacts
-from jobplatform.states import RANK, State
+from jobplatform.states import FINAL, RANK, State
 
 #: Decides what becomes of a failed attempt: (job id, attempt, error, facts) -> decision.
 Decide = Callable[[str, int, Mapping[str, Any], RetryFacts], RetryDecision]
@@ -68,6 +68,7 @@ class Rows:
     decisions: list[dict[str, Any]]
     dead_letters: list[dict[str, Any]]
     progress: list[dict[str, Any]]
+    stale: list[dict[str, Any]]
 
 
 def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows:
@@ -75,23 +76,37 @@ def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows
 
     :param facts: what is known of the jobs that have a failed attempt; one without facts has no row and is passed over.
     """
-    rows = Rows([], [], [], [], [_progress_row(entry) for entry in news.progress.values()])
+    progress = [_progress_row(entry) for entry in news.progress.values()]
+    rows = Rows([], [], [], [], progress, [_stale_row(entry) for entry in news.stale])
     furthest: dict[str, dict[str, Any]] = {}
-    for entry in news.attempts.values():
+    known_facts = dict(facts)
+    for entry in sorted(news.attempts.values(), key=lambda entry: entry.attempt):
         job = _job_row(entry)
-        if entry.kind is Kind.FAILED and entry.job_id in facts:
-            decision = decide(entry.job_id, entry.attempt, entry.error or {}, facts[entry.job_id])
+        known = known_facts.get(entry.job_id)
+        if entry.kind is Kind.FAILED and known is not None:
+            if _is_contradicted(entry, known):
+                continue
+            decision = decide(entry.job_id, entry.attempt, entry.error or {}, known)
             _apply_decision(job, decision, entry)
+            if (entry.error or {}).get("died"):
+                job["deaths"] = known.deaths + 1
+                known_facts[entry.job_id] = replace(known, deaths=known.deaths + 1)
             rows.decisions.append(_decision_row(entry, decision))
             if decision.delay is None:
                 rows.dead_letters.append({**job, "reason": decision.reason})
         if _was_started(entry):
             rows.executions.append(_execution_row(entry))
-        known = furthest.get(entry.job_id)
-        if known is None or (job["attempt"], job["rank"]) > (known["attempt"], known["rank"]):
+        before = furthest.get(entry.job_id)
+        if before is None or (job["attempt"], job["rank"]) > (before["attempt"], before["rank"]):
             furthest[entry.job_id] = job
     rows.jobs.extend(furthest.values())
     return rows
+
+
+def _is_contradicted(entry: Entry, known: RetryFacts) -> bool:
+    """Tell whether an attempt that counts as lost had ended: a Redis that lost its last writes may hold its lease."""
+    interrupted = (entry.error or {}).get("interrupted")
+    return bool(interrupted) and known.attempt == entry.attempt and State(known.status) in FINAL
 
 
 def _job_row(entry: Entry) -> dict[str, Any]:
@@ -113,10 +128,13 @@ def _job_row(entry: Entry) -> dict[str, Any]:
 
 
 def _apply_decision(job: dict[str, Any], decision: RetryDecision, entry: Entry) -> None:
-    if decision.delay is not None:
-        job.update(
-            status=State.RETRYING, rank=RANK[State.RETRYING], completed_at=None, due_at=entry.at + decision.delay
-        )
+    if decision.delay is None:
+        return
+    job.update(completed_at=None, due_at=entry.at + decision.delay)
+    if decision.free:
+        job.update(status=State.PENDING, rank=RANK[State.PENDING], attempt=entry.attempt + 1)
+    else:
+        job.update(status=State.RETRYING, rank=RANK[State.RETRYING])
 
 
 def _was_started(entry: Entry) -> bool:
@@ -165,3 +183,10 @@ def _decision_row(entry: Entry, decision: RetryDecision) -> dict[str, Any]:
 def _progress_row(entry: Entry) -> dict[str, Any]:
     value = {**(entry.result or {}), "attempt": entry.attempt, "at": entry.at}
     return {"job_id": entry.job_id, "attempt": entry.attempt, "at": entry.at, "progress": value}
+
+
+def _stale_row(entry: Entry) -> dict[str, Any]:
+    value = {"kind": entry.kind, "at": entry.at, "worker": entry.worker, "result": entry.result}
+    if entry.error:
+        value["error"] = entry.error.get("message")
+    return {"job_id": entry.job_id, "attempt": entry.attempt, "stale": value}

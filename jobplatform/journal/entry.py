@@ -2,7 +2,8 @@
 
 Version 1 has the keys ``v`` version, ``k`` kind, ``j`` job id, ``a`` attempt, ``t`` time, ``s`` start of the attempt,
 ``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``u`` CPU seconds and peak KiB, ``e`` error,
-``n`` the new row. Times are in seconds since the epoch. A reader ignores keys that it does not know and quarantines
+``n`` the new row; an entry of kind ``lost`` has the entry of the start in ``of`` and the seconds of silence in
+``silent``. Times are in seconds since the epoch. A reader ignores keys that it does not know and quarantines
 versions that it does not know.
 """
 
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     PROGRESS = "progress"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
     if not isinstance(value, dict) or value.get("v") != VERSION:
         version = value.get("v") if isinstance(value, dict) else None
         raise UnreadableEntry(f"version {version!r} is unknown; this code reads version {VERSION}")
+    if value.get("k") == Kind.LOST:
+        value = _lost(value)
     get = value.get
     try:
         return Entry(
@@ -146,3 +150,14 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
         )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise UnreadableEntry(get("problem") or f"kind {get('k')!r} or a key is missing: {error}") from error
+
+
+def _lost(value: dict[str, Any]) -> dict[str, Any]:
+    """Turn the entry of a lost attempt into that of a failed one: its worker was silent, and its lease taken away."""
+    start = value.get("of")
+    if not isinstance(start, dict):
+        raise UnreadableEntry("a lost attempt without its start")
+    worker, silent = start.get("w"), value.get("silent", 0.0)
+    message = f"worker {worker} (process {start.get('p')}) was silent for {silent:.0f} s while it ran the job"
+    error = {"type": "WorkerLost", "message": message, "classes": ["WorkerLost"], "died": True, "interrupted": True}
+    return {**start, "k": Kind.FAILED, "t": value.get("t", 0.0), "e": error}

@@ -125,6 +125,7 @@ class Mirror:
         rows = rows_of(news, facts, self.decide)
         counts["transitions"] = jobs.apply_transitions(transaction, rows.jobs)
         counts["executions"] = executions.record(transaction, rows.executions)
+        executions.note_stale(transaction, rows.stale)
         counts["decisions"] = retry_decisions.record(transaction, rows.decisions)
         counts["dead_letters"] = dead_letters.bury(transaction, rows.dead_letters)
         counts["progress"] = jobs.apply_progress(transaction, rows.progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -52,6 +53,14 @@ class Sink(Protocol):
     def outcome(self, tag: str, text: str, result_key: str = "", result: str = "") -> None: ...
 
 
+#: Held while it is settled whether a job begins here or goes back.
+_CLAIM = threading.Lock()
+
+
+class GivenBack(Exception):
+    """A job that was to begin has gone back to its queue."""
+
+
 class Replaced(Ignore):  # type: ignore[misc]
     """Other jobs stand in for the one that raises this, which is not at its end."""
 
@@ -80,6 +89,11 @@ class JobRequest(Request):  # type: ignore[misc]
 
     _outcome_known = False
     _given_back = False
+    _lost = False
+    _begun = False
+    _in_thread = False
+    #: Seconds since the epoch.
+    started_at: float | None = None
     _head: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -101,6 +115,7 @@ class JobRequest(Request):  # type: ignore[misc]
     def _execute_using_pool(self, pool: Any, **_: Any) -> Any:
         if self.revoked():
             raise TaskRevokedError(self.id)
+        self._in_thread = hasattr(pool, "executor")
         hard, soft = self.time_limits
         task = self._task
         request = self._request_dict.copy()
@@ -164,9 +179,16 @@ class JobRequest(Request):  # type: ignore[misc]
         return self._head
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """Journal the start, then do what Celery does."""
+        """Journal the start, then do what Celery does.
+
+        :raises GivenBack: in the thread that was to run the job, when it has gone back meanwhile.
+        """
+        with _CLAIM:
+            if self._given_back or self._lost:
+                raise GivenBack(self.id)
+            self._begun = True
         self.worker_pid = pid
-        at = time.time() - (time.monotonic() - time_accepted)
+        at = self.started_at = time.time() - (time.monotonic() - time_accepted)
         sink_of(self.message).start(self.message.delivery_tag, lambda: entry.started(self.head(), at))
         super().on_accepted(pid, time_accepted)
 
@@ -221,6 +243,8 @@ class JobRequest(Request):  # type: ignore[misc]
         elif isinstance(error, SystemExit | KeyboardInterrupt):
             lost = WorkerLostError(f"the job ended its process: {error!r}")
             self.record_failure(describe(lost, traceback, now))
+        elif isinstance(error, WorkerLostError):
+            self.record_failure({**describe(error, traceback, now), "died": True})
         else:
             self.record_failure(describe(error, traceback, now))
 
@@ -243,17 +267,44 @@ class JobRequest(Request):  # type: ignore[misc]
 
     def revoked(self) -> bool:
         """Tell whether the job must not be started here."""
-        return self._given_back or bool(super().revoked())
+        return self._given_back or self._is_lost() or bool(super().revoked())
+
+    def _is_lost(self) -> bool:
+        channel = self.message.channel
+        if not self._lost and hasattr(channel, "committer"):
+            self._lost = not channel.committer.still_holds(self.message.delivery_tag)
+        if self._lost:
+            task_ready(self)
+            channel.qos.forget(self.message.delivery_tag)
+        return self._lost
 
     def is_unstarted(self) -> bool:
-        """Tell whether the job was not even handed to the pool, where it may begin before we hear of it."""
-        return self._apply_result is None and self.time_start is None and not self.acknowledged
+        """Tell whether the job surely has not begun: in a process it may have before we hear of it."""
+        return (self._apply_result is None or self._in_thread) and not self._begun and not self.acknowledged
 
-    def give_back(self) -> None:
-        """Return the message to its queue; the pool passes over the request when its turn comes."""
-        self._given_back = True
-        task_ready(self)
-        super().reject(requeue=True)
+    def give_back(self) -> bool:
+        """Return the message to its queue, unless the job has begun; the pool passes over the request."""
+        with _CLAIM:
+            self._given_back = self.is_unstarted()
+        if self._given_back:
+            task_ready(self)
+            super().reject(requeue=True)
+        return self._given_back
+
+    def acknowledge(self) -> None:
+        """Settle the lease now; Celery does it in the next turn of its loop, which in the solo pool may be far."""
+        committer = getattr(self.message.channel, "committer", None)
+        if committer is not None and self.message.delivery_tag in committer.ledger.held:
+            committer.ledger.settle(self.message.delivery_tag)
+        super().acknowledge()
+
+    def lose(self) -> bool:
+        """Note that another worker was given the job, unless it has begun; the pool passes over the request."""
+        with _CLAIM:
+            self._lost = not self._begun
+        if self._lost:
+            self.message.channel.committer.ledger.lose([self.message.delivery_tag])
+        return self._lost
 
     def reject(self, requeue: bool = False) -> None:
         """Reject the message; one whose outcome is journalled is settled instead, so that it never loops."""
@@ -261,6 +312,15 @@ class JobRequest(Request):  # type: ignore[misc]
             self.acknowledge()
         else:
             super().reject(requeue)
+
+
+def lose_jobs(tags: set[str]) -> None:
+    """Pass over jobs whose leases were taken away before they began; what runs goes on, and its outcome is refused."""
+    waiting = [request for request in tuple(reserved_requests) if isinstance(request, JobRequest)]
+    for request in waiting:
+        tag = request.message.delivery_tag
+        if tag in tags and not request.lose():
+            logger.error("job %s runs on, but another worker was given it; its outcome will be refused", request.id)
 
 
 def give_back_surplus() -> int:
@@ -273,9 +333,7 @@ def give_back_surplus() -> int:
     ]
     waiting.sort(key=lambda request: [int(part) for part in request.message.delivery_tag.split(":")[1:]])
     keep = waiting[0].message.channel.qos.prefetch_count if waiting else 0
-    for request in waiting[keep:]:
-        request.give_back()
-    return len(waiting[keep:])
+    return sum(request.give_back() for request in waiting[keep:])
 
 
 def on_unknown(message: Any = None, name: str = "", id: str = "", **_: Any) -> None:

@@ -29,6 +29,16 @@ RECORD_EXECUTIONS = Statement(
     {"rows": "[]"},
 )
 
+NOTE_STALE = Statement(
+    "note_stale",
+    """
+    update @job_executions as e set metrics = coalesce(e.metrics, '{}') || jsonb_build_object('stale', r.stale)
+    from json_to_recordset(%(rows)s) as r(job_id uuid, attempt int, stale jsonb)
+    where e.job_id = r.job_id and e.attempt_number = r.attempt
+    """,
+    {"rows": "[]"},
+)
+
 LIST_EXECUTIONS = Statement(
     "list_executions",
     """
@@ -43,6 +53,11 @@ LIST_EXECUTIONS = Statement(
 def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
     """Write the news of some attempts; news that is not ahead of the row changes nothing."""
     return transaction.count(RECORD_EXECUTIONS, rows=json.dumps(rows)) if rows else 0
+
+
+def note_stale(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Show on attempts what their worker said after they had been taken from it."""
+    return transaction.count(NOTE_STALE, rows=json.dumps(rows)) if rows else 0
 
 
 def of_job(transaction: Transaction, job_id: str) -> Sequence[Mapping[str, Any]]:

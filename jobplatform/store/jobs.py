@@ -22,10 +22,11 @@ APPLY_TRANSITIONS = Statement(
     set status = r.status, attempt = r.attempt, worker_id = coalesce(r.worker_id, j.worker_id),
         started_at = to_timestamp(r.started_at), completed_at = to_timestamp(r.completed_at),
         due_at = to_timestamp(r.due_at), result = r.result, error_type = r.error_type,
-        error_message = r.error_message, fingerprint = r.fingerprint, updated_at = now()
+        error_message = r.error_message, fingerprint = r.fingerprint, deaths = coalesce(r.deaths, j.deaths),
+        updated_at = now()
     from json_to_recordset(%(rows)s) as r(job_id uuid, status text, attempt int, rank int, worker_id text,
         started_at float8, completed_at float8, due_at float8, result jsonb, error_type text, error_message text,
-        fingerprint text)
+        fingerprint text, deaths int)
     where j.job_id = r.job_id and (r.attempt, r.rank) > (j.attempt, {rank_sql("j.status")})
     """,
     {"rows": "[]"},
@@ -112,7 +113,8 @@ LIST_WAITING_QUEUES = Statement(
 READ_RETRY_FACTS = Statement(
     "read_retry_facts",
     """
-    select job_id::text, max_retries, retry_count, retry_rule from @jobs where job_id = any(%(job_ids)s::uuid[])
+    select job_id::text, max_retries, retry_count, retry_rule, deaths, attempt, status
+    from @jobs where job_id = any(%(job_ids)s::uuid[])
     """,
     {"job_ids": [_ID]},
 )
@@ -132,8 +134,9 @@ CANCEL_JOBS = Statement(
 REPLAY_JOBS = Statement(
     "replay_jobs",
     """
-    update @jobs set status = 'PENDING', attempt = attempt + 1, retry_count = 0, due_at = now(), started_at = null,
-        completed_at = null, error_type = null, error_message = null, fingerprint = null, updated_at = now()
+    update @jobs set status = 'PENDING', attempt = attempt + 1, retry_count = 0, deaths = 0, due_at = now(),
+        started_at = null, completed_at = null, error_type = null, error_message = null, fingerprint = null,
+        updated_at = now()
     where job_id = any(%(job_ids)s::uuid[]) and status in ('FAILED', 'CANCELLED')
     returning job_id::text
     """,

@@ -2,7 +2,7 @@
 -- KEYS: 1 leases (hash: tag -> [message, "", queue], the layout that stock kombu restores from)
 --       2 lease times (zset: tag -> seconds since the epoch)   3 journal (stream)   4.. queue lists, most urgent first
 -- ARGV: 1 n   2 prefix of the lease tags   3 separator between queue and priority in a list's name   4 journal limit
--- Reply: tag, queue, message, tag, queue, message ...; empty when there is nothing; the text FULL when the journal
+-- Reply: tag, queue list, message, tag, queue list, message ...; empty when there is nothing; the text FULL when the journal
 --        is over its limit, so that no more work is begun than can be recorded.
 if redis.call('XLEN', KEYS[3]) > tonumber(ARGV[4]) then return 'FULL' end
 local wanted, taken, reply = tonumber(ARGV[1]), 0, {}
@@ -24,7 +24,7 @@ for k = 4, #KEYS do
       leases[#leases + 1] = tag
       leases[#leases + 1] = '[' .. messages[j] .. ',"","' .. queue .. '"]'
       reply[#reply + 1] = tag
-      reply[#reply + 1] = queue
+      reply[#reply + 1] = KEYS[k]
       reply[#reply + 1] = messages[j]
     end
     redis.call('ZADD', KEYS[2], unpack(times))

@@ -144,19 +144,21 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def _deliver_leased(self, reply: list[Any]) -> None:
         leases = [
-            (bytes_to_str(tag), bytes_to_str(queue), raw) for tag, queue, raw in zip(*[iter(reply)] * 3, strict=True)
+            (bytes_to_str(tag), bytes_to_str(queue_list), raw)
+            for tag, queue_list, raw in zip(*[iter(reply)] * 3, strict=True)
         ]
-        for tag, queue, _ in leases:
-            self.ledger.hold(tag, queue)
+        for tag, queue_list, _ in leases:
+            self.ledger.hold(tag, queue_list)
         if self._closing:
-            self.ledger.give_back(tag for tag, _, _ in leases)
+            self.ledger.give_back([tag for tag, _, _ in leases])
             self.committer.commit()
             return
-        self._queue_cycle.rotate(leases[-1][1])
+        self._queue_cycle.rotate(keys.queue_of(leases[-1][1]))
         self.leasing = True
         try:
-            for tag, queue, raw in leases:
-                self._deliver_one(tag, queue, raw)
+            for tag, queue_list, raw in leases:
+                if self.ledger.open(tag):
+                    self._deliver_one(tag, keys.queue_of(queue_list), raw)
         finally:
             self.leasing = False
 
@@ -164,7 +166,6 @@ class Channel(stock.Channel):  # type: ignore[misc]
         try:
             message = json.loads(raw)
             message["properties"]["delivery_tag"] = tag
-            self.ledger.hold(tag, self._q_for_pri(queue, self._get_message_priority(message, reverse=False)))
             self.connection._deliver(message, queue)
         except UNREADABLE as error:
             logger.error("a message in queue %s cannot be read and is quarantined: %s", queue, error)

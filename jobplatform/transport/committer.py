@@ -10,9 +10,11 @@ from typing import Any
 
 import redis
 
-from jobplatform.transport import keys
+from jobplatform.settings import STALE_BEATS
+from jobplatform.transport.heart import Heart
 from jobplatform.transport.ledger import Ledger
-from jobplatform.transport.scripts import COMMIT, RECLAIM
+from jobplatform.transport.rescue import rescue
+from jobplatform.transport.scripts import COMMIT
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,7 @@ _ENOUGH = 64
 #: The longest that a commit may keep the event loop waiting, in seconds.
 _PATIENCE = 5.0
 _RETRY_SECONDS = 0.5
+_OVERDUE_SECONDS = 0.2
 #: When nothing was settled for so long, what is held in excess goes back.
 _STALL_SECONDS = 1.0
 
@@ -35,6 +38,12 @@ class Committer:
 
     #: Gives back what waits in this worker beyond its prefetch count, and tells how much that was.
     give_back_surplus: Callable[[], int] = staticmethod(lambda: 0)
+    #: Whether jobs run in the thread of the event loop.
+    jobs_block_the_loop = False
+    #: Says what this process does and takes.
+    describe_worker: Callable[[], dict[str, Any]] = staticmethod(dict)
+    #: Lets go of jobs whose leases were taken away.
+    lose_jobs: Callable[[set[str]], None] = staticmethod(lambda tags: None)
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
         self.ledger = ledger
@@ -44,6 +53,13 @@ class Committer:
         parameters = {**connection_parameters, "socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
         parameters.pop("max_connections", None)
         self.client = redis.Redis(connection_pool=redis.ConnectionPool(**parameters))
+        self.heart = Heart(
+            ledger,
+            self.client,
+            float(options.get("heartbeat_seconds", 5)),
+            lambda: {**self.describe_worker(), "counts": dict(ledger.counts), "settled": ledger.settled},
+            lambda tags: self.lose_jobs(tags),
+        )
         ledger.on_news = self.hear
         self._thread = 0
         self._later: Callable[[float, Callable[[], Any]], Any] | None = None
@@ -54,9 +70,13 @@ class Committer:
         self._sent = False
         self._known = True
         self._timers: list[Any] = []
+        #: Which run of the Redis server was written to last.
+        self._run: str | None = None
+        #: Held while the connection and the answer that it owes are worked with.
+        self._lock = threading.RLock()
 
     def drive(self, loop: Any) -> None:
-        """Let an event loop call for commits and for the renewal of leases."""
+        """Let an event loop call for commits, and begin to renew the leases."""
         self.release()
         loop.on_tick.discard(self.tick)
         self._scheduled = False
@@ -65,10 +85,9 @@ class Committer:
         self._later = loop.call_later
         self._thread = threading.get_ident()
         loop.on_tick.add(self.tick)
-        self._timers = [
-            loop.call_repeatedly(self.lease_seconds / 3, self.renew),
-            loop.call_repeatedly(_STALL_SECONDS, self.notice_stall),
-        ]
+        self._timers = [loop.call_repeatedly(_STALL_SECONDS, self.notice_stall)]
+        self.heart.between = self._stand_in if self.jobs_block_the_loop else None
+        self.heart.start()
 
     @property
     def driven(self) -> bool:
@@ -114,7 +133,8 @@ class Committer:
         self._write()
 
     def _write(self) -> None:
-        self._blocked = not (self._collect(wait=False) and self._send())
+        with self._lock:
+            self._blocked = not (self._collect(wait=False) and self._send())
         if self._blocked:
             self._call_later(_RETRY_SECONDS)
         elif self._sent:
@@ -127,6 +147,7 @@ class Committer:
             return True
         try:
             if self._connection is None:
+                self._notice_restart()
                 self._connection = self.client.connection_pool.get_connection()
             command = ("EVALSHA", COMMIT.sha) if self._known else ("EVAL", COMMIT.text)
             names = self.ledger.names()
@@ -136,6 +157,13 @@ class Committer:
         self._sent = True
         self.ledger.committed_at = self.ledger.clock()
         return True
+
+    def _notice_restart(self) -> None:
+        """Repeat the last news to a Redis that was started again, and may have lost them."""
+        run = self.client.info("server")["run_id"]
+        if self._run not in (None, run):
+            self.ledger.counts["repeated"] += self.ledger.repeat()
+        self._run = run
 
     def _collect(self, wait: bool) -> bool:
         """Read the answer to the commit that was sent; False when the commit has to be sent again."""
@@ -167,38 +195,53 @@ class Committer:
 
     def commit(self) -> bool:
         """Write what is waiting, and wait until it is written; returns whether nothing is left."""
-        self._collect(wait=True)
-        return self.ledger.commit(self.client, self.result_seconds)
+        with self._lock:
+            self._collect(wait=True)
+            if self._connection is None and self._run is not None and not self._ask_for_restart():
+                return False
+            return self.ledger.commit(self.client, self.result_seconds)
 
-    def renew(self) -> None:
-        """Prolong the leases that this process holds."""
+    def _ask_for_restart(self) -> bool:
         try:
-            self.ledger.renew(self.client)
+            self._notice_restart()
         except (redis.RedisError, OSError) as error:
-            self.ledger.counts["renewals_failed"] += 1
-            logger.warning("leases could not be renewed and will be tried again: %s", error)
+            return self.ledger.put_off("failed", error)
+        return True
+
+    def _stand_in(self) -> None:
+        """Do what the event loop would, while a job in its thread keeps it from doing so."""
+        now = self.ledger.clock()
+        if now - self.ledger.settled_at > _STALL_SECONDS:
+            self.ledger.counts["given_back"] += self.ledger.give_back_unopened()
+        if len(self.ledger) and now - self.ledger.committed_at > _OVERDUE_SECONDS:
+            self.commit()
+
+    def still_holds(self, tag: str) -> bool:
+        """Tell whether a lease is surely held; a process that was stopped for long asks Redis first."""
+        if self.ledger.clock() - self.ledger.beaten_at > STALE_BEATS * self.heart.seconds:
+            self.heart.beat()
+        return tag in self.ledger.held
 
     def reclaim(self) -> list[str]:
-        """Give back messages whose worker has stopped renewing; returns leases of a foreign layout."""
+        """Take leases from workers that are silent for long, should no controller do it; returns foreign leases."""
         if self.ledger.clock() - self._reclaimed_at < self.lease_seconds / 4:
             return []
         self._reclaimed_at = self.ledger.clock()
         # After an outage of Redis our own leases look expired too: what has ended is settled, what runs renewed.
-        if not self.commit():
+        if not (self.commit() and self.heart.beat()):
             return []
-        self.renew()
         try:
-            args = [self.lease_seconds, 100, keys.SEPARATOR]
-            found: list[Any] = RECLAIM.run(self.client, [keys.LEASES, keys.LEASE_TIMES], args)
+            found = rescue(self.client, self.lease_seconds, 100, watched=0)
         except (redis.RedisError, OSError) as error:
             self.ledger.counts["reclaims_failed"] += 1
             logger.warning("expired leases could not be reclaimed and will be tried again: %s", error)
             return []
-        return [tag.decode() if isinstance(tag, bytes) else tag for tag in found]
+        return found.foreign
 
     def close(self) -> bool:
         """Give back every lease that is still held and write the last news."""
         self.release()
+        self.heart.stop()
         self.ledger.give_back(list(self.ledger.held))
         return self.commit()
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 LEASES = "unacked"
 LEASE_TIMES = "unacked_index"
+STARTS = "jp:starts"
+WORKERS = "jp:workers"
+WATCH = "jp:watch"
+#: Before the tag of a lease: that it was taken away, and how long that is remembered, in seconds.
+TAKEN = "jp:taken:"
+TAKEN_SECONDS = 86_400
 JOURNAL = "jp:journal"
 CONTROLLER = "jp:controller"
 SEPARATOR = "\x06\x16"
@@ -18,6 +24,11 @@ def queue_list(queue: str, priority: int) -> str:
     :param priority: 1 to 5, 5 the most urgent; 0 is what stock publishers send.
     """
     return f"{queue}{SEPARATOR}{min(priority, 5)}" if priority > 1 else queue
+
+
+def queue_of(queue_list: str) -> str:
+    """Name the queue that a list belongs to."""
+    return queue_list.partition(SEPARATOR)[0]
 
 
 def bell(queue: str) -> str:

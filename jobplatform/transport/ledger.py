@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: The most endings that one commit carries; Lua unpacks twice as many values at once.
 MOST = 400
+#: A Redis that syncs its append-only file every second loses the writes of up to two when it is killed.
+_LOSABLE_SECONDS = 2.5
 #: Seconds that Redis remembers a worker's last commit, for one whose reply got lost.
 _REMEMBERED = 86_400
 
@@ -47,7 +49,9 @@ class Ledger:
         self.clock = clock
         self.counts: Counter[str] = Counter()
         self.committed_at = 0.0
-        #: How many leases were settled, ever, and when the last one was.
+        #: When Redis last confirmed that this process lives.
+        self.beaten_at = clock()
+        #: How many leases were settled, ever, and when the last one was, or the first of those now held was taken.
         self.settled = 0
         self.settled_at = 0.0
         #: Told, outside of any lock, when there is something new to write.
@@ -55,20 +59,39 @@ class Ledger:
         self._lock = threading.RLock()
         self._sequence = 0
         self.held: dict[str, str] = {}
+        self._unopened: set[str] = set()
         self._started: dict[str, Callable[[], str]] = {}
         self._plain: list[str] = []
         self._returned: dict[str, str] = {}
         self._outcomes: dict[str, Ending] = {}
         self._ended: list[Ending] = []
         self._unanswered: list[Any] | None = None
+        self._recent: deque[tuple[float, list[Any]]] = deque()
+        self._repeated: deque[list[Any]] = deque()
 
     def __len__(self) -> int:
-        unanswered = 1 if self._unanswered else 0
+        unanswered = (1 if self._unanswered else 0) + len(self._repeated)
         return len(self._started) + len(self._plain) + len(self._returned) + len(self._ended) + unanswered
 
     def hold(self, tag: str, queue_list: str) -> None:
-        """Note that this process holds a lease on a message that came from a queue list."""
+        """Note that this process holds a lease on a message that came from a queue list, and has not opened it."""
+        if not self.held:
+            self.settled_at = self.clock()
         self.held[tag] = queue_list
+        self._unopened.add(tag)
+
+    def open(self, tag: str) -> bool:
+        """Tell whether a message is still there to be opened; from then on it does not go back by itself."""
+        with self._lock:
+            self._unopened.discard(tag)
+            return tag in self.held
+
+    def give_back_unopened(self) -> int:
+        """Return the messages that nothing has been done with; returns how many there were."""
+        with self._lock:
+            tags = list(self._unopened)
+            self.give_back(tags)
+            return len(tags)
 
     def start(self, tag: str, entry: Callable[[], str]) -> None:
         """Note that the message of a lease was started.
@@ -107,6 +130,7 @@ class Ledger:
         with self._lock:
             for tag in tags:
                 queue_list = self.held.pop(tag, None)
+                self._unopened.discard(tag)
                 self._started.pop(tag, None)
                 if queue_list is not None:
                     self._returned[tag] = queue_list
@@ -135,17 +159,36 @@ class Ledger:
         if os.getpid() != self.pid:
             return None  # a forked child holds a copy of its parent's news, which the parent writes
         with self._lock:
+            if self._unanswered is None and self._repeated:
+                self._sequence += 1
+                self._unanswered = [self._sequence, *self._repeated.popleft()[1:]]
             if self._unanswered is None and len(self):
                 self._unanswered = self._batch(result_seconds)
             return self._unanswered
 
+    def repeat(self) -> int:
+        """Commit the news of the last seconds again, as Redis lost its last writes; returns how many commits.
+
+        What Redis did keep is not written twice: a lease that is gone gives nothing back, and the rows take each
+        transition once.
+        """
+        with self._lock:
+            self._repeated.extend(batch for at, batch in self._recent if at > self.clock() - _LOSABLE_SECONDS)
+            self._recent.clear()
+            return len(self._repeated)
+
     def answered(self, refused: Any) -> None:
         """Hear that the commit was applied.
 
-        :param refused: how many endings were refused, as their lease was no longer held.
+        :param refused: how many endings were refused, as their lease had been taken away.
         """
-        self._unanswered = None
         self.committed_at = self.clock()
+        with self._lock:
+            if self._unanswered is not None:
+                self._recent.append((self.committed_at, self._unanswered))
+            while self._recent and self._recent[0][0] < self.committed_at - _LOSABLE_SECONDS:
+                self._recent.popleft()
+            self._unanswered = None
         self.counts["commits"] += 1
         self.counts["stale"] += max(0, int(refused))
 
@@ -156,26 +199,23 @@ class Ledger:
         logger.warning("a commit was %s and will be tried again: %s", what, error)
         return False
 
-    def renew(self, client: Any) -> int:
-        """Prolong every lease that this process holds.
-
-        :returns: how many leases there are.
-        """
-        held = list(self.held)
-        if held:
-            seconds, micros = client.time()
-            client.zadd(keys.LEASE_TIMES, dict.fromkeys(held, seconds + micros / 1e6), xx=True)
-        return len(held)
+    def lose(self, tags: Iterable[str]) -> None:
+        """Forget leases that were taken away."""
+        with self._lock:
+            for tag in tags:
+                self.held.pop(tag, None)
+                self._unopened.discard(tag)
+                self._started.pop(tag, None)
 
     def names(self) -> list[str]:
         """Name the keys of the commit script."""
-        return [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.last_commit(self.node)]
+        return [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.last_commit(self.node), keys.STARTS]
 
     def _batch(self, result_seconds: int) -> list[Any]:
         started = list(self._started)[:MOST]
-        entries = [self._started.pop(tag)() for tag in started]
-        entries += self._plain[: MOST - len(started)]
-        del self._plain[: MOST - len(started)]
+        starts = [part for tag in started for part in (tag, self._started.pop(tag)())]
+        plain = self._plain[: MOST - len(started)]
+        del self._plain[: len(plain)]
         # Each goes to the head of its list, so the oldest goes last.
         returned = dict(reversed(list(self._returned.items())[-MOST:]))
         for tag in returned:
@@ -186,6 +226,6 @@ class Ledger:
         pairs = [part for pair in returned.items() for part in pair]
         endings = [part for ending in ended for part in ending]
         return [
-            self._sequence, _REMEMBERED, result_seconds,
-            len(entries), *entries, len(returned), *pairs, *endings,
+            self._sequence, _REMEMBERED, result_seconds, keys.TAKEN, len(plain), *plain,
+            len(started), *starts, len(returned), *pairs, *endings,
         ]  # fmt: skip

@@ -67,21 +67,26 @@ class QoS(stock.QoS):  # type: ignore[misc]
         (virtual.QoS if self.channel.leasing else stock.QoS).append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Settle a message at the next commit."""
-        if delivery_tag not in self.ledger.held:
+        """Settle a message at the next commit, unless it is already, and hold it no longer."""
+        if not delivery_tag.startswith(self.ledger.node):
             super().ack(delivery_tag)
             return
-        self.ledger.settle(delivery_tag)
+        if delivery_tag in self.ledger.held:
+            self.ledger.settle(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
+
+    def forget(self, delivery_tag: str) -> None:
+        """Count a message no longer that another worker was given."""
+        self._delivered.pop(delivery_tag, None)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Drop a message, or give it back to its queue."""
-        if delivery_tag not in self.ledger.held:
+        if not delivery_tag.startswith(self.ledger.node):
             super().reject(delivery_tag, requeue)
             return
         if requeue:
             self.ledger.give_back([delivery_tag])
-        else:
+        elif delivery_tag in self.ledger.held:
             self.ledger.settle(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
 

@@ -38,6 +38,7 @@ class Script:
 
 
 ACQUIRE = Script("acquire")
+BEAT = Script("beat")
 COMMIT = Script("commit")
 PUSH = Script("push")
-RECLAIM = Script("reclaim")
+RESCUE = Script("rescue")

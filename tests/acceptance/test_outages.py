@@ -71,7 +71,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fleet(stack: DevStack, ledger: Path) -> Iterator[Fleet]:
     """A controller and a worker, which see all the outages of this module."""
     # What a crash of Redis takes from its file leaves leases behind, which then end soon.
-    variables = {LEDGER: str(ledger), "JOBPLATFORM_LEASE_SECONDS": "10"}
+    variables = {LEDGER: str(ledger), "JOBPLATFORM_LEASE_SECONDS": "10", "JOBPLATFORM_HEARTBEAT_SECONDS": "1"}
     with Fleet(stack, ledger.parent, ["outage_jobs"], **variables) as made:
         made.start_controller()
         made.start_worker("-c", "2")

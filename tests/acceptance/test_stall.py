@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import stall_jobs
 from fleet import Fleet
 from processes import eventually
@@ -15,7 +16,8 @@ BEFORE, BEHIND = 2_000, 500
 KEPT = 4
 
 
-def test_short_jobs_leave_a_worker_that_got_a_long_one(stack: DevStack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_short_jobs_leave_a_worker_that_got_a_long_one(stack: DevStack, tmp_path: Path, pool: str) -> None:
     release = tmp_path / "release"
     with Fleet(stack, tmp_path, [stall_jobs.__name__]) as fleet:
         tasks = fleet.client.tasks
@@ -23,7 +25,7 @@ def test_short_jobs_leave_a_worker_that_got_a_long_one(stack: DevStack, tmp_path
         tasks["stall_jobs.last"].submit(str(release))
         tasks["stall_jobs.quick"].submit_many(range(BEHIND))
         fleet.start_controller()
-        fleet.start_worker("-c", "1", name="first")
+        fleet.start_worker("-c", "1", "-P", pool, name="first")
         eventually(lambda: fleet.states()["PROCESSING"] == 1, 60, fleet.describe)
         fleet.start_worker("-c", "1", name="second")
         eventually(lambda: fleet.states()["COMPLETED"] >= BEFORE + BEHIND - KEPT, 60, fleet.describe)

@@ -14,10 +14,12 @@ from jobplatform.errors import SettingsError
 from jobplatform.journal import entry
 from jobplatform.transport import keys, redis
 from jobplatform.transport.channel import Channel
+from jobplatform.transport.heart import Heart
 from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.message import Message, envelope
 from jobplatform.transport.publisher import Publisher
-from jobplatform.transport.scripts import ACQUIRE, COMMIT, RECLAIM
+from jobplatform.transport.rescue import Rescued, rescue
+from jobplatform.transport.scripts import ACQUIRE, COMMIT
 
 QUEUE = "work"
 
@@ -47,6 +49,11 @@ def journal(client: Any) -> list[tuple[str, str]]:
     return [
         (name.decode(), text.decode()) for _, fields in client.xrange(keys.JOURNAL) for name, text in fields.items()
     ]
+
+
+def silence(client: Any, tag: str) -> None:
+    """Make a lease look as if nobody had renewed it for long."""
+    client.zadd(keys.LEASE_TIMES, {tag: 1.0}, xx=True)
 
 
 def places(client: Any) -> tuple[int, int, int]:
@@ -92,17 +99,32 @@ def test_a_commit_journals_and_removes_the_lease_in_one_step(client: Any, publis
     assert 0 < client.ttl("celery-task-meta-1") <= 30
 
 
-def test_an_outcome_whose_lease_is_gone_is_noted_as_stale(client: Any) -> None:
+def test_news_of_a_lease_that_was_taken_away_is_noted_as_stale(client: Any, publisher: Publisher) -> None:
+    publisher.push(message(1))
     ledger = Ledger()
-    ledger.hold("gone", QUEUE)
-    ledger.outcome("gone", "late", "celery-task-meta-9", "{}")
-    ledger.settle("gone")
+    ((tag, queue, _),) = acquire(client, 1)
+    ledger.hold(tag, queue)
+    silence(client, tag)
+    assert rescue(client, 30, 100, watched=0) == Rescued(0, 1, [])
+    ledger.start(tag, lambda: "start")
+    ledger.commit(client, 30)
+    ledger.outcome(tag, "late", "celery-task-meta-9", "{}")
+    ledger.settle(tag)
+    ledger.commit(client, 30)
+    assert [(name[0], text) for name, text in journal(client)] == [("x", "start"), ("x", "late")]
+    assert ledger.counts["stale"] == 2
+    assert not client.exists("celery-task-meta-9")
+    assert places(client) == (1, 0, 2)
+
+
+def test_a_lease_that_redis_forgot_refuses_nothing(client: Any) -> None:
+    ledger = Ledger()
+    ledger.hold("forgotten", QUEUE)
+    ledger.outcome("forgotten", "end", "celery-task-meta-9", "{}")
+    ledger.settle("forgotten")
     ledger.commit(client, 30)
     ((name, text),) = journal(client)
-    assert name.startswith("x")
-    assert text == "late"
-    assert ledger.counts["stale"] == 1
-    assert not client.exists("celery-task-meta-9")
+    assert (name[0], text, ledger.counts["stale"]) == ("e", "end", 0)
 
 
 class Forgetful:
@@ -131,6 +153,28 @@ def test_a_commit_whose_reply_got_lost_is_not_applied_twice(client: Any, publish
     assert ledger.counts["stale"] == 0
 
 
+def test_news_that_redis_lost_is_written_again(client: Any, publisher: Publisher) -> None:
+    publisher.push_many([message(1), message(2)])
+    ledger = Ledger()
+    for tag, queue, _ in acquire(client, 2):
+        ledger.hold(tag, queue)
+    leases, times = client.hgetall(keys.LEASES), client.zrange(keys.LEASE_TIMES, 0, -1, withscores=True)
+    ledger.outcome("w:1:001", "end one")
+    ledger.settle("w:1:001")
+    ledger.give_back(["w:1:002"])
+    ledger.commit(client, 30)
+    client.flushdb()
+    client.hset(keys.LEASES, mapping=leases)
+    client.zadd(keys.LEASE_TIMES, dict(times))
+    assert ledger.repeat() == 1
+    assert ledger.commit(client, 30)
+    assert places(client) == (1, 0, 1)
+    assert ledger.repeat() == 1
+    assert ledger.commit(client, 30)
+    assert places(client) == (1, 0, 2)
+    assert {text for _, text in journal(client)} == {"end one"}
+
+
 def test_what_is_given_back_is_at_the_head_of_its_own_list(client: Any, publisher: Publisher) -> None:
     publisher.push_many([message(1, 4), message(2, 4)])
     ledger = Ledger()
@@ -150,28 +194,64 @@ def test_a_large_ledger_is_written_in_pieces(client: Any) -> None:
 
 
 @pytest.mark.parametrize("priority", [1, 2, 5])
-def test_leases_that_nobody_renews_go_back_to_their_list(client: Any, publisher: Publisher, priority: int) -> None:
+def test_what_had_not_started_goes_back_to_its_list(client: Any, publisher: Publisher, priority: int) -> None:
     publisher.push(message(1, priority))
     ((tag, _, _),) = acquire(client, 1)
-    args = [30, 100, keys.SEPARATOR]
-    assert RECLAIM.run(client, [keys.LEASES, keys.LEASE_TIMES], args) == []
+    assert rescue(client, 30, 100, watched=0) == Rescued(0, 0, [])
     assert places(client) == (0, 1, 0)
-    client.zadd(keys.LEASE_TIMES, {tag: 1.0})
-    assert RECLAIM.run(client, [keys.LEASES, keys.LEASE_TIMES], args) == []
+    silence(client, tag)
+    assert rescue(client, 30, 100, watched=0) == Rescued(0, 1, [])
     assert client.llen(keys.queue_list(QUEUE, priority)) == 1
     assert places(client) == (1, 0, 0)
 
 
-def test_renewing_touches_only_leases_that_exist(client: Any, publisher: Publisher) -> None:
+def test_what_had_started_is_journalled_as_lost(client: Any, publisher: Publisher) -> None:
     publisher.push(message(1))
-    ((tag, queue, _),) = acquire(client, 1)
-    client.zadd(keys.LEASE_TIMES, {tag: 1.0})
     ledger = Ledger()
+    ((tag, queue, _),) = acquire(client, 1)
     ledger.hold(tag, queue)
-    ledger.hold("lost", queue)
-    assert ledger.renew(client) == 2
-    assert client.zscore(keys.LEASE_TIMES, tag) > 1_000_000_000
-    assert client.zscore(keys.LEASE_TIMES, "lost") is None
+    head = entry.attempt_head("00000000-0000-7000-8000-000000000001", 2, "w1", 77, None, "")
+    ledger.start(tag, lambda: entry.started(head, 5.0))
+    ledger.commit(client, 30)
+    silence(client, tag)
+    assert rescue(client, 30, 100, watched=0) == Rescued(1, 0, [])
+    assert places(client) == (0, 0, 2)
+    assert client.hlen(keys.STARTS) == 0
+    lost = entry.parse(journal(client)[-1][1].encode())
+    assert (lost.kind, lost.attempt, lost.started, lost.worker, lost.pid) == (entry.Kind.FAILED, 2, 5.0, "w1", 77)
+    assert lost.error and lost.error["interrupted"] and "silent for" in lost.error["message"]
+
+
+def test_nothing_is_taken_before_somebody_has_watched_for_as_long_as_a_lease_lives(
+    client: Any, publisher: Publisher
+) -> None:
+    publisher.push(message(1))
+    ((tag, _, _),) = acquire(client, 1)
+    silence(client, tag)
+    assert rescue(client, 30, 100, watched=5) == Rescued(0, 0, [])
+    since, last = map(float, client.get(keys.WATCH).split())
+    client.set(keys.WATCH, f"{since - 31:.6f} {last:.6f}")
+    assert rescue(client, 30, 100, watched=5) == Rescued(0, 1, [])
+    client.set(keys.WATCH, f"{since - 31:.6f} {last - 6:.6f}")
+    ((tag, _, _),) = acquire(client, 1, "w:2:")
+    silence(client, tag)
+    assert rescue(client, 30, 100, watched=5) == Rescued(0, 0, [])
+
+
+def test_a_beat_renews_what_exists_and_names_what_was_taken(client: Any, publisher: Publisher) -> None:
+    publisher.push_many([message(1), message(2)])
+    ledger, taken = Ledger(), set[str]()
+    (kept, queue, _), (lost, _, _) = acquire(client, 2)
+    for tag in (kept, lost, "forgotten"):
+        ledger.hold(tag, queue)
+    silence(client, lost)
+    rescue(client, 30, 100, watched=0)
+    silence(client, kept)
+    assert Heart(ledger, client, 5.0, lambda: {"name": "w1"}, taken.update).beat()
+    assert taken == {lost}
+    assert client.zscore(keys.LEASE_TIMES, kept) > 1_000_000_000
+    assert client.zcard(keys.LEASE_TIMES) == 1
+    assert b'"name": "w1"' in client.hget(keys.WORKERS, ledger.node)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from jobplatform.settings import Settings, load_settings, page
 
 
 def test_values_are_read_and_defaults_kept() -> None:
-    settings = load_settings({"JOBPLATFORM_IMPORTS": "a, b.c ,", "JOBPLATFORM_LEASE_SECONDS": "9", "PATH": "x"})
+    settings = load_settings({"JOBPLATFORM_IMPORTS": "a, b.c ,", "JOBPLATFORM_LEASE_SECONDS": "19", "PATH": "x"})
     assert settings.imports == ("a", "b.c")
-    assert settings.lease_seconds == 9.0
+    assert settings.lease_seconds == 19.0
     assert settings.schema == "public"
 
 
@@ -21,7 +21,8 @@ def test_values_are_read_and_defaults_kept() -> None:
     ("environ", "words"),
     [
         ({"JOBPLATFORM_LEASE_SECONDS": "soon"}, "JOBPLATFORM_LEASE_SECONDS: 'soon'"),
-        ({"JOBPLATFORM_LEASE_SECONDS": "0.1"}, "below 2"),
+        ({"JOBPLATFORM_LEASE_SECONDS": "14"}, "three heartbeats"),
+        ({"JOBPLATFORM_LEASE_SECONDS": "1", "JOBPLATFORM_HEARTBEAT_SECONDS": "0.2"}, "below 2"),
         ({"JOBPLATFORM_SCHEMA": 'x"; drop'}, "plain identifier"),
         ({"JOBPLATFORM_SHCEMA": "x"}, "no such setting"),
         ({"REDIS_URL": "http://x"}, "redis://"),

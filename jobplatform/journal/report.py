@@ -1,0 +1,66 @@
+"""What a worker says of itself with every heartbeat."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from celery.worker.state import active_requests, reserved_requests
+
+from jobplatform.journal.recorder import JobRequest
+
+#: The most running jobs that a report names.
+_NAMED = 200
+
+
+class Report:
+    """Describe this worker: who it is, what it runs, what it and its children take.
+
+    :param name: the node name, as ``celery inspect`` shows it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pid = os.getpid()
+        self.started_at = time.time()
+
+    def __call__(self) -> dict[str, Any]:
+        """Give the report as values that JSON can hold; memory is in bytes, CPU in seconds since the start."""
+        running = [request for request in tuple(active_requests) if isinstance(request, JobRequest)]
+        return {
+            "name": self.name,
+            "pid": self.pid,
+            "started_at": self.started_at,
+            "running": [_running(request) for request in running[:_NAMED]],
+            "active": len(running),
+            "waiting": max(0, len(reserved_requests) - len(running)),
+            "processes": _processes(self.pid),
+        }
+
+
+def _running(request: JobRequest) -> dict[str, Any]:
+    return {
+        "job_id": request.job_id,
+        "attempt": request.attempt,
+        "type": request.name,
+        "pid": request.worker_pid,
+        "since": request.started_at,
+    }
+
+
+def _processes(pid: int) -> list[dict[str, Any]]:
+    # Imported here, in the main process and after it forked, so that its children do not carry it.
+    import psutil
+
+    main = psutil.Process(pid)
+    return [usage for process in (main, *main.children(recursive=True)) if (usage := _usage(process, psutil))]
+
+
+def _usage(process: Any, psutil: Any) -> dict[str, Any] | None:
+    try:
+        with process.oneshot():
+            times = process.cpu_times()
+            return {"pid": process.pid, "rss": process.memory_info().rss, "cpu": round(times.user + times.system, 2)}
+    except psutil.NoSuchProcess:
+        return None

@@ -1,0 +1,52 @@
+"""The rows of ``workers``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jobplatform.store.database import Transaction
+from jobplatform.store.statement import Statement
+
+RECORD_WORKERS = Statement(
+    "record_workers",
+    """
+    with seen as materialized (
+        select worker_id, name, pid, status, to_timestamp(started_at) as started_at,
+            to_timestamp(last_seen_at) as last_seen_at, report
+        from json_to_recordset(%(rows)s) as r(worker_id text, name text, pid int, status text, started_at float8,
+            last_seen_at float8, report jsonb)
+    ), gone as (
+        update @workers set status = 'gone' where status = 'alive' and worker_id not in (select worker_id from seen)
+    )
+    insert into @workers as w (worker_id, name, pid, status, started_at, last_seen_at, report)
+    select worker_id, name, pid, status, started_at, last_seen_at, report from seen
+    on conflict (worker_id) do update
+    set status = excluded.status, last_seen_at = excluded.last_seen_at, report = excluded.report
+    where (w.status, w.last_seen_at) is distinct from (excluded.status, excluded.last_seen_at)
+    """,
+    {"rows": "[]"},
+)
+
+LIST_WORKERS = Statement(
+    "list_workers",
+    """
+    select worker_id, name, pid, status, started_at, last_seen_at, report from @workers
+    where %(gone)s or status <> 'gone' order by last_seen_at desc limit %(limit)s
+    """,
+    {"gone": False, "limit": 1},
+)
+
+
+def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Write what all workers said last; one that is not among them any more is gone."""
+    return transaction.count(RECORD_WORKERS, rows=json.dumps(rows))
+
+
+def list_workers(transaction: Transaction, gone: bool, limit: int) -> Sequence[Mapping[str, Any]]:
+    """List workers, the last seen first.
+
+    :param gone: those that have ended as well.
+    """
+    return transaction.rows(LIST_WORKERS, gone=gone, limit=limit)
