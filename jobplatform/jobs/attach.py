@@ -15,7 +15,7 @@ from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
-from jobplatform.journal import entry, recorder
+from jobplatform.journal import entry, recorder, refusals, surplus
 from jobplatform.journal.report import Report
 from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
@@ -44,8 +44,8 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     app.jobplatform = Platform(settings)
     redis.install()
     Channel.describe_unreadable = staticmethod(entry.unreadable)
-    Committer.give_back_surplus = staticmethod(recorder.give_back_surplus)
-    Committer.lose_jobs = staticmethod(recorder.lose_jobs)
+    Committer.give_back_surplus = staticmethod(surplus.give_back_surplus)
+    Committer.lose_jobs = staticmethod(surplus.lose_jobs)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
@@ -129,8 +129,8 @@ def prepare_worker(app: Any, worker: Any) -> None:
     if not platform.leases:
         client = connect(platform.settings.journal_url, retries=3)
         recorder.Recording.direct = DirectSink(client, platform.settings.result_fresh_seconds)
-    signals.task_unknown.connect(recorder.on_unknown)
-    signals.task_rejected.connect(recorder.on_rejected)
+    signals.task_unknown.connect(refusals.on_unknown)
+    signals.task_rejected.connect(refusals.on_rejected)
     signals.worker_shutdown.connect(close_committers)
     signals.worker_process_init.connect(_let_the_main_process_finish)
 

@@ -140,24 +140,21 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
     if not isinstance(value, dict) or value.get("v") != VERSION:
         version = value.get("v") if isinstance(value, dict) else None
         raise UnreadableEntry(f"version {version!r} is unknown; this code reads version {VERSION}")
-    if value.get("k") == Kind.LOST:
-        value = _lost(value)
     get = value.get
     try:
+        if get("k") == Kind.LOST:
+            get = (value := _lost(value)).get
         return Entry(
             Kind(value["k"]), value["j"], get("a", 1), get("t", 0.0), get("s"), get("w"), get("p"), get("q"),
             get("r"), get("e"), get("n"), stale, get("u"),
         )  # fmt: skip
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UnreadableEntry(get("problem") or f"kind {get('k')!r} or a key is missing: {error}") from error
 
 
 def _lost(value: dict[str, Any]) -> dict[str, Any]:
     """Turn the entry of a lost attempt into that of a failed one: its worker was silent, and its lease taken away."""
-    start = value.get("of")
-    if not isinstance(start, dict):
-        raise UnreadableEntry("a lost attempt without its start")
-    worker, silent = start.get("w"), value.get("silent", 0.0)
+    start, worker, silent = value["of"], value["of"].get("w"), float(value.get("silent", 0.0))
     message = f"worker {worker} (process {start.get('p')}) was silent for {silent:.0f} s while it ran the job"
     error = {"type": "WorkerLost", "message": message, "classes": ["WorkerLost"], "died": True, "interrupted": True}
     return {**start, "k": Kind.FAILED, "t": value.get("t", 0.0), "e": error}

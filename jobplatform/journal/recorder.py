@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import threading
 import time
@@ -23,7 +22,7 @@ from celery.exceptions import (
 )
 from celery.utils.functional import maybe
 from celery.worker.request import Request
-from celery.worker.state import reserved_requests, task_ready
+from celery.worker.state import task_ready
 from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
@@ -36,8 +35,6 @@ from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)
 
-#: What is said of messages that no code was run for, and that never can be.
-_UNSTARTED = {"final": True, "unstarted": True}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 #: Headers of messages that stand for a row: the attempt, and when the message was enqueued.
@@ -312,46 +309,3 @@ class JobRequest(Request):  # type: ignore[misc]
             self.acknowledge()
         else:
             super().reject(requeue)
-
-
-def lose_jobs(tags: set[str]) -> None:
-    """Pass over jobs whose leases were taken away before they began; what runs goes on, and its outcome is refused."""
-    waiting = [request for request in tuple(reserved_requests) if isinstance(request, JobRequest)]
-    for request in waiting:
-        tag = request.message.delivery_tag
-        if tag in tags and not request.lose():
-            logger.error("job %s runs on, but another worker was given it; its outcome will be refused", request.id)
-
-
-def give_back_surplus() -> int:
-    """Give back the jobs that wait in this worker beyond its prefetch count, the last taken first.
-
-    :returns: how many there were.
-    """
-    waiting = [
-        request for request in tuple(reserved_requests) if isinstance(request, JobRequest) and request.is_unstarted()
-    ]
-    waiting.sort(key=lambda request: [int(part) for part in request.message.delivery_tag.split(":")[1:]])
-    keep = waiting[0].message.channel.qos.prefetch_count if waiting else 0
-    return sum(request.give_back() for request in waiting[keep:])
-
-
-def on_unknown(message: Any = None, name: str = "", id: str = "", **_: Any) -> None:
-    """Journal a message whose job type this worker does not know, as a failed attempt (``task_unknown``)."""
-    headers = message.headers or {}
-    row = "" if ATTEMPT_HEADER in headers else foreign_row(None, message)
-    attempt = headers.get(ATTEMPT_HEADER) or int(headers.get("retries") or 0) + 1
-    head = entry.attempt_head(job_id_of(str(id)), attempt, "", os.getpid(), None, row)
-    error = {**describe_text("NotRegistered", f"no worker module defines the job type {name!r}"), **_UNSTARTED}
-    sink_of(message).note(entry.ended(Kind.FAILED, head, None, time.time(), error))
-
-
-def on_rejected(message: Any = None, exc: BaseException | None = None, **_: Any) -> None:
-    """Journal a message that cannot be read (``task_rejected``); the row that it names, if any, fails."""
-    headers = message.headers if isinstance(message.headers, dict) else {}
-    error = {**describe_text("InvalidMessage", str(exc or "unknown message format")), **_UNSTARTED}
-    if isinstance(headers.get("id"), str) and ATTEMPT_HEADER in headers:
-        head = entry.attempt_head(job_id_of(headers["id"]), headers[ATTEMPT_HEADER], "", os.getpid(), None, "")
-        sink_of(message).note(entry.ended(Kind.FAILED, head, None, time.time(), error))
-    else:
-        sink_of(message).note(entry.unreadable("", repr(message.body).encode(), error["message"]))

@@ -12,7 +12,7 @@ from jobplatform.transport.ledger import Ledger
 
 #: A worker may hold this much work, measured by how fast it settles jobs, and no more messages than that.
 _HORIZON_SECONDS = 0.05
-_MOST = 128
+_MOST = 64
 _MEASURE_SECONDS = 0.05
 
 

@@ -29,8 +29,8 @@ from jobplatform.store.statement import Statement
 READ_ALL = Statement(
     "test_read_all",
     """
-    select j.status, j.attempt, j.result, j.error_message, j.due_at, j.started_at, j.completed_at, j.worker_id,
-        j.progress->>'done' as done,
+    select j.status, j.attempt, j.deaths, j.retry_count, j.result, j.error_message, j.due_at, j.started_at,
+        j.completed_at, j.worker_id, j.progress->>'done' as done,
         (select json_agg(json_build_array(attempt_number, status, error_message, completed_at, worker_id, metrics)
             order by attempt_number) from @job_executions e where e.job_id = j.job_id) as executions,
         (select json_agg(json_build_array(attempt, reason) order by attempt) from @dead_letter_jobs d
@@ -163,3 +163,55 @@ def test_outcomes_whose_lease_was_lost_are_counted_and_not_applied(mirror: Mirro
     counts = mirror.run_once(datetime.now(UTC))
     assert counts["stale"] == 1
     assert row(mirror.database, job_id)["status"] == "PROCESSING"
+
+
+def lost(start: bytes) -> bytes:
+    """Write what the rescue script writes of an attempt that had started."""
+    return b'{"v":1,"k":"lost","t":1700000200.0,"silent":15.2,"of":' + start + b"}"
+
+
+def test_a_lost_attempt_begins_again_and_its_late_outcome_is_shown(mirror: Mirror) -> None:
+    job_id = str(uuid.uuid4())
+    submitted(mirror.database, job_id, 0)
+    started, completed, *_ = journal_of(job_id, ["completed"])
+    for _ in range(2):
+        mirror.client.xadd(JOURNAL, {"e1": started, "e2": lost(started), "x3": completed})
+        mirror.run_once(datetime.now(UTC))
+        found = row(mirror.database, job_id)
+        assert (found["status"], found["attempt"], found["deaths"], found["retry_count"]) == ("PENDING", 2, 1, 0)
+        assert found["due_at"] is not None
+        ((attempt, status, message, *_, metrics),) = found["executions"]
+        assert (attempt, status, metrics["stale"]["kind"]) == (1, "FAILED", "completed")
+        assert "silent for 15 s" in message
+        assert found["dead"] is None
+
+
+def test_an_attempt_that_had_ended_is_not_lost(mirror: Mirror) -> None:
+    job_id = str(uuid.uuid4())
+    submitted(mirror.database, job_id, 0)
+    started, completed, *_ = journal_of(job_id, ["completed"])
+    mirror.client.xadd(JOURNAL, {"e1": started, "e2": completed})
+    mirror.run_once(datetime.now(UTC))
+    once = row(mirror.database, job_id)
+    mirror.client.xadd(JOURNAL, {"e1": lost(started)})
+    mirror.run_once(datetime.now(UTC))
+    assert row(mirror.database, job_id) == once
+
+
+def test_three_deaths_end_in_the_dead_letters(mirror: Mirror) -> None:
+    job_id = str(uuid.uuid4())
+    submitted(mirror.database, job_id, 9)
+    for started in journal_of(job_id, ["running"] * 3)[::2]:
+        mirror.client.xadd(JOURNAL, {"e1": started, "e2": lost(started)})
+        mirror.run_once(datetime.now(UTC))
+    found = row(mirror.database, job_id)
+    assert (found["status"], found["attempt"], found["deaths"]) == ("FAILED", 3, 3)
+    ((attempt, reason),) = found["dead"]
+    assert attempt == 3
+    assert reason.startswith("poisoned: its process died 3 times")
+
+
+@pytest.mark.parametrize("broken", [b'{"v":1,"k":"lost"}', b'{"v":1,"k":"lost","of":7}', b'{"v":1,"k":"lost","of":{}}'])
+def test_a_lost_attempt_without_its_start_is_quarantined(mirror: Mirror, broken: bytes) -> None:
+    mirror.client.xadd(JOURNAL, {"e1": broken})
+    assert mirror.run_once(datetime.now(UTC))["quarantined"] == 1

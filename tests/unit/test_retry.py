@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,32 @@ def test_the_wait_is_jittered_below_the_doubled_base_and_the_cap(retries: int, j
     assert decision.delay is not None
     assert 0 <= decision.delay <= min(DEFAULT.cap, DEFAULT.base * 2**retries)
     assert decision == decide(str(job_id), retries + 1, BOOM, facts(retries, 100))
+
+
+LOST = {"type": "WorkerLost", "message": "silent", "classes": ["WorkerLost"], "died": True, "interrupted": True}
+DEAD = {"type": "WorkerLostError", "message": "signal 9", "classes": ["WorkerLostError"], "died": True}
+
+
+@pytest.mark.parametrize("retries", [0, 5])
+def test_a_job_whose_worker_died_begins_again_at_once_and_for_free(retries: int) -> None:
+    decision = decide("job", 1, LOST, facts(retries))
+    assert (decision.delay, decision.free) == (0.0, True)
+    assert "death 1 of 3" in decision.reason
+
+
+def test_a_job_that_ended_its_process_uses_up_a_retry() -> None:
+    decision = decide("job", 1, DEAD, facts())
+    assert decision.delay is not None
+    assert not decision.free
+    assert decide("job", 1, DEAD, facts(most=0)).delay is None
+
+
+@pytest.mark.parametrize("error", [LOST, DEAD])
+def test_the_third_death_is_the_last(error: dict[str, Any]) -> None:
+    assert decide("job", 2, error, replace(facts(), deaths=1)).delay is not None
+    decision = decide("job", 3, error, replace(facts(), deaths=2))
+    assert decision.delay is None
+    assert decision.reason.startswith("poisoned: its process died 3 times")
 
 
 def test_two_jobs_do_not_come_back_together() -> None:
