@@ -1,15 +1,19 @@
-"""How much memory a worker and its children hold after some work."""
+"""How much memory a worker and its children hold after some work.
+
+Celery's command line imports the commands of all packages that are installed, Flower's among them, into every worker.
+It is weighed like that, as ours is, and once more bare of them.
+"""
 
 from __future__ import annotations
 
-from benchmarks.contenders import CELERY, PREFORK, Contender
+from benchmarks.contenders import BARE, CELERY, PREFORK, Contender
 from benchmarks.drain import submit_noops, wait_until_drained, warm_up
 from benchmarks.processes import Client, Program, running
 from benchmarks.report import Findings, Options
 from benchmarks.stacks import Bench, say
 from benchmarks.statistics import ratios, summary
 
-CONTENDERS = (CELERY, PREFORK)
+CONTENDERS = (CELERY, BARE, PREFORK)
 _JOBS = 1_000
 _MB = 1024 * 1024
 
@@ -25,8 +29,9 @@ def measure(bench: Bench, options: Options, findings: Findings) -> None:
     for name, several in rounds.items():
         for what in ("rss_mb", "pss_mb"):
             findings.extra(f"{name}_{what}", summary([weight[what] for weight in several]))
-    ours, theirs = ([weight["rss_mb"] for weight in rounds[item.name]] for item in (PREFORK, CELERY))
+    ours, theirs, bare = ([weight["rss_mb"] for weight in rounds[item.name]] for item in (PREFORK, CELERY, BARE))
     findings.key("rss_x_celery", summary(ratios(ours, theirs)))
+    findings.extra("rss_x_celery_bare", summary(ratios(ours, bare)))
     findings.key("rss_mb", summary(ours))
     findings.rounds["rss"] = rounds
 

@@ -36,8 +36,7 @@ class Program:
     def __init__(self, name: str, contender: Contender, arguments: tuple[str, ...], env: Mapping[str, str], logs: Path):
         self.name = name
         self.log = logs / f"{name}.log"
-        celery = "celery" if contender.durable else "benchmarks.apps.alone"
-        argv = [sys.executable, "-m", celery, "-A", contender.application, *arguments, "-l", "WARNING"]
+        argv = [sys.executable, "-m", *contender.launcher, "-A", contender.application, *arguments, "-l", "WARNING"]
         with self.log.open("wb") as log:
             self.process = spawn(argv, signal.SIGTERM, env=env, cwd=ROOT, stdout=log)
 

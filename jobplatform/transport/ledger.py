@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import marshal
 import os
 import threading
 import time
@@ -67,9 +67,9 @@ class Ledger:
         self._outcomes: dict[str, Ending] = {}
         self._ended: list[Ending] = []
         self._unanswered: list[Any] | None = None
-        # As one text each, which takes half of the memory.
-        self._recent: deque[tuple[float, str]] = deque()
-        self._repeated: deque[str] = deque()
+        # As bytes, which takes half of the memory.
+        self._recent: deque[tuple[float, bytes]] = deque()
+        self._repeated: deque[bytes] = deque()
 
     def __len__(self) -> int:
         unanswered = (1 if self._unanswered else 0) + len(self._repeated)
@@ -163,7 +163,7 @@ class Ledger:
         with self._lock:
             if self._unanswered is None and self._repeated:
                 self._sequence += 1
-                self._unanswered = [self._sequence, _REMEMBERED, *json.loads(self._repeated.popleft())]
+                self._unanswered = [self._sequence, _REMEMBERED, *marshal.loads(self._repeated.popleft())]
             if self._unanswered is None and len(self):
                 self._unanswered = self._batch(result_seconds)
             return self._unanswered
@@ -187,7 +187,7 @@ class Ledger:
         self.committed_at = self.clock()
         with self._lock:
             if self._unanswered is not None:
-                self._recent.append((self.committed_at, json.dumps(self._unanswered[2:])))
+                self._recent.append((self.committed_at, marshal.dumps(self._unanswered[2:])))
             while self._recent and self._recent[0][0] < self.committed_at - _LOSABLE_SECONDS:
                 self._recent.popleft()
             self._unanswered = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from redis.exceptions import NoScriptError
@@ -22,7 +22,7 @@ class Script:
     @cached_property
     def text(self) -> str:
         """The script as it is sent."""
-        return files(__package__).joinpath(f"{self.name}.lua").read_text()
+        return Path(__file__).with_name(f"{self.name}.lua").read_text()
 
     @cached_property
     def sha(self) -> str:
