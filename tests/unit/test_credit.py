@@ -53,25 +53,25 @@ def test_a_slow_worker_holds_as_many_as_celery_says(held: int, asks: bool) -> No
     assert holding.qos.can_consume_max_estimate() == max(PREFETCH - held, 0)
 
 
-@pytest.mark.parametrize(("held", "asks"), [(0, True), (50, True), (51, False), (100, False)])
+@pytest.mark.parametrize(("held", "asks"), [(0, True), (25, True), (26, False), (50, False)])
 def test_a_fast_worker_holds_a_twentieth_of_a_second_and_asks_for_half_of_it_at_once(held: int, asks: bool) -> None:
     holding = Holding()
-    holding.settle(200, 0.1)
+    holding.settle(100, 0.1)
     holding.hold(held)
     assert holding.qos.can_consume() is asks
-    assert holding.qos.can_consume_max_estimate() == 100 - held
+    assert holding.qos.can_consume_max_estimate() == 50 - held
 
 
-def test_no_speed_lets_a_worker_hold_more_than_128() -> None:
+def test_no_speed_lets_a_worker_hold_more_than_64() -> None:
     holding = Holding()
     holding.settle(2_000, 0.1)
-    assert holding.qos.credit() == 128
+    assert holding.qos.credit() == 64
 
 
 def test_a_worker_that_slows_down_falls_back_to_what_celery_says() -> None:
     holding = Holding()
-    holding.settle(200, 0.1)
-    assert holding.qos.credit() == 100
+    holding.settle(100, 0.1)
+    assert holding.qos.credit() == 50
     holding.settle(1, 1.0)
     assert holding.qos.credit() == PREFETCH
 
