@@ -27,7 +27,7 @@ class Report:
 
     def __call__(self) -> dict[str, Any]:
         """Give the report as values that JSON can hold; memory is in bytes, CPU in seconds since the start."""
-        running = [request for request in tuple(active_requests) if isinstance(request, JobRequest)]
+        running = snapshot(active_requests)
         return {
             "name": self.name,
             "pid": self.pid,
@@ -37,6 +37,15 @@ class Report:
             "waiting": max(0, len(reserved_requests) - len(running)),
             "processes": _processes(self.pid),
         }
+
+
+def snapshot(requests: Any) -> list[JobRequest]:
+    """List the requests of one of Celery's weak sets, to which another thread may add meanwhile.
+
+    Iterating over the set itself would fail then; its references are copied in one step of the interpreter.
+    """
+    found = (reference() for reference in list(requests.data))
+    return [request for request in found if isinstance(request, JobRequest)]
 
 
 def _running(request: JobRequest) -> dict[str, Any]:

@@ -84,10 +84,18 @@ class Heart:
             self.on_taken(tags)
         return True
 
+    def _beat_anyway(self) -> None:
+        """Beat; whatever goes wrong, a heart must not stop: its worker would count as dead."""
+        try:
+            self.beat()
+        except Exception:
+            self.ledger.counts["beats_failed"] += 1
+            logger.exception("a heartbeat went wrong; the next one follows in %s s", self.seconds)
+
     def _run(self) -> None:
         due = self.ledger.clock()
         while not self._stop.wait(max(0.0, due - self.ledger.clock())):
-            self.beat()
+            self._beat_anyway()
             due = self.ledger.clock() + self.seconds
             while self.between is not None and self.ledger.clock() < due - _BETWEEN_SECONDS:
                 if self._stop.wait(_BETWEEN_SECONDS):

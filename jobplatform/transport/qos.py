@@ -18,7 +18,9 @@ _MEASURE_SECONDS = 0.05
 
 def running_tags() -> set[str]:
     """Name the leases of the jobs that run in this worker and are not settled."""
-    return {request.message.delivery_tag for request in tuple(active_requests) if not request.acknowledged}
+    # The set itself must not be iterated over: threads add to it.
+    requests = (reference() for reference in list(active_requests.data))
+    return {request.message.delivery_tag for request in requests if request and not request.acknowledged}
 
 
 class QoS(stock.QoS):  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -252,6 +253,23 @@ def test_a_beat_renews_what_exists_and_names_what_was_taken(client: Any, publish
     assert client.zscore(keys.LEASE_TIMES, kept) > 1_000_000_000
     assert client.zcard(keys.LEASE_TIMES) == 1
     assert b'"name": "w1"' in client.hget(keys.WORKERS, ledger.node)
+
+
+def test_a_heart_does_not_stop_when_a_beat_goes_wrong(client: Any) -> None:
+    ledger, told = Ledger(), threading.Event()
+
+    def describe() -> dict[str, Any]:
+        if not ledger.counts["beats_failed"]:
+            raise RuntimeError("Set changed size during iteration")
+        told.set()
+        return {"name": "w1"}
+
+    heart = Heart(ledger, client, 0.01, describe, lambda tags: None)
+    heart.start()
+    assert told.wait(30)
+    heart.stop()
+    assert ledger.counts["beats_failed"] == 1
+    assert not client.hexists(keys.WORKERS, ledger.node)
 
 
 @pytest.fixture
