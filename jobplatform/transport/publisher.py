@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +29,7 @@ class Publisher:
 
     def __init__(self, url: str, timeout: float) -> None:
         self.client: Any = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        self._idle: deque[Any] = deque()
 
     def push(self, message: Message, entry: str = "") -> None:
         """Push one message; with a journal entry, both in one step.
@@ -36,11 +37,29 @@ class Publisher:
         :param entry: the journal entry of a submission whose row is not written yet.
         """
         queue_list = keys.queue_list(message.queue, message.priority)
-        PUSH.run(self.client, [queue_list, keys.bell(message.queue), keys.JOURNAL], [envelope(message), entry])
+        self._push([queue_list, keys.bell(message.queue), keys.JOURNAL], [envelope(message), entry])
 
     def journal(self, entry: str) -> None:
         """Write a journal entry alone."""
-        PUSH.run(self.client, ["-", "-", keys.JOURNAL], ["", entry])
+        self._push(["-", "-", keys.JOURNAL], ["", entry])
+
+    def _push(self, names: list[str], values: list[str]) -> None:
+        # What the client does around a command takes longer than the command, so connections are kept out of its
+        # pool. One that turns out to be dead, or a server without the script, leaves the push to the client.
+        connection = self._idle.pop() if self._idle else self.client.connection_pool.get_connection()
+        try:
+            connection.send_command("EVALSHA", PUSH.sha, len(names), *names, *values)
+            connection.read_response()
+        except redis.ResponseError:
+            PUSH.run(self.client, names, values)
+        except (redis.RedisError, OSError):
+            connection.disconnect()
+            PUSH.run(self.client, names, values)
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            self._idle.append(connection)
 
     def push_many(self, messages: Iterable[Message], entries: Iterable[str] = ()) -> int:
         """Push messages in one pipeline, each list's in order; journal entries go first.
@@ -78,4 +97,6 @@ class Publisher:
 
     def close(self) -> None:
         """Close the connections."""
+        while self._idle:
+            self._idle.pop().disconnect()
         self.client.close()

@@ -69,6 +69,15 @@ def test_the_most_urgent_come_first_and_each_list_in_order(client: Any, publishe
     assert places(client) == (0, 5, 0)
 
 
+def test_a_push_outlives_its_connection_and_the_scripts(client: Any, publisher: Publisher) -> None:
+    publisher.push(message(1))
+    client.client_kill_filter(_type="normal", skipme=True)
+    publisher.push(message(2))
+    client.script_flush()
+    publisher.push(message(3))
+    assert places(client) == (3, 0, 0)
+
+
 def test_no_more_are_taken_than_asked_for(client: Any, publisher: Publisher) -> None:
     publisher.push_many(message(number, 1 + number % 5) for number in range(10))
     assert len(acquire(client, 3)) == 3
