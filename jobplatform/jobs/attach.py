@@ -81,6 +81,8 @@ def _harden(app: Any) -> None:
     settings: Settings = app.jobplatform.settings
     conf = app.conf
     conf.task_reject_on_worker_lost = False
+    if not app.jobplatform.leases:
+        return
     options = dict(conf.broker_transport_options or {})
     options.update(
         priority_steps=keys.PRIORITY_STEPS,

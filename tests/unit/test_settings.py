@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
 from jobplatform.errors import SettingsError
+from jobplatform.jobs.attach import attach
 from jobplatform.settings import Settings, load_settings, page
 
 
@@ -48,3 +50,9 @@ def test_the_journal_lives_with_the_leases() -> None:
 def test_the_documented_settings_are_the_real_ones() -> None:
     documented = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
     assert documented == page(), "run: python -m jobplatform.settings > docs/settings.md"
+
+
+def test_another_broker_gets_no_options_of_ours() -> None:
+    """Kombu hands them to its drivers, some of which refuse what they do not know."""
+    app = attach(Celery(set_as_current=False), Settings(broker_url="amqp://", redis_url="redis://localhost/0"))
+    assert app.conf.broker_transport_options == {}
