@@ -92,6 +92,13 @@ class DueJob:
     root_id: str | None
     parent_id: str | None
     message: Mapping[str, Any] | None
+    #: Whether an earlier message of it may still be on its way.
+    again: bool = False
+
+    @property
+    def task_id(self) -> str:
+        """The id that its messages carry."""
+        return str((self.message or {}).get("task_id", self.job_id))
 
 
 @dataclass(frozen=True, slots=True)

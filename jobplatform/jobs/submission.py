@@ -16,6 +16,7 @@ from jobplatform.journal import entry
 from jobplatform.records import NewJob, row_of, rows_like
 from jobplatform.transport.message import Message, Mould
 from jobplatform.transport.publisher import UNREACHABLE as REDIS_UNREACHABLE
+from jobplatform.transport.publisher import MaybePushed
 
 logger = logging.getLogger(__name__)
 
@@ -138,14 +139,14 @@ def publish_or_leave(platform: Platform, job_ids: list[str], publish: Callable[[
     except REDIS_UNREACHABLE as error:
         COUNTS["left_to_dispatcher"] += len(job_ids)
         logger.warning("Redis did not take %d messages, the dispatcher will: %s", len(job_ids), error)
-        _leave(platform, job_ids)
+        _leave(platform, job_ids, again=isinstance(error, MaybePushed))
 
 
-def _leave(platform: Platform, job_ids: list[str]) -> None:
+def _leave(platform: Platform, job_ids: list[str], again: bool) -> None:
     from jobplatform.store import jobs
     from jobplatform.store.database import UNREACHABLE
 
     try:
-        platform.database.once(lambda session: jobs.mark_due(session, job_ids, datetime.now(UTC)))
+        platform.database.once(lambda session: jobs.mark_due(session, job_ids, datetime.now(UTC), again))
     except UNREACHABLE as error:
         logger.warning("%d rows are found later, as no message stands for them: %s", len(job_ids), error)

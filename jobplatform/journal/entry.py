@@ -3,8 +3,8 @@
 Version 1 has the keys ``v`` version, ``k`` kind, ``j`` job id, ``a`` attempt, ``t`` time, ``s`` start of the attempt,
 ``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``u`` CPU seconds and peak KiB, ``e`` error,
 ``n`` the new row; an entry of kind ``lost`` has the entry of the start in ``of`` and the seconds of silence in
-``silent``. Times are in seconds since the epoch. A reader ignores keys that it does not know and quarantines
-versions that it does not know.
+``silent``, or nothing there when no worker holds the job at all. Times are in seconds since the epoch. A reader
+ignores keys that it does not know and quarantines versions that it does not know.
 """
 
 from __future__ import annotations
@@ -103,6 +103,12 @@ def progress(job_id: str, attempt: int, at: float, value: Mapping[str, Any]) -> 
     return f'{{"v":1,"k":"progress","j":"{job_id}","a":{attempt},"t":{at:.6f},"r":{json.dumps(value)}}}'
 
 
+def lost(job_id: str, attempt: int, worker: str | None, start: float | None, at: float) -> str:
+    """Write the entry of an attempt that its row says is running, and that no worker holds."""
+    of = {"v": VERSION, "k": Kind.STARTED, "j": job_id, "a": attempt, "w": worker, "t": start, "s": start}
+    return json.dumps({"v": VERSION, "k": Kind.LOST, "t": at, "of": of})
+
+
 def unreadable(queue: str, raw: bytes, problem: str, kept: int = 65_536) -> str:
     """Write the entry of a message that cannot be read; the mirror puts it into quarantine.
 
@@ -154,7 +160,10 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
 
 def _lost(value: dict[str, Any]) -> dict[str, Any]:
     """Turn the entry of a lost attempt into that of a failed one: its worker was silent, and its lease taken away."""
-    start, worker, silent = value["of"], value["of"].get("w"), float(value.get("silent", 0.0))
-    message = f"worker {worker} (process {start.get('p')}) was silent for {silent:.0f} s while it ran the job"
+    start, worker = value["of"], value["of"].get("w")
+    message = f"worker {worker} began the job, and no worker holds it"
+    if "silent" in value:
+        silent = f"was silent for {float(value['silent']):.0f} s while it ran the job"
+        message = f"worker {worker} (process {start.get('p')}) {silent}"
     error = {"type": "WorkerLost", "message": message, "classes": ["WorkerLost"], "died": True, "interrupted": True}
     return {**start, "k": Kind.FAILED, "t": value.get("t", 0.0), "e": error}

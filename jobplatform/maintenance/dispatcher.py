@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -23,13 +23,15 @@ class Pusher(Protocol):
 
     def ping(self) -> None: ...
     def push_many(self, messages: Iterable[Message]) -> int: ...
+    def fence(self, attempts: Mapping[str, int]) -> None: ...
 
 
 class Dispatcher:
     """Publish due jobs.
 
     Rows are claimed and committed before their messages are pushed: a dispatcher that dies in between leaves rows that
-    no message stands for, which are found by that rule, while the other order could run a job twice.
+    no message stands for, which are found by that rule, while the other order could run a job twice. A job that may
+    have a message already gets a fence, so that only the newest is handed out.
 
     :param batch: rows claimed at once.
     :param interval: seconds between looks when nothing was due.
@@ -44,14 +46,15 @@ class Dispatcher:
         self.interval = interval
 
     def run_once(self, now: datetime) -> Counter[str]:
-        """Publish one batch of due jobs, the most urgent first."""
+        """Publish one batch of due jobs, the most urgent first, and those before that were made first."""
         self.publisher.ping()
         with self.database.transaction() as transaction:
             due = jobs.claim_due(transaction, now, self.batch)
         if not due:
             return Counter()
-        ordered = sorted(due, key=lambda job: -job.priority)
+        ordered = sorted(due, key=lambda job: (-job.priority, job.job_id))
         try:
+            self.publisher.fence({job.task_id: job.attempt for job in due if job.again})
             self.publisher.push_many(message_of(job, now.timestamp()) for job in ordered)
         except UNREACHABLE:
             self._return(ordered, now)
@@ -61,7 +64,7 @@ class Dispatcher:
     def _return(self, due: Sequence[DueJob], now: datetime) -> None:
         logger.warning("Redis did not take %d due jobs; they stay due", len(due))
         with self.database.transaction() as transaction:
-            jobs.mark_due(transaction, [job.job_id for job in due], now)
+            jobs.mark_due(transaction, [job.job_id for job in due], now, again=True)
 
 
 def message_of(job: DueJob, now: float) -> Message:

@@ -1,70 +1,154 @@
-"""Rows that no message stands for: their client died between the two steps, or Redis lost the message.
+"""Rows that nothing in Redis stands for: their client died between the two steps, or Redis lost what it held.
 
-A pending row is an orphan when it is older than the oldest message of its queue and priority, no worker holds it, and
-the journal as of that moment is mirrored and still says nothing of it: queue, lease and journal are the only places a
-job can be.
+A pending row is an orphan when it is older than the oldest message of its queue and priority and no worker holds it; a
+running one, when no worker holds it. It must be so in two looks. Between them every worker that lives has told what it
+holds, and has written again what Redis lost of its news; and after that the journal has been mirrored: queue, lease and
+journal are the only places a job can be.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobplatform.store import jobs
+from jobplatform.journal import entry
+from jobplatform.store import orphans, workers
 from jobplatform.store.database import Database, Transaction
-from jobplatform.transport.census import journal_end, journal_start, leased_jobs, oldest_message
+from jobplatform.transport import census, keys
+
+logger = logging.getLogger(__name__)
 
 #: Workers give back about so many messages at once, to the head of a list.
 _NEAR_HEAD = 200
+#: Rows marked in one transaction.
+_CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found: pending rows by id, the most urgent first, and running ones; and when it was.
+
+    ``at`` is in seconds of the clock of Redis.
+    """
+
+    at: float = 0.0
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    running: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def confirm(self, earlier: Look) -> Look:
+        """Keep what an earlier look had found as well."""
+        waiting = {job_id: priority for job_id, priority in self.waiting.items() if job_id in earlier.waiting}
+        running = {
+            job_id: row
+            for job_id, row in self.running.items()
+            if job_id in earlier.running and earlier.running[job_id]["attempt"] == row["attempt"]
+        }
+        return Look(self.at, waiting, running)
+
+    def without(self, job_ids: Container[str]) -> Look:
+        """Leave out some jobs."""
+        waiting = {job_id: priority for job_id, priority in self.waiting.items() if job_id not in job_ids}
+        running = {job_id: row for job_id, row in self.running.items() if job_id not in job_ids}
+        return Look(self.at, waiting, running)
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting or self.running)
 
 
 class OrphanFinder:
-    """Find pending rows without a message and make them due again.
+    """Make orphaned pending rows due again, the most urgent first, and journal orphaned running ones as lost.
 
     :param client: a Redis client.
-    :param grace_seconds: a row is left alone for so long, as its client may be about to push its message.
+    :param grace_seconds: a row is left alone for so long, as its client may be about to push its message; but not when
+        Redis was emptied.
+    :param limit: rows of a queue and priority that one look finds.
     """
 
     name = "orphans"
 
-    def __init__(self, database: Database, client: Any, grace_seconds: float, limit: int = 1_000) -> None:
+    def __init__(self, database: Database, client: Any, grace_seconds: float, limit: int = 100_000) -> None:
         self.database = database
         self.client = client
         self.grace = timedelta(seconds=grace_seconds)
         self.limit = limit
         self.interval = grace_seconds / 5
-        self._suspects: set[str] = set()
-        self._journal_end = (0, 0)
+        self._suspected = Look()
+        #: The last entry of the journal when every worker had told what it holds.
+        self._told: tuple[int, int] | None = None
 
     def run_once(self, now: datetime) -> Counter[str]:
-        """Look for rows without a message; those found in two looks, with the journal caught up between, are lost."""
-        counts: Counter[str] = Counter()
-        start = journal_start(self.client) if self._suspects else None
-        if start is not None and start <= self._journal_end:
-            return counts
-        found = self._look(now)
-        lost = sorted(found & self._suspects)
-        with self.database.transaction() as transaction:
-            counts["orphans"] = jobs.mark_orphans_due(transaction, lost, now, now - self.grace)
-        self._suspects = found.difference(lost)
-        self._journal_end = journal_end(self.client) if self._suspects else (0, 0)
+        """Look for orphans, and put right what two looks have found."""
+        if self._suspected and not self._all_is_told(self._suspected.at):
+            return Counter()
+        emptied = not self.client.exists(keys.CANARY)
+        found = self._look(now, timedelta() if emptied else self.grace)
+        orphaned = found.confirm(self._suspected)
+        self._suspected, self._told = found.without({*orphaned.waiting, *orphaned.running}), None
+        counts = Counter(orphans=self._publish(orphaned, now), abandoned=self._journal(orphaned, now))
+        if emptied and not found.waiting:
+            self.client.set(keys.CANARY, now.isoformat())
+        elif emptied:
+            logger.warning("Redis was emptied; %d rows wait to be queued again", len(found.waiting))
         return +counts
 
-    def _look(self, now: datetime) -> set[str]:
-        suspects: set[str] = set()
-        with self.database.transaction() as transaction:
-            for queue, priority in jobs.waiting_queues(transaction):
-                # The closer look costs more, and seldom follows.
-                if self._overdue(transaction, queue, priority, now, among=1):
-                    suspects.update(self._overdue(transaction, queue, priority, now, among=_NEAR_HEAD))
-        return suspects - leased_jobs(self.client) if suspects else suspects
+    def _all_is_told(self, since: float) -> bool:
+        """Tell whether all workers have told what they hold and did until a time, and the journal is mirrored."""
+        if self._told is None:
+            with self.database.transaction() as transaction:
+                alive = workers.alive(transaction)
+            said = census.heartbeats(self.client)
+            if not all(node in said and said[node].known > since for node in alive):
+                return False
+            self._told = census.journal_end(self.client)
+        start = census.journal_start(self.client)
+        return start is None or start > self._told
 
-    def _overdue(self, transaction: Transaction, queue: str, priority: int, now: datetime, among: int) -> list[str]:
-        oldest = oldest_message(self.client, queue, priority, among)
-        if oldest is None:
-            return []
-        before = now - self.grace
-        if oldest < before.timestamp():
-            before = datetime.fromtimestamp(oldest, UTC)
-        return [job_id for job_id, _ in jobs.overdue(transaction, queue, priority, before, self.limit)]
+    def _look(self, now: datetime, grace: timedelta) -> Look:
+        at = census.clock(self.client)
+        # What ends while the rows are read is in this one; what begins, in the one below.
+        held = self._held() if self._suspected else set()
+        with self.database.transaction() as transaction:
+            waiting = {
+                job_id: priority
+                for queue, priority in sorted(orphans.waiting_queues(transaction), key=lambda pair: -pair[1])
+                for job_id in self._overdue(transaction, queue, priority, now - grace)
+            }
+            running = {row["job_id"]: row for row in orphans.running(transaction, now - self.grace, self.limit)}
+        if waiting or running:
+            held |= self._held()
+        return Look(at, waiting, running).without(held)
+
+    def _held(self) -> set[str]:
+        return census.leased_jobs(self.client) | census.begun_jobs(self.client)
+
+    def _overdue(self, transaction: Transaction, queue: str, priority: int, before: datetime) -> list[str]:
+        # The closer look costs more, and seldom follows.
+        for among, limit in ((1, 1), (_NEAR_HEAD, self.limit)):
+            oldest = census.oldest_message(self.client, queue, priority, among)
+            if oldest is None:
+                return []
+            if oldest < before.timestamp():
+                before = datetime.fromtimestamp(oldest, UTC)
+            found = orphans.overdue(transaction, queue, priority, before, limit)
+            if not found:
+                return []
+        return found
+
+    def _publish(self, orphaned: Look, now: datetime) -> int:
+        job_ids, count = list(orphaned.waiting), 0
+        for start in range(0, len(job_ids), _CHUNK):
+            # A little later each, so that they are published in this order.
+            due = now + timedelta(microseconds=start // _CHUNK)
+            with self.database.transaction() as transaction:
+                count += orphans.mark_due(transaction, job_ids[start : start + _CHUNK], due, now)
+        return count
+
+    def _journal(self, orphaned: Look, now: datetime) -> int:
+        for job_id, row in orphaned.running.items():
+            text = entry.lost(job_id, row["attempt"], row["worker_id"], row["started_at"], now.timestamp())
+            self.client.xadd(keys.JOURNAL, {"e1": text})
+        return len(orphaned.running)

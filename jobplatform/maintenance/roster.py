@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from jobplatform.store import workers
 from jobplatform.store.database import Database
-from jobplatform.transport import keys
+from jobplatform.transport import census, keys
+from jobplatform.transport.census import Heartbeat
 
 #: A worker that is silent for so many times the stale time is forgotten in Redis; its row stays.
 _FORGET = 20
@@ -32,29 +32,29 @@ class Roster:
 
     def run_once(self, now: datetime) -> Counter[str]:
         """Copy all heartbeats; those that stopped are shown as stale, and those that said goodbye as gone."""
-        seconds, micros = self.client.time()
-        clock = seconds + micros / 1e6
-        rows, forgotten = [], []
-        for node, value in self.client.hgetall(keys.WORKERS).items():
-            at, _, report = value.decode().partition(" ")
-            silent = clock - float(at)
-            rows.append(_row(node.decode(), float(at), json.loads(report), silent > self.stale_seconds))
-            if silent > _FORGET * self.stale_seconds:
-                forgotten.append(node)
+        clock = census.clock(self.client)
+        found = census.heartbeats(self.client)
+        rows = [_row(node, said, clock - said.at > self.stale_seconds) for node, said in found.items()]
         with self.database.transaction() as transaction:
-            workers.record(transaction, rows)
+            workers.record(transaction, rows, datetime.fromtimestamp(clock - self.stale_seconds, UTC))
+        forgotten = [
+            node
+            for node, said in found.items()
+            if said.report.get("gone") or clock - said.at > _FORGET * self.stale_seconds
+        ]
         if forgotten:
             self.client.hdel(keys.WORKERS, *forgotten)
         return Counter()
 
 
-def _row(node: str, at: float, report: dict[str, Any], stale: bool) -> dict[str, Any]:
+def _row(node: str, said: Heartbeat, silent: bool) -> dict[str, Any]:
+    report = said.report
     return {
         "worker_id": node,
         "name": report.get("name", node),
         "pid": report.get("pid"),
-        "status": "stale" if stale else "alive",
+        "status": "gone" if report.get("gone") else "stale" if silent else "alive",
         "started_at": report.get("started_at"),
-        "last_seen_at": at,
+        "last_seen_at": said.at,
         "report": report,
     }

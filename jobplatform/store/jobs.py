@@ -47,7 +47,8 @@ CLAIM_DUE = Statement(
     "claim_due",
     """
     with due as materialized (
-        select job_id from @jobs where due_at <= %(now)s order by due_at limit %(limit)s for update skip locked
+        select job_id, status as was from @jobs where due_at <= %(now)s order by due_at limit %(limit)s
+        for update skip locked
     )
     update @jobs as j
     set status = case when j.expires_at <= %(now)s then 'CANCELLED' else 'PENDING' end,
@@ -59,7 +60,8 @@ CLAIM_DUE = Statement(
     from due
     where j.job_id = due.job_id and j.status in ('PENDING', 'SCHEDULED', 'RETRYING')
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
-        j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message
+        j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
+        due.was = 'PENDING' and j.attempt > 1 as again
     """,
     {"now": _NOW, "limit": 1},
 )
@@ -67,47 +69,10 @@ CLAIM_DUE = Statement(
 MARK_DUE = Statement(
     "mark_due",
     """
-    update @jobs set due_at = %(now)s, updated_at = %(now)s
+    update @jobs set due_at = %(now)s, updated_at = %(now)s, attempt = attempt + %(again)s
     where job_id = any(%(job_ids)s::uuid[]) and status = 'PENDING' and due_at is null
     """,
-    {"now": _NOW, "job_ids": [_ID]},
-)
-
-MARK_ORPHANS_DUE = Statement(
-    "mark_orphans_due",
-    """
-    update @jobs set due_at = %(now)s, updated_at = %(now)s
-    where job_id = any(%(job_ids)s::uuid[]) and status = 'PENDING' and due_at is null and enqueued_at < %(before)s
-    """,
-    {"now": _NOW, "job_ids": [_ID], "before": _NOW},
-)
-
-LIST_OVERDUE = Statement(
-    "list_overdue",
-    """
-    select job_id::text, attempt from @jobs
-    where status = 'PENDING' and queue = %(queue)s and priority = %(priority)s and enqueued_at < %(before)s
-        and due_at is null
-    order by enqueued_at limit %(limit)s
-    """,
-    {"queue": "celery", "priority": 1, "before": _NOW, "limit": 1},
-)
-
-LIST_WAITING_QUEUES = Statement(
-    "list_waiting_queues",
-    """
-    with recursive pairs as (
-        (select queue, priority from @jobs where status = 'PENDING' order by queue, priority limit 1)
-        union all
-        select next.queue, next.priority from pairs, lateral (
-            select queue, priority from @jobs
-            where status = 'PENDING' and (queue, priority) > (pairs.queue, pairs.priority)
-            order by queue, priority limit 1
-        ) as next
-    )
-    select queue, priority from pairs
-    """,
-    {},
+    {"now": _NOW, "job_ids": [_ID], "again": 0},
 )
 
 READ_RETRY_FACTS = Statement(
@@ -174,25 +139,12 @@ def claim_due(transaction: Transaction, now: datetime, limit: int) -> list[DueJo
     ]
 
 
-def mark_due(transaction: Transaction, job_ids: Sequence[str], now: datetime) -> int:
-    """Say that no message stands for some pending jobs, so that the dispatcher publishes them."""
-    return transaction.count(MARK_DUE, job_ids=list(job_ids), now=now)
+def mark_due(transaction: Transaction, job_ids: Sequence[str], now: datetime, again: bool = False) -> int:
+    """Say that no message stands for some pending jobs, so that the dispatcher publishes them.
 
-
-def mark_orphans_due(transaction: Transaction, job_ids: Sequence[str], now: datetime, before: datetime) -> int:
-    """Say that no message stands for some jobs, unless they were enqueued again since ``before``."""
-    return transaction.count(MARK_ORPHANS_DUE, job_ids=list(job_ids), now=now, before=before) if job_ids else 0
-
-
-def waiting_queues(transaction: Transaction) -> list[tuple[str, int]]:
-    """List the (queue, priority) pairs that have pending rows, by hops over the index."""
-    return [(row["queue"], row["priority"]) for row in transaction.rows(LIST_WAITING_QUEUES)]
-
-
-def overdue(transaction: Transaction, queue: str, priority: int, before: datetime, limit: int) -> list[tuple[str, int]]:
-    """List (job id, attempt) of pending jobs that were enqueued before a time, oldest first."""
-    rows = transaction.rows(LIST_OVERDUE, queue=queue, priority=priority, before=before, limit=limit)
-    return [(row["job_id"], row["attempt"]) for row in rows]
+    :param again: a message may be on its way all the same, so the next one is that of a new attempt.
+    """
+    return transaction.count(MARK_DUE, job_ids=list(job_ids), now=now, again=int(again))
 
 
 def retry_facts(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, RetryFacts]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from jobplatform.store.database import Transaction
@@ -17,8 +18,9 @@ RECORD_WORKERS = Statement(
             to_timestamp(last_seen_at) as last_seen_at, report
         from json_to_recordset(%(rows)s) as r(worker_id text, name text, pid int, status text, started_at float8,
             last_seen_at float8, report jsonb)
-    ), gone as (
-        update @workers set status = 'gone' where status = 'alive' and worker_id not in (select worker_id from seen)
+    ), silent as (
+        update @workers set status = 'stale'
+        where status = 'alive' and last_seen_at < %(stale)s and worker_id not in (select worker_id from seen)
     )
     insert into @workers as w (worker_id, name, pid, status, started_at, last_seen_at, report)
     select worker_id, name, pid, status, started_at, last_seen_at, report from seen
@@ -26,8 +28,10 @@ RECORD_WORKERS = Statement(
     set status = excluded.status, last_seen_at = excluded.last_seen_at, report = excluded.report
     where (w.status, w.last_seen_at) is distinct from (excluded.status, excluded.last_seen_at)
     """,
-    {"rows": "[]"},
+    {"rows": "[]", "stale": datetime(2026, 1, 1, tzinfo=UTC)},
 )
+
+LIST_ALIVE = Statement("list_alive", "select worker_id from @workers where status = 'alive'", {})
 
 LIST_WORKERS = Statement(
     "list_workers",
@@ -39,9 +43,14 @@ LIST_WORKERS = Statement(
 )
 
 
-def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write what all workers said last; one that is not among them any more is gone."""
-    return transaction.count(RECORD_WORKERS, rows=json.dumps(rows))
+def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]], stale: datetime) -> int:
+    """Write what all workers said last; one that is not among them and was last seen before ``stale`` is stale."""
+    return transaction.count(RECORD_WORKERS, rows=json.dumps(rows), stale=stale)
+
+
+def alive(transaction: Transaction) -> list[str]:
+    """Name the workers that are taken to be alive."""
+    return [row["worker_id"] for row in transaction.rows(LIST_ALIVE)]
 
 
 def list_workers(transaction: Transaction, gone: bool, limit: int) -> Sequence[Mapping[str, Any]]:

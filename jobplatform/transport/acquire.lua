@@ -1,34 +1,52 @@
 -- Take up to n messages over all queues in the order of the keys, and lease them, in one step.
 -- KEYS: 1 leases (hash: tag -> [message, "", queue], the layout that stock kombu restores from)
---       2 lease times (zset: tag -> seconds since the epoch)   3 journal (stream)   4.. queue lists, most urgent first
+--       2 lease times (zset: tag -> seconds since the epoch)   3 journal (stream)
+--       4 fences (hash: task id -> the lowest attempt whose message counts)   5 counts (hash)
+--       6.. queue lists, most urgent first
 -- ARGV: 1 n   2 prefix of the lease tags   3 separator between queue and priority in a list's name   4 journal limit
 -- Reply: tag, queue list, message, tag, queue list, message ...; empty when there is nothing; the text FULL when the journal
---        is over its limit, so that no more work is begun than can be recorded.
+--        is over its limit, so that no more work is begun than can be recorded. Messages below their fence are dropped
+--        and counted.
 if redis.call('XLEN', KEYS[3]) > tonumber(ARGV[4]) then return 'FULL' end
 local wanted, taken, reply = tonumber(ARGV[1]), 0, {}
+local fenced = redis.call('EXISTS', KEYS[4]) == 1
+local function counts(message)
+  if not fenced then return true end
+  local task = string.match(message, '"correlation_id": ?"([^"]+)"')
+  local fence = task and tonumber(redis.call('HGET', KEYS[4], task) or '0') or 0
+  if fence <= tonumber(string.match(message, '"jp_attempt": ?(%d+)') or '1') then return true end
+  redis.call('HINCRBY', KEYS[5], 'dropped', 1)
+  return false
+end
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
-for k = 4, #KEYS do
-  if taken >= wanted then break end
-  local messages = redis.call('RPOP', KEYS[k], wanted - taken)
-  if messages then
+for k = 6, #KEYS do
+  while taken < wanted do
+    local asked = wanted - taken
+    local messages = redis.call('RPOP', KEYS[k], asked)
+    if not messages then break end
     local queue = KEYS[k]
     local cut = string.find(queue, ARGV[3], 1, true)
     if cut then queue = string.sub(queue, 1, cut - 1) end
     local times, leases = {}, {}
     for j = 1, #messages do
-      taken = taken + 1
-      local tag = ARGV[2] .. string.format('%03d', taken)
-      times[#times + 1] = now
-      times[#times + 1] = tag
-      leases[#leases + 1] = tag
-      leases[#leases + 1] = '[' .. messages[j] .. ',"","' .. queue .. '"]'
-      reply[#reply + 1] = tag
-      reply[#reply + 1] = KEYS[k]
-      reply[#reply + 1] = messages[j]
+      if counts(messages[j]) then
+        taken = taken + 1
+        local tag = ARGV[2] .. string.format('%03d', taken)
+        times[#times + 1] = now
+        times[#times + 1] = tag
+        leases[#leases + 1] = tag
+        leases[#leases + 1] = '[' .. messages[j] .. ',"","' .. queue .. '"]'
+        reply[#reply + 1] = tag
+        reply[#reply + 1] = KEYS[k]
+        reply[#reply + 1] = messages[j]
+      end
     end
-    redis.call('ZADD', KEYS[2], unpack(times))
-    redis.call('HSET', KEYS[1], unpack(leases))
+    if #times > 0 then
+      redis.call('ZADD', KEYS[2], unpack(times))
+      redis.call('HSET', KEYS[1], unpack(leases))
+    end
+    if #messages < asked then break end
   end
 end
 return reply

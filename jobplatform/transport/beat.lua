@@ -1,16 +1,28 @@
 -- Tell that a worker lives and what it does, and renew its leases, in one step.
--- KEYS: 1 leases (hash)   2 lease times (zset)   3 workers (hash: node -> seconds since the epoch and report)
--- ARGV: 1 node   2 report (JSON)   3 prefix of the keys that mark taken leases   4.. tags of the leases it holds
--- Reply: the tags that were taken from it.
+-- KEYS: 1 leases (hash)   2 lease times (zset)
+--       3 workers (hash: node -> when it beat, until when Redis knows all that it did and holds, and report); seconds since
+--       the epoch, and 0 for a Redis that has forgotten something
+--       4 this worker's last commit (string)
+-- ARGV: 1 node   2 report (JSON)   3 prefix of the keys that mark taken leases   4 number of its last commit
+--       5 for how many seconds its news have waited to be written   6.. tags of the leases it holds
+-- Reply: whether Redis forgot the worker's last commit (0 or 1), how many leases were taken from it, the tags of those,
+--        then the tags of leases that Redis forgot.
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
-redis.call('HSET', KEYS[3], ARGV[1], now .. ' ' .. ARGV[2])
-local taken = {}
-for i = 4, #ARGV do
+local forgot = tonumber(redis.call('GET', KEYS[4]) or '0') < tonumber(ARGV[4]) and 1 or 0
+local reply, forgotten = {forgot, 0}, {}
+for i = 6, #ARGV do
   if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then
-    redis.call('ZADD', KEYS[2], 'XX', now, ARGV[i])
+    redis.call('ZADD', KEYS[2], now, ARGV[i])
   elseif redis.call('EXISTS', ARGV[3] .. ARGV[i]) == 1 then
-    taken[#taken + 1] = ARGV[i]
+    reply[2] = reply[2] + 1
+    reply[#reply + 1] = ARGV[i]
+  else
+    forgotten[#forgotten + 1] = ARGV[i]
   end
 end
-return taken
+local known = 0
+if forgot == 0 and #forgotten == 0 then known = tonumber(now) - tonumber(ARGV[5]) end
+redis.call('HSET', KEYS[3], ARGV[1], now .. string.format(' %.6f ', known) .. ARGV[2])
+for i = 1, #forgotten do reply[#reply + 1] = forgotten[i] end
+return reply

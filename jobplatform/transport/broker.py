@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kombu import Queue
@@ -28,6 +28,9 @@ class BrokerPublisher:
             self.close()
             self._connection = self.connect()
             self._connection.ensure_connection(max_retries=1, timeout=3)
+
+    def fence(self, attempts: Mapping[str, int]) -> None:
+        """Do nothing: a broker that is not ours hands out every message."""
 
     def push_many(self, messages: Iterable[Message]) -> int:
         """Publish messages one by one; each queue is declared if it is missing.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
+from jobplatform.records import job_id_of
 from jobplatform.transport import keys
 
 _AT = re.compile(rb'"jp_at": ?([0-9.]+)')
@@ -23,9 +25,37 @@ def oldest_message(client: Any, queue: str, priority: int, among: int = 1) -> fl
 
 
 def leased_jobs(client: Any) -> set[str]:
-    """Name the task ids of the messages that workers hold."""
+    """Name the jobs whose messages workers hold."""
     found = (_ID.search(lease) for lease in client.hvals(keys.LEASES))
-    return {match.group(1).decode() for match in found if match}
+    return {job_id_of(match.group(1).decode()) for match in found if match}
+
+
+def begun_jobs(client: Any) -> set[str]:
+    """Name the jobs that run under a lease."""
+    return {json.loads(start)["j"] for start in client.hvals(keys.STARTS)}
+
+
+class Heartbeat(NamedTuple):
+    """What a worker said last: when, until when Redis knows all that it did, both since the epoch, and its report."""
+
+    at: float
+    known: float
+    report: dict[str, Any]
+
+
+def heartbeats(client: Any) -> dict[str, Heartbeat]:
+    """Read the last heartbeat of every worker, by node."""
+    found = {}
+    for node, value in client.hgetall(keys.WORKERS).items():
+        at, known, report = value.decode().split(" ", 2)
+        found[node.decode()] = Heartbeat(float(at), float(known), json.loads(report))
+    return found
+
+
+def clock(client: Any) -> float:
+    """Read the clock of Redis, in seconds since the epoch."""
+    seconds, micros = client.time()
+    return float(seconds + micros / 1e6)
 
 
 def journal_end(client: Any) -> tuple[int, int]:

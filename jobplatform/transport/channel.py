@@ -103,7 +103,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         lists = [self._q_for_pri(queue, step) for step in reversed(self.priority_steps) for queue in queues]
         wanted = min(self.qos.can_consume_max_estimate() or _MOST, _MOST)
         prefix = f"{self.ledger.node}:{next(self._tags)}:"
-        names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, *lists]
+        names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, *lists]
         connection.send_command(
             "EVALSHA", ACQUIRE.sha, len(names), *names, wanted, prefix, keys.SEPARATOR, self.journal_limit
         )
@@ -147,8 +147,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
             (bytes_to_str(tag), bytes_to_str(queue_list), raw)
             for tag, queue_list, raw in zip(*[iter(reply)] * 3, strict=True)
         ]
-        for tag, queue_list, _ in leases:
-            self.ledger.hold(tag, queue_list)
+        for tag, queue_list, raw in leases:
+            self.ledger.hold(tag, queue_list, raw)
         if self._closing:
             self.ledger.give_back([tag for tag, _, _ in leases])
             self.committer.commit()

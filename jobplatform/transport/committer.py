@@ -59,8 +59,10 @@ class Committer:
             float(options.get("heartbeat_seconds", 5)),
             lambda: {**self.describe_worker(), "counts": dict(ledger.counts), "settled": ledger.settled},
             lambda tags: self.lose_jobs(tags),
+            self.commit,
         )
         ledger.on_news = self.hear
+        ledger.on_forgotten = self.heart.hurry
         self._thread = 0
         self._later: Callable[[float, Callable[[], Any]], Any] | None = None
         self._scheduled = False
@@ -70,8 +72,6 @@ class Committer:
         self._sent = False
         self._known = True
         self._timers: list[Any] = []
-        #: Which run of the Redis server was written to last.
-        self._run: str | None = None
         #: Held while the connection and the answer that it owes are worked with.
         self._lock = threading.RLock()
 
@@ -88,6 +88,7 @@ class Committer:
         self._timers = [loop.call_repeatedly(_STALL_SECONDS, self.notice_stall)]
         self.heart.between = self._stand_in if self.jobs_block_the_loop else None
         self.heart.start()
+        self.heart.hurry()
 
     @property
     def driven(self) -> bool:
@@ -147,7 +148,6 @@ class Committer:
             return True
         try:
             if self._connection is None:
-                self._notice_restart()
                 self._connection = self.client.connection_pool.get_connection()
             command = ("EVALSHA", COMMIT.sha) if self._known else ("EVAL", COMMIT.text)
             names = self.ledger.names()
@@ -158,13 +158,6 @@ class Committer:
         self.ledger.committed_at = self.ledger.clock()
         return True
 
-    def _notice_restart(self) -> None:
-        """Repeat the last news to a Redis that was started again, and may have lost them."""
-        run = self.client.info("server")["run_id"]
-        if self._run not in (None, run):
-            self.ledger.counts["repeated"] += self.ledger.repeat()
-        self._run = run
-
     def _collect(self, wait: bool) -> bool:
         """Read the answer to the commit that was sent; False when the commit has to be sent again."""
         if not self._sent:
@@ -172,7 +165,7 @@ class Committer:
         try:
             if not wait and not self._connection.can_read(timeout=0):
                 return True
-            refused = self._connection.read_response()
+            answer = self._connection.read_response()
         except redis.exceptions.NoScriptError:
             self._sent = self._known = False
             return True
@@ -182,7 +175,7 @@ class Committer:
         except (redis.RedisError, OSError) as error:
             return self._lose(error)
         self._sent, self._known = False, True
-        self.ledger.answered(refused)
+        self.ledger.answered(*answer)
         return True
 
     def _lose(self, error: Exception) -> bool:
@@ -197,16 +190,7 @@ class Committer:
         """Write what is waiting, and wait until it is written; returns whether nothing is left."""
         with self._lock:
             self._collect(wait=True)
-            if self._connection is None and self._run is not None and not self._ask_for_restart():
-                return False
             return self.ledger.commit(self.client, self.result_seconds)
-
-    def _ask_for_restart(self) -> bool:
-        try:
-            self._notice_restart()
-        except (redis.RedisError, OSError) as error:
-            return self.ledger.put_off("failed", error)
-        return True
 
     def _stand_in(self) -> None:
         """Do what the event loop would, while a job in its thread keeps it from doing so."""

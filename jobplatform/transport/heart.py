@@ -17,6 +17,7 @@ from jobplatform.transport.scripts import BEAT
 logger = logging.getLogger(__name__)
 
 _BETWEEN_SECONDS = 0.2
+_SOON_SECONDS = 0.5
 
 
 class Heart:
@@ -26,6 +27,7 @@ class Heart:
     :param seconds: between two beats.
     :param describe: what the process does and takes, as values that JSON can hold.
     :param on_taken: told the leases that were taken away, in the thread of the heart.
+    :param write: commits the ledger.
     """
 
     #: Done several times between two beats, where the process itself may be busy with a job.
@@ -38,13 +40,17 @@ class Heart:
         seconds: float,
         describe: Callable[[], dict[str, Any]],
         on_taken: Callable[[set[str]], None],
+        write: Callable[[], Any],
     ) -> None:
         self.ledger = ledger
         self.client = client
         self.seconds = seconds
         self.describe = describe
         self.on_taken = on_taken
-        self._stop = threading.Event()
+        self.write = write
+        self._reminded = False
+        self._stopped = False
+        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -53,36 +59,60 @@ class Heart:
             self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
             self._thread.start()
 
+    def hurry(self) -> None:
+        """Beat at once, as Redis may have forgotten what this process holds."""
+        self._woken.set()
+
     def stop(self) -> None:
-        """Beat no more, and take the worker off the list."""
-        self._stop.set()
+        """Beat no more, and say goodbye."""
+        self._stopped = True
+        self._woken.set()
         if self._thread is None:
             return
         self._thread.join(self.seconds)
         try:
-            self.client.hdel(keys.WORKERS, self.ledger.node)
+            self._tell({**self.describe(), "gone": True}, [])
         except (redis.RedisError, OSError) as error:
-            logger.warning("the worker could not be taken off the list, it will count as dead: %s", error)
+            logger.warning("Redis did not hear that this worker ends, it will count as dead: %s", error)
 
     def beat(self) -> bool:
         """Beat once; returns whether Redis heard it."""
         began = self.ledger.clock()
-        held = list(self.ledger.held)
-        names = [keys.LEASES, keys.LEASE_TIMES, keys.WORKERS]
-        report = json.dumps(self.describe())
         try:
-            taken = BEAT.run(self.client, names, [self.ledger.node, report, keys.TAKEN, *held])
+            forgot, count, *tags = self._tell(self.describe(), list(self.ledger.held))
         except (redis.RedisError, OSError) as error:
             self.ledger.counts["beats_failed"] += 1
             logger.warning("Redis did not hear that this worker lives; it will be told again: %s", error)
             return False
         self.ledger.beaten_at = began
-        if taken:
-            tags = {tag.decode() if isinstance(tag, bytes) else tag for tag in taken}
-            self.ledger.counts["taken"] += len(tags)
-            logger.error("%d leases were taken away, as this worker had said nothing for too long", len(tags))
-            self.on_taken(tags)
+        names = [tag.decode() if isinstance(tag, bytes) else tag for tag in tags]
+        if count:
+            self._hear_of_taken(set(names[:count]))
+        if forgot or names[count:]:
+            self._remind(bool(forgot), names[count:])
         return True
+
+    def _tell(self, report: dict[str, Any], held: list[str]) -> list[Any]:
+        names = [keys.LEASES, keys.LEASE_TIMES, keys.WORKERS, keys.last_commit(self.ledger.node)]
+        waited = self.ledger.waited()
+        args = [self.ledger.node, json.dumps(report), keys.TAKEN, self.ledger.confirmed, f"{waited:.6f}", *held]
+        reply: list[Any] = BEAT.run(self.client, names, args)
+        return reply
+
+    def _hear_of_taken(self, tags: set[str]) -> None:
+        self.ledger.counts["taken"] += len(tags)
+        logger.error("%d leases were taken away, as this worker had said nothing for too long", len(tags))
+        self.on_taken(tags)
+
+    def _remind(self, forgot: bool, tags: list[str]) -> None:
+        """Write again what Redis has lost, and soon see whether it is there."""
+        self.ledger.counts["forgotten"] += len(tags)
+        logger.warning("Redis has lost what this worker wrote last; it is told again, and of %d leases", len(tags))
+        if forgot:
+            self.ledger.counts["repeated"] += self.ledger.repeat()
+        self.ledger.restore(tags)
+        self.write()
+        self._reminded = True
 
     def _beat_anyway(self) -> None:
         """Beat; whatever goes wrong, a heart must not stop: its worker would count as dead."""
@@ -94,10 +124,20 @@ class Heart:
 
     def _run(self) -> None:
         due = self.ledger.clock()
-        while not self._stop.wait(max(0.0, due - self.ledger.clock())):
+        while self._rest(due):
             self._beat_anyway()
-            due = self.ledger.clock() + self.seconds
-            while self.between is not None and self.ledger.clock() < due - _BETWEEN_SECONDS:
-                if self._stop.wait(_BETWEEN_SECONDS):
-                    return
+            due = self.ledger.clock() + (_SOON_SECONDS if self._reminded else self.seconds)
+            self._reminded = False
+
+    def _rest(self, until: float) -> bool:
+        """Wait until a time, unless hurried; returns whether to go on."""
+        while not self._stopped:
+            left = until - self.ledger.clock()
+            if self._woken.wait(max(0.0, min(left, _BETWEEN_SECONDS) if self.between else left)):
+                break
+            if left <= _BETWEEN_SECONDS:
+                break
+            if self.between is not None:
                 self.between()
+        self._woken.clear()
+        return not self._stopped

@@ -7,6 +7,13 @@ LEASE_TIMES = "unacked_index"
 STARTS = "jp:starts"
 WORKERS = "jp:workers"
 WATCH = "jp:watch"
+#: That Redis was not emptied since somebody looked.
+CANARY = "jp:canary"
+COUNTS = "jp:counts"
+#: The lowest attempt whose message counts, by task id, for jobs that may have been published twice; and for how many
+#: seconds that is remembered.
+FENCES = "jp:fences"
+FENCE_SECONDS = 86_400
 #: Before the tag of a lease: that it was taken away, and how long that is remembered, in seconds.
 TAKEN = "jp:taken:"
 TAKEN_SECONDS = 86_400

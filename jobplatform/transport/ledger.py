@@ -36,6 +36,17 @@ class Ending(NamedTuple):
     result: str = ""
 
 
+class Lease(NamedTuple):
+    """What is held under a lease: the message, and the list that it came from."""
+
+    queue_list: str
+    message: bytes
+
+    def text(self) -> bytes:
+        """Write the lease as Redis keeps it."""
+        return b'[%b,"","%b"]' % (self.message, keys.queue_of(self.queue_list).encode())
+
+
 class Ledger:
     """Collect what a worker's main process has to say and commit it in order.
 
@@ -55,31 +66,42 @@ class Ledger:
         #: How many leases were settled, ever, and when the last one was, or the first of those now held was taken.
         self.settled = 0
         self.settled_at = 0.0
+        #: The number of the last commit that Redis has confirmed.
+        self.confirmed = 0
+        #: Told when Redis turns out to have forgotten a commit.
+        self.on_forgotten: Callable[[], None] = lambda: None
         #: Told, outside of any lock, when there is something new to write.
         self.on_news: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
         self._sequence = 0
-        self.held: dict[str, str] = {}
+        self.held: dict[str, Lease] = {}
         self._unopened: set[str] = set()
         self._started: dict[str, Callable[[], str]] = {}
+        #: The starts of held messages that were written.
+        self._begun: dict[str, str] = {}
+        self._forgotten: set[str] = set()
         self._plain: list[str] = []
         self._returned: dict[str, str] = {}
         self._outcomes: dict[str, Ending] = {}
         self._ended: list[Ending] = []
         self._unanswered: list[Any] | None = None
+        #: Since when there is news that no commit carries, and since when the unanswered commit's news waits.
+        self._waiting_since: float | None = None
+        self._unanswered_since: float | None = None
         # As bytes, which takes half of the memory.
         self._recent: deque[tuple[float, bytes]] = deque()
         self._repeated: deque[bytes] = deque()
 
     def __len__(self) -> int:
         unanswered = (1 if self._unanswered else 0) + len(self._repeated)
-        return len(self._started) + len(self._plain) + len(self._returned) + len(self._ended) + unanswered
+        news = len(self._started) + len(self._plain) + len(self._returned) + len(self._ended)
+        return news + len(self._forgotten) + unanswered
 
-    def hold(self, tag: str, queue_list: str) -> None:
+    def hold(self, tag: str, queue_list: str, message: bytes) -> None:
         """Note that this process holds a lease on a message that came from a queue list, and has not opened it."""
         if not self.held:
             self.settled_at = self.clock()
-        self.held[tag] = queue_list
+        self.held[tag] = Lease(queue_list, message)
         self._unopened.add(tag)
 
     def open(self, tag: str) -> bool:
@@ -102,12 +124,14 @@ class Ledger:
         """
         with self._lock:
             self._started[tag] = entry
+            self._note_waiting()
         self.on_news()
 
     def note(self, entry: str) -> None:
         """Note a journal entry that ends no lease."""
         with self._lock:
             self._plain.append(entry)
+            self._note_waiting()
         self.on_news()
 
     def outcome(self, tag: str, entry: str, result_key: str = "", result: str = "") -> None:
@@ -119,10 +143,12 @@ class Ledger:
         """Settle a lease; an attempt that began since the last commit needs no entry for its start."""
         with self._lock:
             self.held.pop(tag, None)
+            self._begun.pop(tag, None)
             ending = self._outcomes.pop(tag, None)
             if ending is not None and ending.entry:
                 self._started.pop(tag, None)
             self._ended.append(ending or Ending(tag))
+            self._note_waiting()
             self.settled += 1
             self.settled_at = self.clock()
         self.on_news()
@@ -131,11 +157,11 @@ class Ledger:
         """Return leased messages to the head of the lists that they came from."""
         with self._lock:
             for tag in tags:
-                queue_list = self.held.pop(tag, None)
-                self._unopened.discard(tag)
-                self._started.pop(tag, None)
-                if queue_list is not None:
-                    self._returned[tag] = queue_list
+                lease = self.held.get(tag)
+                self._drop(tag)
+                if lease is not None:
+                    self._returned[tag] = lease.queue_list
+            self._note_waiting()
         self.on_news()
 
     def commit(self, client: Any, result_seconds: int) -> bool:
@@ -148,12 +174,12 @@ class Ledger:
         with self._lock:
             while (batch := self.next_batch(result_seconds)) is not None:
                 try:
-                    refused = COMMIT.run(client, self.names(), batch)
+                    answer = COMMIT.run(client, self.names(), batch)
                 except ResponseError as error:
                     return self.put_off("refused", error)
                 except (RedisError, OSError) as error:
                     return self.put_off("failed", error)
-                self.answered(refused)
+                self.answered(*answer)
         return True
 
     def next_batch(self, result_seconds: int) -> list[Any] | None:
@@ -161,38 +187,67 @@ class Ledger:
         if os.getpid() != self.pid:
             return None  # a forked child holds a copy of its parent's news, which the parent writes
         with self._lock:
-            if self._unanswered is None and self._repeated:
-                self._sequence += 1
-                self._unanswered = [self._sequence, _REMEMBERED, *marshal.loads(self._repeated.popleft())]
             if self._unanswered is None and len(self):
-                self._unanswered = self._batch(result_seconds)
+                self._unanswered = self._repetition() or self._batch(result_seconds)
+                self._unanswered_since = self._waiting_since
+                if len(self) == 1:
+                    self._waiting_since = None
             return self._unanswered
 
+    def _repetition(self) -> list[Any] | None:
+        if not self._repeated:
+            return None
+        self._sequence += 1
+        return [self._sequence, _REMEMBERED, *marshal.loads(self._repeated.popleft())]
+
     def repeat(self) -> int:
-        """Commit the news of the last seconds again, as Redis lost its last writes; returns how many commits.
+        """Commit the last news again, as Redis lost its last writes or all that it held; returns how many commits.
 
         What Redis did keep is not written twice: a lease that is gone gives nothing back, and the rows take each
         transition once.
         """
         with self._lock:
-            self._repeated.extend(batch for at, batch in self._recent if at > self.clock() - _LOSABLE_SECONDS)
+            self._repeated.extend(batch for _, batch in self._recent)
             self._recent.clear()
+            self._note_waiting()
             return len(self._repeated)
 
-    def answered(self, refused: Any) -> None:
+    def _note_waiting(self) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = self.clock()
+
+    def waited(self) -> float:
+        """Tell for how many seconds the oldest news has waited to be written."""
+        with self._lock:
+            since = [at for at in (self._unanswered_since, self._waiting_since) if at is not None]
+            return self.clock() - min(since) if since else 0.0
+
+    def restore(self, tags: Iterable[str]) -> None:
+        """Lease messages anew that are held here, but of which Redis has forgotten that they are."""
+        with self._lock:
+            self._forgotten.update(tag for tag in tags if tag in self.held)
+            self._note_waiting()
+
+    def answered(self, refused: int, forgot: int) -> None:
         """Hear that the commit was applied.
 
         :param refused: how many endings were refused, as their lease had been taken away.
+        :param forgot: whether Redis had lost the commit before, and with it perhaps others; they are repeated.
         """
         self.committed_at = self.clock()
+        self.confirmed = self._sequence
         with self._lock:
+            if forgot:
+                self.counts["repeated"] += self.repeat()
             if self._unanswered is not None:
                 self._recent.append((self.committed_at, marshal.dumps(self._unanswered[2:])))
             while self._recent and self._recent[0][0] < self.committed_at - _LOSABLE_SECONDS:
                 self._recent.popleft()
-            self._unanswered = None
+            self._unanswered = self._unanswered_since = None
         self.counts["commits"] += 1
-        self.counts["stale"] += max(0, int(refused))
+        self.counts["stale"] += refused
+        if forgot:
+            self.on_forgotten()
 
     def put_off(self, what: str, error: Exception) -> bool:
         """Hear that the commit was not answered; it stays, and False is returned."""
@@ -205,17 +260,25 @@ class Ledger:
         """Forget leases that were taken away."""
         with self._lock:
             for tag in tags:
-                self.held.pop(tag, None)
-                self._unopened.discard(tag)
-                self._started.pop(tag, None)
+                self._drop(tag)
+
+    def _drop(self, tag: str) -> None:
+        self.held.pop(tag, None)
+        self._unopened.discard(tag)
+        self._started.pop(tag, None)
+        self._begun.pop(tag, None)
 
     def names(self) -> list[str]:
         """Name the keys of the commit script."""
-        return [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.last_commit(self.node), keys.STARTS]
+        last = keys.last_commit(self.node)
+        return [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, last, keys.STARTS, keys.FENCES]
 
     def _batch(self, result_seconds: int) -> list[Any]:
-        started = list(self._started)[:MOST]
-        starts = [part for tag in started for part in (tag, self._started.pop(tag)())]
+        missing = [tag for tag in self._forgotten if tag in self.held]
+        forgotten, self._forgotten = missing[:MOST], set(missing[MOST:])
+        restored = [part for tag in forgotten for part in (tag, self.held[tag].text(), self._begun.get(tag, ""))]
+        started = [(tag, self._started.pop(tag)()) for tag in list(self._started)[:MOST]]
+        self._begun.update((tag, text) for tag, text in started if tag in self.held)
         plain = self._plain[: MOST - len(started)]
         del self._plain[: len(plain)]
         # Each goes to the head of its list, so the oldest goes last.
@@ -225,9 +288,12 @@ class Ledger:
         ended = self._ended[:MOST]
         del self._ended[: len(ended)]
         self._sequence += 1
-        pairs = [part for pair in returned.items() for part in pair]
-        endings = [part for ending in ended for part in ending]
         return [
-            self._sequence, _REMEMBERED, result_seconds, keys.TAKEN, len(plain), *plain,
-            len(started), *starts, len(returned), *pairs, *endings,
+            self._sequence, _REMEMBERED, result_seconds, keys.TAKEN, keys.FENCE_SECONDS, len(plain), *plain,
+            len(forgotten), *restored, len(started), *_parts(started), len(returned), *_parts(returned.items()),
+            *_parts(ended),
         ]  # fmt: skip
+
+
+def _parts(groups: Iterable[Iterable[Any]]) -> list[Any]:
+    return [part for group in groups for part in group]

@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 from kombu.exceptions import OperationalError
+from redis.exceptions import NoScriptError
 
 from jobplatform.transport import keys
 from jobplatform.transport.message import Message, envelope
@@ -16,12 +17,19 @@ from jobplatform.transport.scripts import PUSH
 #: Messages in one LPUSH, so that Redis never works long on one command.
 _TOGETHER = 250
 
+#: A command with its arguments.
+Command = tuple[str | int | bytes, ...]
+
 #: What a Redis that cannot take a message raises.
 UNREACHABLE = (redis.RedisError, OSError, OperationalError)
 
 
+class MaybePushed(redis.RedisError):
+    """The connection was lost before the answer came: whether Redis took the messages is not known."""
+
+
 class Publisher:
-    """Push messages to Redis.
+    """Push messages to Redis, and never twice: what is not answered is not sent again.
 
     :param url: of the broker's Redis.
     :param timeout: seconds for a connection and for each reply.
@@ -29,6 +37,7 @@ class Publisher:
 
     def __init__(self, url: str, timeout: float) -> None:
         self.client: Any = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        # What the client does around a command takes longer than the command, so connections are kept out of its pool.
         self._idle: deque[Any] = deque()
 
     def push(self, message: Message, entry: str = "") -> None:
@@ -44,22 +53,49 @@ class Publisher:
         self._push(["-", "-", keys.JOURNAL], ["", entry])
 
     def _push(self, names: list[str], values: list[str]) -> None:
-        # What the client does around a command takes longer than the command, so connections are kept out of its
-        # pool. One that turns out to be dead, or a server without the script, leaves the push to the client.
-        connection = self._idle.pop() if self._idle else self.client.connection_pool.get_connection()
         try:
-            connection.send_command("EVALSHA", PUSH.sha, len(names), *names, *values)
-            connection.read_response()
-        except redis.ResponseError:
-            PUSH.run(self.client, names, values)
-        except (redis.RedisError, OSError):
+            self._ask([("EVALSHA", PUSH.sha, len(names), *names, *values)])
+        except NoScriptError:
+            self._ask([("EVAL", PUSH.text, len(names), *names, *values)])
+
+    def _ask(self, commands: Sequence[Command]) -> None:
+        """Send commands together and hear all the answers.
+
+        :raises MaybePushed: when the connection is lost in between; one that cannot be made raises redis' own error.
+        """
+        connection = self._connect()
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            replies = [_reply_of(connection) for _ in commands]
+        except (redis.RedisError, OSError) as error:
             connection.disconnect()
-            PUSH.run(self.client, names, values)
+            raise MaybePushed(f"Redis may have taken it before the connection was lost: {error}") from error
         except BaseException:
             connection.disconnect()
             raise
         finally:
             self._idle.append(connection)
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError):
+                raise reply
+
+    def _connect(self) -> Any:
+        if not self._idle:
+            return self.client.connection_pool.get_connection()
+        connection = self._idle.pop()
+        if _is_dead(connection):
+            connection.disconnect()
+            connection.connect()
+        return connection
+
+    def fence(self, attempts: Mapping[str, int]) -> None:
+        """Let no message of a job be handed out that is of an attempt before the one given.
+
+        :param attempts: by task id.
+        """
+        if attempts:
+            pairs = [part for pair in attempts.items() for part in pair]
+            self._ask([("HSET", keys.FENCES, *pairs), ("EXPIRE", keys.FENCES, keys.FENCE_SECONDS)])
 
     def push_many(self, messages: Iterable[Message], entries: Iterable[str] = ()) -> int:
         """Push messages in one pipeline, each list's in order; journal entries go first.
@@ -77,18 +113,18 @@ class Publisher:
         :param lists: by queue and priority.
         :returns: how many were pushed.
         """
-        with self.client.pipeline(transaction=False) as pipe:
-            fields = {f"e{number}": entry for number, entry in enumerate(entries)}
-            if fields:
-                pipe.xadd(keys.JOURNAL, fields)
-            for (queue, priority), texts in lists.items():
-                for start in range(0, len(texts), _TOGETHER):
-                    pipe.lpush(keys.queue_list(queue, priority), *texts[start : start + _TOGETHER])
-            for queue in sorted({queue for queue, _ in lists}):
-                pipe.lpush(keys.bell(queue), "1")
-                pipe.ltrim(keys.bell(queue), 0, 0)
-                pipe.expire(keys.bell(queue), 60)
-            pipe.execute()
+        commands: list[Command] = []
+        fields = [part for number, entry in enumerate(entries) for part in (f"e{number}", entry)]
+        if fields:
+            commands.append(("XADD", keys.JOURNAL, "*", *fields))
+        for (queue, priority), texts in lists.items():
+            name, starts = keys.queue_list(queue, priority), range(0, len(texts), _TOGETHER)
+            commands += [("LPUSH", name, *texts[start : start + _TOGETHER]) for start in starts]
+        for queue in sorted({queue for queue, _ in lists}):
+            bell = keys.bell(queue)
+            commands += [("LPUSH", bell, "1"), ("LTRIM", bell, 0, 0), ("EXPIRE", bell, 60)]
+        if commands:
+            self._ask(commands)
         return sum(map(len, lists.values()))
 
     def ping(self) -> None:
@@ -100,3 +136,18 @@ class Publisher:
         while self._idle:
             self._idle.pop().disconnect()
         self.client.close()
+
+
+def _reply_of(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+def _is_dead(connection: Any) -> bool:
+    """Tell whether the server has closed a connection, or said what nobody asked for."""
+    try:
+        return bool(connection.can_read(timeout=0))
+    except (redis.RedisError, OSError):
+        return True

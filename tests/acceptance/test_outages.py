@@ -112,7 +112,9 @@ def settled(fleet: Fleet, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return fleet.rows(
         """
         select j.job_id::text as id, (j.payload->'args'->>0)::int as counter, j.status, j.retry_count,
-            array(select status::text from @job_executions e where e.job_id = j.job_id order by attempt_number) as runs
+            array(select status::text from @job_executions e where e.job_id = j.job_id order by attempt_number) as runs,
+            array(select attempt_number from @job_executions e where e.job_id = j.job_id order by 1) as attempts,
+            array(select error_message from @job_executions e where e.job_id = j.job_id order by 1) as errors
         from @jobs j where (j.payload->'args'->>0)::int between %(first)s and %(last)s
         """,
         first=calls[0]["counter"],
@@ -143,7 +145,7 @@ def runs_of(calls: list[dict[str, Any]], ledger: Path) -> Counter[tuple[int, int
 def duplicates(calls: list[dict[str, Any]], rows: list[dict[str, Any]], ledger: Path) -> list[tuple[int, int]]:
     """List the attempts that were begun more than once; every attempt of a row must have begun."""
     runs = runs_of(calls, ledger)
-    missing = [row for row in rows for attempt in range(1, len(row["runs"]) + 1) if not runs[row["counter"], attempt]]
+    missing = [row for row in rows for attempt in row["attempts"] if not runs[row["counter"], attempt]]
     assert missing == []
     return [attempt for attempt, count in runs.items() if count > 1]
 

@@ -28,7 +28,6 @@ from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.retry import decide
 from jobplatform.journal.mirror import Mirror
 from jobplatform.maintenance.dispatcher import Dispatcher
-from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.records import job_id_of
 from jobplatform.settings import Settings
 from jobplatform.store.database import Database
@@ -284,48 +283,6 @@ def test_without_either_store_the_client_gets_a_clear_error(app: Celery, databas
         add.submit(1)
     with pytest.raises(StoreUnavailable, match="submit again"):
         add.submit_many([(1,)])
-
-
-def orphan_finder(database: Database, client: Any) -> OrphanFinder:
-    return OrphanFinder(database, client, 10.0)
-
-
-def test_a_row_without_a_message_is_found_and_published_once(
-    app: Celery, database: Database, client: Any, stack: DevStack
-) -> None:
-    add.submit(1)
-    client.delete(keys.queue_list("celery", 2))
-    finder, now = orphan_finder(database, client), datetime.now(UTC)
-    assert not finder.run_once(now)
-    assert not finder.run_once(now + timedelta(seconds=1)), "within its grace a row is left alone"
-    later = now + timedelta(seconds=20)
-    assert not finder.run_once(later)
-    assert finder.run_once(later) == {"orphans": 1}
-    assert dispatch(database, stack, later) == 1
-    assert len(messages(client)) == 1
-    assert not finder.run_once(later)
-    assert not finder.run_once(later)
-
-
-def test_rows_whose_message_waits_is_leased_or_is_settled_are_no_orphans(
-    app: Celery, database: Database, client: Any
-) -> None:
-    waiting, leased, settled = (add.submit(n).id for n in range(3))
-    lease = client.rpop(keys.queue_list("celery", 2), 2)
-    client.hset(keys.LEASES, "tag", b"[" + lease[1] + b',"","celery"]')
-    client.lpush(keys.queue_list("celery", 2), lease[0])
-    for text in client.lrange(keys.queue_list("celery", 2), 0, -1):
-        if json.loads(text)["headers"]["id"] == settled:
-            client.lrem(keys.queue_list("celery", 2), 1, text)
-    client.xadd(keys.JOURNAL, {"e1": json.dumps({"v": 1, "k": "completed", "j": settled, "a": 1, "t": 1.0})})
-    finder, later = orphan_finder(database, client), datetime.now(UTC) + timedelta(seconds=20)
-    for _ in range(3):
-        assert not finder.run_once(later), "an outcome that is not mirrored yet is waited for"
-    mirror(database, client)
-    finder.run_once(later)
-    assert not finder.run_once(later)
-    states = {row["id"]: (row["status"], row["due_at"]) for row in rows(database)}
-    assert states == {waiting: ("PENDING", None), leased: ("PENDING", None), settled: ("COMPLETED", None)}
 
 
 def test_an_application_that_is_not_attached_is_told_so() -> None:

@@ -13,7 +13,8 @@ from kombu import Connection, Queue
 from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import SettingsError
 from jobplatform.journal import entry
-from jobplatform.transport import keys, redis
+from jobplatform.transport import committer, keys, redis
+from jobplatform.transport.census import heartbeats
 from jobplatform.transport.channel import Channel
 from jobplatform.transport.heart import Heart
 from jobplatform.transport.ledger import Ledger
@@ -38,7 +39,7 @@ def message(number: int, priority: int = 1) -> Message:
 
 def acquire(client: Any, count: int, tag: str = "w:1:", limit: int = 1000) -> list[tuple[str, str, dict[str, Any]]]:
     lists = [keys.queue_list(QUEUE, step) for step in reversed(keys.PRIORITY_STEPS)]
-    names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, *lists]
+    names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, *lists]
     reply = ACQUIRE.run(client, names, [count, tag, keys.SEPARATOR, limit])
     if reply in (b"FULL", "FULL"):
         raise OverflowError("FULL")
@@ -97,7 +98,7 @@ def test_a_commit_journals_and_removes_the_lease_in_one_step(client: Any, publis
     publisher.push_many([message(1), message(2)])
     ledger = Ledger()
     for tag, queue, _ in acquire(client, 2):
-        ledger.hold(tag, queue)
+        ledger.hold(tag, queue, b"{}")
     ledger.start("w:1:001", lambda: "start one")
     ledger.start("w:1:002", lambda: "start two")
     ledger.outcome("w:1:001", "end one", "celery-task-meta-1", '{"status":"SUCCESS"}')
@@ -113,7 +114,7 @@ def test_news_of_a_lease_that_was_taken_away_is_noted_as_stale(client: Any, publ
     publisher.push(message(1))
     ledger = Ledger()
     ((tag, queue, _),) = acquire(client, 1)
-    ledger.hold(tag, queue)
+    ledger.hold(tag, queue, b"{}")
     silence(client, tag)
     assert rescue(client, 30, 100, watched=0) == Rescued(0, 1, [])
     ledger.start(tag, lambda: "start")
@@ -129,7 +130,7 @@ def test_news_of_a_lease_that_was_taken_away_is_noted_as_stale(client: Any, publ
 
 def test_a_lease_that_redis_forgot_refuses_nothing(client: Any) -> None:
     ledger = Ledger()
-    ledger.hold("forgotten", QUEUE)
+    ledger.hold("forgotten", QUEUE, b"{}")
     ledger.outcome("forgotten", "end", "celery-task-meta-9", "{}")
     ledger.settle("forgotten")
     ledger.commit(client, 30)
@@ -152,7 +153,7 @@ def test_a_commit_whose_reply_got_lost_is_not_applied_twice(client: Any, publish
     publisher.push(message(1))
     ledger = Ledger()
     ((tag, queue, _),) = acquire(client, 1)
-    ledger.hold(tag, queue)
+    ledger.hold(tag, queue, b"{}")
     client.script_load(COMMIT.text)
     ledger.outcome(tag, "end")
     ledger.settle(tag)
@@ -167,7 +168,7 @@ def test_news_that_redis_lost_is_written_again(client: Any, publisher: Publisher
     publisher.push_many([message(1), message(2)])
     ledger = Ledger()
     for tag, queue, _ in acquire(client, 2):
-        ledger.hold(tag, queue)
+        ledger.hold(tag, queue, b"{}")
     leases, times = client.hgetall(keys.LEASES), client.zrange(keys.LEASE_TIMES, 0, -1, withscores=True)
     ledger.outcome("w:1:001", "end one")
     ledger.settle("w:1:001")
@@ -189,7 +190,7 @@ def test_what_is_given_back_is_at_the_head_of_its_own_list(client: Any, publishe
     publisher.push_many([message(1, 4), message(2, 4)])
     ledger = Ledger()
     ((tag, _, _),) = acquire(client, 1)
-    ledger.hold(tag, keys.queue_list(QUEUE, 4))
+    ledger.hold(tag, keys.queue_list(QUEUE, 4), b"{}")
     ledger.give_back([tag])
     ledger.commit(client, 30)
     assert [body["headers"]["id"][-1] for _, _, body in acquire(client, 2, "w:2:")] == ["1", "2"]
@@ -219,7 +220,7 @@ def test_what_had_started_is_journalled_as_lost(client: Any, publisher: Publishe
     publisher.push(message(1))
     ledger = Ledger()
     ((tag, queue, _),) = acquire(client, 1)
-    ledger.hold(tag, queue)
+    ledger.hold(tag, queue, b"{}")
     head = entry.attempt_head("00000000-0000-7000-8000-000000000001", 2, "w1", 77, None, "")
     ledger.start(tag, lambda: entry.started(head, 5.0))
     ledger.commit(client, 30)
@@ -252,16 +253,97 @@ def test_a_beat_renews_what_exists_and_names_what_was_taken(client: Any, publish
     publisher.push_many([message(1), message(2)])
     ledger, taken = Ledger(), set[str]()
     (kept, queue, _), (lost, _, _) = acquire(client, 2)
-    for tag in (kept, lost, "forgotten"):
-        ledger.hold(tag, queue)
+    for tag in (kept, lost):
+        ledger.hold(tag, queue, b"{}")
     silence(client, lost)
     rescue(client, 30, 100, watched=0)
     silence(client, kept)
-    assert Heart(ledger, client, 5.0, lambda: {"name": "w1"}, taken.update).beat()
+    assert heart_of(ledger, client, taken).beat()
     assert taken == {lost}
     assert client.zscore(keys.LEASE_TIMES, kept) > 1_000_000_000
     assert client.zcard(keys.LEASE_TIMES) == 1
-    assert b'"name": "w1"' in client.hget(keys.WORKERS, ledger.node)
+    at, known, report = client.hget(keys.WORKERS, ledger.node).split(b" ", 2)
+    assert (float(known), json.loads(report)) == (pytest.approx(float(at), abs=0.001), {"name": "w1"})
+
+
+def heart_of(ledger: Ledger, client: Any, taken: set[str]) -> Heart:
+    return Heart(ledger, client, 5.0, lambda: {"name": "w1"}, taken.update, lambda: ledger.commit(client, 30))
+
+
+def test_an_emptied_redis_is_told_what_is_held_and_what_was_written_last(client: Any, publisher: Publisher) -> None:
+    publisher.push_many([message(1), message(2, 4), message(3)])
+    ledger, taken = Ledger(), set[str]()
+    for tag, queue_list, raw in acquire(client, 3):
+        ledger.hold(tag, queue_list, json.dumps(raw).encode())
+    urgent, begun, ended = ledger.held
+    ledger.start(begun, lambda: '{"k":"started"}')
+    ledger.outcome(ended, "end")
+    ledger.settle(ended)
+    ledger.commit(client, 30)
+    leases = client.hgetall(keys.LEASES)
+    client.flushdb()
+    heart = heart_of(ledger, client, taken)
+    assert heart.beat()
+    assert heartbeats(client)[ledger.node].known == 0
+    assert heart.beat()
+    assert heartbeats(client)[ledger.node].known > 1_000_000_000
+    assert client.hgetall(keys.LEASES).keys() == leases.keys() == {urgent.encode(), begun.encode()}
+    assert client.hgetall(keys.STARTS) == {begun.encode(): b'{"k":"started"}'}
+    assert "end" in {text for _, text in journal(client)}
+    silence(client, urgent)
+    rescue(client, 30, 100, watched=0)
+    assert client.llen(keys.queue_list(QUEUE, 4)) == 1
+    assert not taken
+
+
+def test_a_beat_tells_how_old_the_news_is_that_redis_does_not_know(client: Any) -> None:
+    clock = [100.0]
+    ledger = Ledger(lambda: clock[0])
+    ledger.note("one")
+    clock[0] += 7.0
+    ledger.note("two")
+    assert heart_of(ledger, client, set()).beat()
+    said = heartbeats(client)[ledger.node]
+    assert said.at - said.known == pytest.approx(7.0, abs=0.01)
+    assert not ledger.commit(Forgetful(client), 30)
+    clock[0] += 1.0
+    assert ledger.waited() == 8.0
+    assert ledger.commit(client, 30)
+    assert ledger.waited() == 0.0
+
+
+def test_a_commit_notices_that_redis_lost_the_one_before(client: Any) -> None:
+    ledger, noticed = Ledger(), list[str]()
+    ledger.on_forgotten = lambda: noticed.append("forgotten")
+    ledger.note("one")
+    ledger.commit(client, 30)
+    client.flushdb()
+    ledger.note("two")
+    assert ledger.commit(client, 30)
+    assert [text for _, text in journal(client)] == ["two", "one"]
+    assert (noticed, ledger.counts["repeated"], len(ledger)) == (["forgotten"], 1, 0)
+
+
+def test_a_message_below_its_fence_is_dropped_and_counted(client: Any, publisher: Publisher) -> None:
+    publisher.push_many([message(1), message(2), message(3)])
+    client.hset(keys.FENCES, mapping={message(2).job_id: 2, message(3).job_id: 1})
+    taken = [body["headers"]["id"][-1] for _, _, body in acquire(client, 2)]
+    assert taken == ["1", "3"]
+    assert client.hgetall(keys.COUNTS) == {b"dropped": b"1"}
+    assert places(client) == (0, 2, 0)
+
+
+def test_a_lease_that_was_forgotten_fences_the_message_that_came_back(client: Any, publisher: Publisher) -> None:
+    publisher.push(message(1))
+    ledger = Ledger()
+    ((tag, queue_list, raw),) = acquire(client, 1)
+    ledger.hold(tag, queue_list, json.dumps(raw).encode())
+    client.flushdb()
+    publisher.push(message(1))
+    ledger.restore([tag, "unknown"])
+    assert ledger.commit(client, 30)
+    assert acquire(client, 1, "w:2:") == []
+    assert places(client) == (0, 1, 0)
 
 
 def test_a_heart_does_not_stop_when_a_beat_goes_wrong(client: Any) -> None:
@@ -273,16 +355,18 @@ def test_a_heart_does_not_stop_when_a_beat_goes_wrong(client: Any) -> None:
         told.set()
         return {"name": "w1"}
 
-    heart = Heart(ledger, client, 0.01, describe, lambda tags: None)
+    heart = Heart(ledger, client, 0.01, describe, lambda tags: None, lambda: None)
     heart.start()
     assert told.wait(30)
     heart.stop()
     assert ledger.counts["beats_failed"] == 1
-    assert not client.hexists(keys.WORKERS, ledger.node)
+    assert json.loads(client.hget(keys.WORKERS, ledger.node).split(b" ", 2)[2]) == {"name": "w1", "gone": True}
 
 
 @pytest.fixture
-def connection(stack: DevStack, client: Any) -> Iterator[Connection]:
+def connection(stack: DevStack, client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    # Redis was emptied: a ledger of an earlier test would write its last news again.
+    monkeypatch.setattr(committer, "_committers", {})
     redis.install()
     Channel.describe_unreadable = staticmethod(entry.unreadable)
     options = {"priority_steps": keys.PRIORITY_STEPS, "idle_poll_seconds": 0.1}
