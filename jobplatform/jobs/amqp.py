@@ -113,6 +113,9 @@ class Outgoing:
     def publish(self, platform: Platform, producer: Any, send: Callable[..., Any], job: NewJob, text: str) -> None:
         """Send the message, with the journal entry of its submission if it has no row yet."""
         self.message.headers.update({ATTEMPT_HEADER: job.attempt, ENQUEUED_HEADER: job.enqueued_at, "eta": None})
+        if text and platform.leases and not submission.is_watched():
+            platform.publisher.push(submission.message_of(job), text)
+            return
         if text and platform.leases:
             self.message.headers[SUBMITTED_HEADER] = text
         elif text:

@@ -86,7 +86,9 @@ class Platform:
 
                     if not self.settings.journal_url:
                         raise SettingsError("REDIS_URL: it is not set; give the URL of the journal")
-                    self._publisher = Publisher(self.settings.journal_url, self.settings.connect_seconds)
+                    self._publisher = Publisher(
+                        self.settings.journal_url, self.settings.connect_seconds, keep=self.in_worker
+                    )
         return self._publisher
 
     def _renew_after_fork(self) -> None:

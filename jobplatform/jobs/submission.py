@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from celery import signals
+
 from jobplatform.errors import StoreUnavailable
 from jobplatform.jobs.platform import Platform
 from jobplatform.journal import entry
@@ -25,6 +27,11 @@ Chunk = list[tuple[str, str]]
 
 #: What happened to submissions in this process, by name.
 COUNTS: Counter[str] = Counter()
+
+
+def is_watched() -> bool:
+    """Tell whether somebody listens to Celery's signals of publishing."""
+    return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)
 
 
 def message_of(job: NewJob) -> Message:
@@ -119,7 +126,7 @@ def _through_journal(platform: Platform, job: NewJob, publish: Callable[[NewJob,
         if job.due_at is None:
             publish(job, _entry(job))
         else:
-            platform.publisher.journal(_entry(job))
+            platform.publisher.journal(_entry(job), keep=True)
     except REDIS_UNREACHABLE as error:
         if platform.in_worker:
             raise

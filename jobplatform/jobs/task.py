@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from celery import Task, signals
+from celery import Task
 from celery._state import get_current_worker_task
 
 from jobplatform.jobs import submission, transactional
@@ -81,7 +81,7 @@ class JobTask(Task):  # type: ignore[misc]
         self.job.signature.check(args, kwargs)
         platform = platform_of(app)
         wishes = wishes_of(options, time.time())
-        if wishes.celery or not platform.leases or self.__v2_compat__ or _is_watched():
+        if wishes.celery or not platform.leases or self.__v2_compat__ or submission.is_watched():
             with carrying(wishes):
                 return super().apply_async(args, kwargs, **{**self._declared_options(), **wishes.for_celery()})
         job = self._new_job(platform, args, kwargs, wishes)
@@ -156,7 +156,3 @@ def _arguments(item: Any) -> tuple[Any, Any]:
     if isinstance(item, dict):
         return (), item
     return (item, {}) if isinstance(item, (tuple, list)) else ((item,), {})
-
-
-def _is_watched() -> bool:
-    return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)

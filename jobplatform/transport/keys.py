@@ -48,6 +48,11 @@ def last_commit(node: str) -> str:
     return f"jp:commit:{node}"
 
 
+def pushed(name: str) -> str:
+    """Name the key that remembers the last push of a process that submits without rows."""
+    return f"jp:pushed:{name}"
+
+
 def result(task_id: str) -> str:
     """Name the key, and the channel, of a fresh result."""
     return f"celery-task-meta-{task_id}"

@@ -11,14 +11,12 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import NoScriptError
 
 from jobplatform.transport import keys
+from jobplatform.transport.keeper import Command, Keeper
 from jobplatform.transport.message import Message, envelope
 from jobplatform.transport.scripts import PUSH
 
 #: Messages in one LPUSH, so that Redis never works long on one command.
 _TOGETHER = 250
-
-#: A command with its arguments.
-Command = tuple[str | int | bytes, ...]
 
 #: What a Redis that cannot take a message raises.
 UNREACHABLE = (redis.RedisError, OSError, OperationalError)
@@ -33,12 +31,14 @@ class Publisher:
 
     :param url: of the broker's Redis.
     :param timeout: seconds for a connection and for each reply.
+    :param keep: push what has no row yet again, should Redis lose it.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, keep: bool = False) -> None:
         self.client: Any = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
         # What the client does around a command takes longer than the command, so connections are kept out of its pool.
         self._idle: deque[Any] = deque()
+        self._keeper = Keeper(self._ask) if keep else None
 
     def push(self, message: Message, entry: str = "") -> None:
         """Push one message; with a journal entry, both in one step.
@@ -46,19 +46,27 @@ class Publisher:
         :param entry: the journal entry of a submission whose row is not written yet.
         """
         queue_list = keys.queue_list(message.queue, message.priority)
-        self._push([queue_list, keys.bell(message.queue), keys.JOURNAL], [envelope(message), entry])
+        names = [queue_list, keys.bell(message.queue), keys.JOURNAL]
+        self._push(names, [envelope(message), entry], keep=bool(entry))
 
-    def journal(self, entry: str) -> None:
-        """Write a journal entry alone."""
-        self._push(["-", "-", keys.JOURNAL], ["", entry])
+    def journal(self, entry: str, keep: bool = False) -> None:
+        """Write a journal entry alone.
 
-    def _push(self, names: list[str], values: list[str]) -> None:
+        :param keep: it is a submission's, and must not get lost.
+        """
+        self._push(["-", "-", keys.JOURNAL], ["", entry], keep)
+
+    def _push(self, names: list[str], values: list[str], keep: bool) -> None:
+        whole: Command = ("EVAL", PUSH.text, len(names), *names, *values)
+        if self._keeper is not None and keep:
+            self._keeper.push([whole])
+            return
         try:
             self._ask([("EVALSHA", PUSH.sha, len(names), *names, *values)])
         except NoScriptError:
-            self._ask([("EVAL", PUSH.text, len(names), *names, *values)])
+            self._ask([whole])
 
-    def _ask(self, commands: Sequence[Command]) -> None:
+    def _ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands together and hear all the answers.
 
         :raises MaybePushed: when the connection is lost in between; one that cannot be made raises redis' own error.
@@ -78,6 +86,7 @@ class Publisher:
         for reply in replies:
             if isinstance(reply, redis.ResponseError):
                 raise reply
+        return replies
 
     def _connect(self) -> Any:
         if not self._idle:
@@ -124,7 +133,7 @@ class Publisher:
             bell = keys.bell(queue)
             commands += [("LPUSH", bell, "1"), ("LTRIM", bell, 0, 0), ("EXPIRE", bell, 60)]
         if commands:
-            self._ask(commands)
+            (self._keeper.push if self._keeper is not None and fields else self._ask)(commands)
         return sum(map(len, lists.values()))
 
     def ping(self) -> None:

@@ -17,6 +17,7 @@ from jobplatform.transport import committer, keys, redis
 from jobplatform.transport.census import heartbeats
 from jobplatform.transport.channel import Channel
 from jobplatform.transport.heart import Heart
+from jobplatform.transport.keeper import Keeper
 from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.message import Message, envelope
 from jobplatform.transport.publisher import Publisher
@@ -77,6 +78,62 @@ def test_a_push_outlives_its_connection_and_the_scripts(client: Any, publisher: 
     client.script_flush()
     publisher.push(message(3))
     assert places(client) == (3, 0, 0)
+
+
+def test_what_has_no_row_yet_is_pushed_again_when_redis_loses_it(client: Any) -> None:
+    clock = [100.0]
+
+    def ask(commands: Any) -> list[Any]:
+        return [client.execute_command(*command) for command in commands]
+
+    keeper = Keeper(ask, lambda: clock[0], watch=False)
+    keeper.push([("XADD", keys.JOURNAL, "*", "e1", "first")])
+    keeper.look()
+    assert [text for _, text in journal(client)] == ["first"]
+    keeper.push([("XADD", keys.JOURNAL, "*", "e1", "second")])
+    client.flushdb()
+    keeper.look()
+    assert [text for _, text in journal(client)] == ["first", "second"]
+    assert (len(keeper), keeper.repeated) == (2, 2)
+    clock[0] += 3.0
+    keeper.look()
+    client.flushdb()
+    keeper.look()
+    assert (len(keeper), journal(client)) == (0, [])
+
+
+def test_what_could_not_be_pushed_again_is_kept(client: Any) -> None:
+    down = list[str]()
+
+    def ask(commands: Any) -> list[Any]:
+        if down and commands[0][0] == "XADD":
+            raise ConnectionError(down[0])
+        return [client.execute_command(*command) for command in commands]
+
+    keeper = Keeper(ask, lambda: 100.0, watch=False)
+    for text in ("first", "second"):
+        keeper.push([("XADD", keys.JOURNAL, "*", "e1", text)])
+    client.flushdb()
+    down.append("away")
+    with pytest.raises(ConnectionError):
+        keeper.look()
+    assert len(keeper) == 2
+    down.clear()
+    keeper.look()
+    assert [text for _, text in journal(client)] == ["first", "second"]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["alone", "together"])
+def test_a_thread_looks_after_what_has_no_row_yet(stack: DevStack, client: Any, many: bool) -> None:
+    publisher = Publisher(stack.redis_url, 5.0, keep=True)
+    if many:
+        publisher.push_many([message(1)], ["entry"])
+    else:
+        publisher.push(message(1), "entry")
+    client.flushdb()
+    assert client.xread({keys.JOURNAL: "0"}, block=4_000)
+    assert client.llen(QUEUE) == 1
+    publisher.close()
 
 
 def test_no_more_are_taken_than_asked_for(client: Any, publisher: Publisher) -> None:
