@@ -56,6 +56,7 @@ class Keeper:
         self._number = 0
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -88,6 +89,12 @@ class Keeper:
             for number, pushed in enumerate(lost):
                 self._push_again(pushed, lost[number:])
 
+    def close(self) -> None:
+        """Look no more."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
     def _push_again(self, pushed: Pushed, rest: Sequence[Pushed]) -> None:
         try:
             self.push(pushed.commands)
@@ -96,8 +103,7 @@ class Keeper:
             raise
 
     def _run(self) -> None:
-        while not self._has_ended():
-            time.sleep(_LOOK_SECONDS)
+        while not self._has_ended() and not self._closed.wait(_LOOK_SECONDS):
             try:
                 self.look()
             except (redis.RedisError, OSError) as error:

@@ -142,6 +142,8 @@ class Publisher:
 
     def close(self) -> None:
         """Close the connections."""
+        if self._keeper is not None:
+            self._keeper.close()
         while self._idle:
             self._idle.pop().disconnect()
         self.client.close()
