@@ -92,8 +92,9 @@ class Keeper:
     def close(self) -> None:
         """Look no more."""
         self._closed.set()
-        if self._thread is not None:
-            self._thread.join()
+        thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _push_again(self, pushed: Pushed, rest: Sequence[Pushed]) -> None:
         try:
