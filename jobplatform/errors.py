@@ -52,7 +52,15 @@ class ResultTooLarge(JobPlatformError, ValueError):
 
 
 class StoreUnavailable(JobPlatformError):
-    """Neither PostgreSQL nor Redis took the job; nothing was submitted."""
+    """The stores that are needed are away; nothing was written."""
+
+
+class Superseded(JobPlatformError):
+    """A newer attempt of the job has taken over; the one that meets this is to end."""
+
+
+class EffectPending(JobPlatformError):
+    """Another run of the job has the effect open, and how that ends cannot be waited for."""
 
 
 class SchemaConflict(JobPlatformError):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from jobplatform.errors import JobOptionError
 from jobplatform.settings import Settings
 from jobplatform.store.statement import Statement
 
@@ -70,6 +71,7 @@ class Database:
             max_overflow=5,
             pool_timeout=settings.connect_seconds,
             pool_use_lifo=True,
+            pool_pre_ping=True,
             connect_args={
                 "connect_timeout": max(2, round(settings.connect_seconds)),
                 "application_name": "jobplatform",
@@ -134,6 +136,19 @@ class Database:
 def connection_of(handle: Any) -> Connection:
     """Give the connection of an SQLAlchemy Session, or the connection itself."""
     return handle if isinstance(handle, Connection) else handle.connection()
+
+
+@contextmanager
+def savepoint(handle: Any, schema: str) -> Iterator[Transaction]:
+    """Open a savepoint in the caller's transaction; a block that raises takes back what was written in it.
+
+    :param handle: an SQLAlchemy Session, scoped_session or Connection.
+    :raises JobOptionError: when it has no transactions.
+    """
+    if getattr(connection_of(handle).connection.dbapi_connection, "autocommit", False):
+        raise JobOptionError("session: it commits every statement by itself (AUTOCOMMIT); give one with transactions")
+    with handle.begin_nested():
+        yield Transaction(connection_of(handle), schema)
 
 
 def after_commit(handle: Any, action: Callable[[], None]) -> bool:

@@ -79,7 +79,10 @@ def test_the_base_tables_have_the_agreed_columns_and_indexes(database: Database)
 def contents(database: Database) -> set[str]:
     with database.engine.connect() as connection:
         return set(connection.execute(
-            text("select relname from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = :s"),
+            text(
+                "select relname from pg_class join pg_namespace n on n.oid = relnamespace where nspname = :s "
+                "union all select proname from pg_proc join pg_namespace n on n.oid = pronamespace where nspname = :s"
+            ),
             {"s": database.schema},
         ).scalars())  # fmt: skip
 
