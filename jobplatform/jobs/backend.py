@@ -8,6 +8,7 @@ from typing import Any
 from celery import states as celery_states
 from celery.backends.redis import RedisBackend, ResultConsumer
 
+from jobplatform.errors import Superseded
 from jobplatform.jobs.platform import platform_of
 from jobplatform.jobs.retry import DEFAULT, hopelessness
 from jobplatform.journal.failure import describe
@@ -69,11 +70,13 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
 
     def mark_as_failure(self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, *args: Any,
                         **kwargs: Any) -> None:  # fmt: skip
-        """Tell links and chords of a failure, unless another attempt will follow."""
+        """Tell links and chords of a failure, unless another attempt follows or has taken over."""
         if not self._another_attempt(exc, request):
             super().mark_as_failure(task_id, exc, traceback, request, *args, **kwargs)
 
     def _another_attempt(self, exc: Any, request: Any) -> bool:
+        if isinstance(exc, Superseded):
+            return True
         declared = getattr(self.app.tasks.get(getattr(request, "task", None)), "job", None)
         if declared is None or not isinstance(exc, BaseException):
             return False

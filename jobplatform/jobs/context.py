@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from celery._state import get_current_worker_task
 
 from jobplatform.errors import JobPlatformError
+from jobplatform.jobs import effects
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.journal import entry
 from jobplatform.journal.recorder import ATTEMPT_HEADER
@@ -48,6 +50,22 @@ class CurrentJob:
         self.job_type = request.task
         name = f"job.{request.task}"
         self.logger = JobLog(logging.getLogger(name), {"job_id": self.id, "attempt": self.attempt})
+
+    @property
+    def fence(self) -> int:
+        """A number that never falls from one attempt of this job to the next, for conditions in its own writes."""
+        return self.attempt
+
+    def effect(self, key: str, session: Any = None) -> AbstractContextManager[bool]:
+        """Guard a block that does an effect: it gets True, and False once the effect was committed for this job.
+
+        :param key: names the effect within the job, in 1 to 200 characters.
+        :param session: an SQLAlchemy Session or Connection; the effect then commits in its transaction.
+        :raises Superseded: when the job has a newer attempt; end then.
+        :raises EffectPending: when another run has the effect open for too long.
+        :raises StoreUnavailable: when PostgreSQL is away; the block is not entered.
+        """
+        return effects.effect(self._platform, self.id, self.attempt, key, session)
 
     def progress(self, done: float, total: float, note: str = "") -> bool:
         """Report how far the job is.

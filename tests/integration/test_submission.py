@@ -24,11 +24,12 @@ from jobplatform.errors import (
     UnknownJobType,
     UnknownQueue,
 )
+from jobplatform.jobs.effects import effect
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.retry import decide
 from jobplatform.journal.mirror import Mirror
 from jobplatform.maintenance.dispatcher import Dispatcher
-from jobplatform.records import job_id_of
+from jobplatform.records import job_id_of, new_job_id
 from jobplatform.settings import Settings
 from jobplatform.store.database import Database
 from jobplatform.transport import keys
@@ -219,6 +220,17 @@ def test_a_job_in_a_session_exists_only_if_it_commits(app: Celery, database: Dat
         add.using(session=session).submit(2)
         jobplatform.submit("elsewhere.task", [3], app=app, session=session)
     assert len(rows(database)) == len(messages(client)) == 2
+
+
+def test_a_job_in_an_effect_is_published_when_the_session_commits(app: Celery, database: Database, client: Any) -> None:
+    job_id = new_job_id()
+    for attempt in (1, 2):
+        with Session(database.engine) as session, session.begin():
+            with effect(app.jobplatform, job_id, attempt, "follow-up", session) as first:
+                if first:
+                    add.using(session=session).submit(1)
+            assert len(messages(client)) == attempt - 1
+        assert len(rows(database)) == len(messages(client)) == 1
 
 
 def test_many_jobs_in_a_session_exist_only_if_it_commits(app: Celery, database: Database, client: Any) -> None:
