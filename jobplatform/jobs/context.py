@@ -12,6 +12,7 @@ from celery._state import get_current_worker_task
 
 from jobplatform.errors import JobPlatformError
 from jobplatform.jobs import effects
+from jobplatform.jobs.checkpoint import Checkpoint
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.journal import entry
 from jobplatform.journal.recorder import ATTEMPT_HEADER
@@ -48,6 +49,7 @@ class CurrentJob:
         self.id = job_id_of(request.id)
         self.attempt = int(request.get(ATTEMPT_HEADER) or (request.retries or 0) + 1)
         self.job_type = request.task
+        self._checkpoint = Checkpoint(platform, self.id, self.attempt)
         name = f"job.{request.task}"
         self.logger = JobLog(logging.getLogger(name), {"job_id": self.id, "attempt": self.attempt})
 
@@ -66,6 +68,24 @@ class CurrentJob:
         :raises StoreUnavailable: when PostgreSQL is away; the block is not entered.
         """
         return effects.effect(self._platform, self.id, self.attempt, key, session)
+
+    @property
+    def state(self) -> Any:
+        """The state that this attempt or one before it has saved last, None when there is none.
+
+        :raises StoreUnavailable: when an earlier attempt may have saved one and PostgreSQL is away.
+        """
+        return self._checkpoint.read()
+
+    def checkpoint(self, state: Any) -> bool:
+        """Save a state from which the next attempt can go on; while PostgreSQL is away it is not saved.
+
+        :param state: a JSON value, at most as large as a payload.
+        :returns: whether it is saved durably.
+        :raises InvalidPayload: when it cannot be stored.
+        :raises Superseded: when the job has a newer attempt; end then.
+        """
+        return self._checkpoint.save(state)
 
     def progress(self, done: float, total: float, note: str = "") -> bool:
         """Report how far the job is.

@@ -51,6 +51,26 @@ def encode_payload(args: Sequence[object], kwargs: Mapping[str, object], limit: 
     return text
 
 
+def encode_state(state: object, limit: int) -> str:
+    """Encode the state that a job saves as compact ASCII JSON.
+
+    :param limit: the largest state taken, in bytes.
+    :raises InvalidPayload: when a value in it is no JSON, cannot be stored, or the whole is larger than ``limit``.
+    """
+    try:
+        text = encode(state)
+        suspicious = is_suspicious(text) or is_too_deep((state,), text_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        found = find_problem("state", state)
+        raise found or InvalidPayload("state", f"JSON cannot encode it: {error}", GIVE_JSON) from error
+    if len(text) > limit:
+        problem = f"it takes {len(text)} bytes and the limit is {limit} bytes"
+        raise InvalidPayload("state", problem, "store the content elsewhere and save a reference to it")
+    if suspicious and (found := find_problem("state", state)):
+        raise found
+    return text
+
+
 def decode_payload(payload: object) -> tuple[list[Any], dict[str, Any]]:
     """Read the arguments of a job out of its stored payload.
 
