@@ -43,6 +43,10 @@ class JobNotFound(JobPlatformError, LookupError):
     """No row stands for the job id."""
 
 
+class NotQuarantined(JobPlatformError, LookupError):
+    """Nothing in quarantine has the id."""
+
+
 class TransitionRefused(JobPlatformError):
     """A state change was asked for that the job's present state does not allow."""
 

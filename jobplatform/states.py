@@ -60,12 +60,12 @@ RANK: Mapping[State, int] = {
     State.BLOCKED: 0,
     State.SCHEDULED: 0,
     State.PENDING: 0,
-    State.PAUSED: 0,
-    State.PROCESSING: 1,
-    State.RETRYING: 2,
-    State.COMPLETED: 3,
-    State.FAILED: 3,
-    State.CANCELLED: 3,
+    State.PAUSED: 1,
+    State.PROCESSING: 2,
+    State.RETRYING: 3,
+    State.COMPLETED: 4,
+    State.FAILED: 4,
+    State.CANCELLED: 4,
 }
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "submit": ("jobplatform.cli.submit", "Submit a job."),
     "jobs": ("jobplatform.cli.jobs", "List, show, retry and cancel jobs."),
     "dlq": ("jobplatform.cli.dlq", "List, show and replay dead letters."),
+    "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
     "workers": ("jobplatform.cli.workers", "List workers."),
 }
 

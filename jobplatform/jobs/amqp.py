@@ -21,18 +21,14 @@ from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
 from jobplatform.jobs.retry import GUESSED
 from jobplatform.jobs.wishes import carried
-from jobplatform.journal.recorder import ATTEMPT_HEADER, ENQUEUED_HEADER
+from jobplatform.journal.foreign import COLUMN_HEADERS
+from jobplatform.journal.inbound import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
 from jobplatform.records import NewJob, job_id_of
 from jobplatform.transport.channel import SUBMITTED_HEADER
 
-#: Headers that the columns of the row stand for.
-_COLUMN_HEADERS = frozenset(
-    {
-        "lang", "task", "id", "eta", "expires", "retries", "timelimit", "root_id", "parent_id", "argsrepr",
-        "kwargsrepr", "origin", ATTEMPT_HEADER, ENQUEUED_HEADER, STAND_IN_HEADER,
-    }
-)  # fmt: skip
+#: Headers that the columns of the row stand for, and our own.
+_COLUMN_HEADERS = COLUMN_HEADERS | {ATTEMPT_HEADER, ENQUEUED_HEADER, STAND_IN_HEADER}
 
 
 class JobAMQP(AMQP):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
-from jobplatform.journal import entry, recorder, refusals, surplus
+from jobplatform.journal import recorder, refusals, surplus
 from jobplatform.journal.report import Report
 from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
@@ -43,7 +43,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     settings = _with_broker(settings or load_settings(os.environ), app.conf.broker_url)
     app.jobplatform = Platform(settings)
     redis.install()
-    Channel.describe_unreadable = staticmethod(entry.unreadable)
+    Channel.describe_unreadable = staticmethod(refusals.describe_unreadable)
     Committer.give_back_surplus = staticmethod(surplus.give_back_surplus)
     Committer.lose_jobs = staticmethod(surplus.lose_jobs)
     app.amqp_cls = JobAMQP
@@ -51,6 +51,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     app.add_defaults(_defaults(settings))
     _harden(app)
     recorder.Recording.result_limit = settings.result_limit
+    recorder.Recording.message_limit = 16 * settings.payload_limit
     _connect_signals(app)
     return app
 
@@ -104,10 +105,15 @@ def _connect_signals(app: Any) -> None:
         if instance.app is app:
             prepare_worker(app, instance)
 
+    def refuse(sender: Any = None, **_: Any) -> None:
+        if sender.app is app:
+            sender.consumer_cls = refusals.refusing(sender.consumer_cls)
+
     def ready(sender: Any = None, **_: Any) -> None:
         if sender.app is app:
             _report_controller(app)
 
+    signals.worker_init.connect(refuse, weak=False)
     signals.celeryd_after_setup.connect(prepare, weak=False)
     signals.worker_ready.connect(ready, weak=False)
 
@@ -118,7 +124,7 @@ def prepare_worker(app: Any, worker: Any) -> None:
     :raises PoolRefused: when its pool cannot give the promises.
     """
     refuse_pool(worker.pool_cls)
-    Committer.describe_worker = Report(str(worker.hostname))
+    Committer.describe_worker = Report(str(worker.hostname), app)
     Committer.jobs_block_the_loop = worker.pool_cls.__module__.endswith(".solo")
     pool.install()
     _spare_the_collector()
@@ -131,8 +137,6 @@ def prepare_worker(app: Any, worker: Any) -> None:
     if not platform.leases:
         client = connect(platform.settings.journal_url, retries=3)
         recorder.Recording.direct = DirectSink(client, platform.settings.result_fresh_seconds)
-    signals.task_unknown.connect(refusals.on_unknown)
-    signals.task_rejected.connect(refusals.on_rejected)
     signals.worker_shutdown.connect(close_committers)
     signals.worker_process_init.connect(_let_the_main_process_finish)
 

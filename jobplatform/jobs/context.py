@@ -15,7 +15,7 @@ from jobplatform.jobs import effects
 from jobplatform.jobs.checkpoint import Checkpoint
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.journal import entry
-from jobplatform.journal.recorder import ATTEMPT_HEADER
+from jobplatform.journal.inbound import ATTEMPT_HEADER
 from jobplatform.records import job_id_of
 from jobplatform.transport.publisher import UNREACHABLE
 

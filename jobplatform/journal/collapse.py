@@ -13,7 +13,11 @@ from jobplatform.states import FINAL, RANK, State
 #: Decides what becomes of a failed attempt: (job id, attempt, error, facts) -> decision.
 Decide = Callable[[str, int, Mapping[str, Any], RetryFacts], RetryDecision]
 
+#: Who holds a job that no person has paused.
+PLATFORM = "platform"
+
 _STATE = {
+    Kind.PARKED: State.PAUSED,
     Kind.STARTED: State.PROCESSING,
     Kind.COMPLETED: State.COMPLETED,
     Kind.FAILED: State.FAILED,
@@ -47,6 +51,9 @@ def collapse(entries: Iterable[Entry]) -> News:
             known = news.progress.get(entry.job_id)
             if known is None or (entry.attempt, entry.at) > (known.attempt, known.at):
                 news.progress[entry.job_id] = entry
+        elif entry.kind is Kind.UNREADABLE:
+            if entry.job_id:
+                _keep_furthest(news.attempts, replace(entry, kind=Kind.FAILED, result=None))
         elif entry.kind is not Kind.SUBMITTED:
             _keep_furthest(news.attempts, entry)
     return news
@@ -121,7 +128,9 @@ def _job_row(entry: Entry) -> dict[str, Any]:
         "completed_at": None if state is State.PROCESSING else entry.at,
         "result": entry.result,
     }
-    if entry.error:
+    if entry.kind is Kind.PARKED:
+        row.update(completed_at=None, hold_reason=(entry.error or {}).get("message"), hold_by=PLATFORM)
+    elif entry.error:
         row["error_type"] = entry.error.get("type")
         row["error_message"] = entry.error.get("message")
     return row

@@ -3,8 +3,9 @@
 Version 1 has the keys ``v`` version, ``k`` kind, ``j`` job id, ``a`` attempt, ``t`` time, ``s`` start of the attempt,
 ``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``u`` CPU seconds and peak KiB, ``e`` error,
 ``n`` the new row; an entry of kind ``lost`` has the entry of the start in ``of`` and the seconds of silence in
-``silent``, or nothing there when no worker holds the job at all. Times are in seconds since the epoch. A reader
-ignores keys that it does not know and quarantines versions that it does not know.
+``silent``, or nothing there when no worker holds the job at all; one of kind ``unreadable`` has the queue, the size and
+the first bytes of a message in ``r``, and ``j`` and ``a`` only if the message names a job. Times are in seconds since
+the epoch. A reader ignores keys that it does not know and quarantines kinds and versions that it does not know.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ VERSION = 1
 #: The longest error message and traceback that are kept, in characters.
 MESSAGE_LIMIT = 10_000
 TRACEBACK_LIMIT = 20_000
+#: So many bytes of a message that cannot be read are kept.
+RAW_LIMIT = 65_536
+#: What is said of messages that no code was run for, and that never can be.
+UNSTARTED = {"final": True, "unstarted": True}
 
 
 class Kind(StrEnum):
@@ -32,6 +37,8 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
     PROGRESS = "progress"
     LOST = "lost"
+    PARKED = "parked"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +116,15 @@ def lost(job_id: str, attempt: int, worker: str | None, start: float | None, at:
     return json.dumps({"v": VERSION, "k": Kind.LOST, "t": at, "of": of})
 
 
-def unreadable(queue: str, raw: bytes, problem: str, kept: int = 65_536) -> str:
-    """Write the entry of a message that cannot be read; the mirror puts it into quarantine.
+def unreadable(queue: str, raw: bytes, problem: str, at: float = 0.0, job: tuple[str, int] | None = None) -> str:
+    """Write the entry of a message that no job can be made of; the mirror puts it into quarantine.
 
-    :param kept: so many bytes of the message are kept.
+    :param job: the job and the attempt that the message names; that attempt fails.
     """
-    text = base64.b64encode(raw[:kept]).decode()
-    value = {"v": VERSION, "k": "unreadable", "queue": queue, "size": len(raw), "raw": text, "problem": problem[:500]}
-    return json.dumps(value)
+    message = {"queue": clean(queue), "size": len(raw), "raw": base64.b64encode(raw[:RAW_LIMIT]).decode()}
+    error = {"type": "InvalidMessage", "message": clean(problem, 1_000), "classes": ["InvalidMessage"], **UNSTARTED}
+    names = dict(zip("ja", job, strict=True)) if job else {}
+    return json.dumps({"v": VERSION, "k": Kind.UNREADABLE, **names, "t": at, "r": message, "e": error})
 
 
 def attempt_head(job_id: str, attempt: int, worker: str, pid: int | None, enqueued: float | None, row: str) -> str:
@@ -150,12 +158,14 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
     try:
         if get("k") == Kind.LOST:
             get = (value := _lost(value)).get
+        kind = Kind(value["k"])
+        job_id = get("j", "") if kind is Kind.UNREADABLE else value["j"]
         return Entry(
-            Kind(value["k"]), value["j"], get("a", 1), get("t", 0.0), get("s"), get("w"), get("p"), get("q"),
+            kind, job_id, get("a", 1), get("t", 0.0), get("s"), get("w"), get("p"), get("q"),
             get("r"), get("e"), get("n"), stale, get("u"),
         )  # fmt: skip
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UnreadableEntry(get("problem") or f"kind {get('k')!r} or a key is missing: {error}") from error
+        raise UnreadableEntry(f"kind {get('k')!r} is unknown or a key is missing: {error}") from error
 
 
 def _lost(value: dict[str, Any]) -> dict[str, Any]:

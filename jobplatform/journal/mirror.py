@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from jobplatform.journal.collapse import Decide, News, collapse, rows_of
-from jobplatform.journal.entry import Entry, UnreadableEntry, parse
+from jobplatform.journal.entry import Entry, Kind, UnreadableEntry, clean, parse
 from jobplatform.store import dead_letters, executions, jobs, new_jobs, quarantine, retry_decisions
 from jobplatform.store.database import REFUSED, Database, Transaction
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 JOURNAL = "jp:journal"
 #: What a single entry that cannot be applied makes the mirror raise.
 _INAPPLICABLE = (*REFUSED, TypeError, ValueError, KeyError, AttributeError)
+#: Entries that are kept without a row, or worth nothing without one.
+_ROWLESS = frozenset({Kind.UNREADABLE, Kind.PROGRESS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,20 @@ class Line:
     field: str
     raw: bytes
     entry: Entry
+
+    def message(self) -> dict[str, Any]:
+        """Give the row of the message that the entry holds and that cannot be read."""
+        found, error = self.entry.result, self.entry.error or {}
+        return {
+            "stream_id": self.stream_id,
+            "field": self.field,
+            "kind": "message",
+            "queue": found["queue"],
+            "size": found["size"],
+            "job_id": self.entry.job_id or None,
+            "raw": found["raw"],
+            "reason": error.get("message", ""),
+        }
 
 
 class Mirror:
@@ -105,6 +122,10 @@ class Mirror:
         try:
             with self.database.transaction() as transaction:
                 done = self._write(transaction, collapse(line.entry for line in lines))
+                unreadable = [line.message() for line in lines if line.entry.kind is Kind.UNREADABLE]
+                done["quarantined"] = quarantine.add(transaction, unreadable)
+                if done["transitions"] < done["attempts"]:
+                    done["quarantined"] += self._quarantine_rowless(transaction, lines)
         except _INAPPLICABLE as error:
             if len(lines) > 1:
                 middle = len(lines) // 2
@@ -123,6 +144,7 @@ class Mirror:
         failed = [entry.job_id for entry in news.failed()]
         facts = jobs.retry_facts(transaction, failed) if failed else {}
         rows = rows_of(news, facts, self.decide)
+        counts["attempts"] = len(rows.jobs)
         counts["transitions"] = jobs.apply_transitions(transaction, rows.jobs)
         counts["executions"] = executions.record(transaction, rows.executions)
         executions.note_stale(transaction, rows.stale)
@@ -131,11 +153,35 @@ class Mirror:
         counts["progress"] = jobs.apply_progress(transaction, rows.progress)
         return counts
 
+    def _quarantine_rowless(self, transaction: Transaction, lines: Sequence[Line]) -> int:
+        """Keep the news of jobs that no row stands for: somebody made up their messages, or deleted their rows."""
+        told = [line for line in lines if line.entry.kind not in _ROWLESS and not line.entry.stale]
+        missing = jobs.missing(transaction, sorted({line.entry.job_id for line in told}))
+        rows = [
+            _quarantined(line.stream_id, line.field, line.raw, f"no row stands for job {line.entry.job_id}")
+            for line in told
+            if line.entry.job_id in missing
+        ]
+        return quarantine.add(transaction, rows)
+
     def _quarantine(self, stream_id: str, field: str, raw: bytes, reason: str, counts: Counter[str]) -> None:
         logger.error("journal entry %s/%s is quarantined: %s", stream_id, field, reason)
         with self.database.transaction() as transaction:
-            quarantine.add(transaction, stream_id, field, raw, reason[:2_000])
+            quarantine.add(transaction, [_quarantined(stream_id, field, raw, reason)])
         counts["quarantined"] += 1
+
+
+def _quarantined(stream_id: str, field: str, raw: bytes, reason: str) -> dict[str, Any]:
+    """Give the row of an entry that cannot be applied."""
+    text = base64.b64encode(raw).decode()
+    return {
+        "stream_id": stream_id,
+        "field": field,
+        "kind": "entry",
+        "size": len(raw),
+        "raw": text,
+        "reason": clean(reason, 2_000),
+    }
 
 
 def _flat(stream: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

@@ -28,7 +28,16 @@ from kombu.exceptions import DecodeError
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.failure import describe, describe_text, seconds_from
-from jobplatform.journal.foreign import foreign_row
+from jobplatform.journal.foreign import ForeignMessage
+from jobplatform.journal.inbound import (
+    ATTEMPT_HEADER,
+    ENQUEUED_HEADER,
+    UNREADABLE,
+    check_body,
+    check_headers,
+    queue_of,
+    size_of,
+)
 from jobplatform.journal.result import result_meta
 from jobplatform.journal.tracer import Outcome, trace_job
 from jobplatform.records import job_id_of
@@ -36,10 +45,6 @@ from jobplatform.records import job_id_of
 logger = logging.getLogger(__name__)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-#: Headers of messages that stand for a row: the attempt, and when the message was enqueued.
-ATTEMPT_HEADER = "jp_attempt"
-ENQUEUED_HEADER = "jp_at"
 
 
 class Sink(Protocol):
@@ -70,6 +75,8 @@ class Recording:
 
     direct: Sink | None = None
     result_limit: int = 1_048_576
+    #: The largest message that is taken from publishers that know nothing of the platform, in bytes.
+    message_limit: int = 16 * 1_048_576
 
 
 def sink_of(message: Any) -> Sink:
@@ -92,6 +99,8 @@ class JobRequest(Request):  # type: ignore[misc]
     #: Seconds since the epoch.
     started_at: float | None = None
     _head: str | None = None
+    #: The row of a message that was published without one.
+    _row = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Replace what the class that Celery generates would shadow: how the job runs, and what its success says."""
@@ -140,24 +149,29 @@ class JobRequest(Request):  # type: ignore[misc]
         self._apply_result = maybe(ref, result)
         return result
 
-    def __init__(self, message: Any, **options: Any) -> None:
+    def __init__(self, message: Any, headers: Any = None, **options: Any) -> None:
         try:
-            super().__init__(message, **options)
-            self._check_limits()
-        except (ValueError, TypeError, KeyError, AttributeError, DecodeError, RecursionError) as error:
-            raise InvalidTaskError(f"the message cannot be read: {error!r}") from error
+            given = message.headers if headers is None else headers
+            check_headers(given)
+            super().__init__(message, headers=headers, **options)
+            embed = (self._body if self._decoded else message.payload)[2]
+            check_body(self._args, self._kwargs, embed)
+            if ATTEMPT_HEADER not in given:
+                self._row = self._foreign(given, embed or {}).row(self._task)
+        except (*UNREADABLE, DecodeError) as error:
+            raise InvalidTaskError(f"the message cannot be read: {error}") from error
 
-    def _check_limits(self) -> None:
-        limits = self.time_limits
-        pair = isinstance(limits, (list, tuple)) and len(limits) == 2
-        if not pair or not all(limit is None or isinstance(limit, (int, float)) for limit in limits):
-            raise ValueError(f"timelimit {limits!r} is no pair of seconds")
+    def _foreign(self, headers: Any, embed: Any) -> ForeignMessage:
+        size = size_of(self.message)
+        if size > Recording.message_limit:
+            raise ValueError(f"it has {size} bytes, and {Recording.message_limit} are the most")
+        return ForeignMessage(self.message, headers, self._args, self._kwargs, embed, queue_of(self.message))
 
     @property
     def attempt(self) -> int:
         """The number of this attempt, from 1."""
-        given = self._request_dict.get(ATTEMPT_HEADER)
-        return given if isinstance(given, int) else int(self._request_dict.get("retries") or 0) + 1
+        given: int | None = self._request_dict.get(ATTEMPT_HEADER)
+        return given or int(self._request_dict.get("retries") or 0) + 1
 
     @property
     def job_id(self) -> str:
@@ -167,12 +181,10 @@ class JobRequest(Request):  # type: ignore[misc]
     def head(self) -> str:
         """Give what all journal entries of this attempt share."""
         if self._head is None:
-            enqueued = self._request_dict.get(ENQUEUED_HEADER)
-            row = "" if ATTEMPT_HEADER in self._request_dict else foreign_row(self)
+            enqueued = self._request_dict.get(ENQUEUED_HEADER) if not self._row else None
             self._head = entry.attempt_head(
-                self.job_id, self.attempt, self._hostname, self.worker_pid,
-                enqueued if isinstance(enqueued, float) else None, row,
-            )  # fmt: skip
+                self.job_id, self.attempt, self._hostname, self.worker_pid, enqueued, self._row
+            )
         return self._head
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:

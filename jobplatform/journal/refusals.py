@@ -1,38 +1,136 @@
-"""Messages that this worker can make no job of: their ends are journalled as well."""
+"""Messages that a worker can make no job of: nothing of them is dropped, and none of them ends the worker."""
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import Any
 
+from celery import signals
+from celery.exceptions import InvalidTaskError
+from celery.utils.imports import symbol_by_name
+from celery.worker.strategy import hybrid_to_proto2, proto1_to_proto2
+from kombu.exceptions import ContentDisallowed, DecodeError
+
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
-from jobplatform.journal.failure import describe_text
-from jobplatform.journal.foreign import foreign_row
-from jobplatform.journal.recorder import ATTEMPT_HEADER, sink_of
+from jobplatform.journal.foreign import ForeignMessage
+from jobplatform.journal.inbound import (
+    ATTEMPT_HEADER,
+    ENQUEUED_HEADER,
+    UNREADABLE,
+    check_body,
+    check_headers,
+    named,
+    queue_of,
+    raw_of,
+    size_of,
+)
+from jobplatform.journal.recorder import Recording, sink_of
 from jobplatform.records import job_id_of
 
-#: What is said of messages that no code was run for, and that never can be.
-_UNSTARTED = {"final": True, "unstarted": True}
+logger = logging.getLogger(__name__)
+
+#: So many unknown job types are remembered, so that each is warned of once.
+_REMEMBERED = 1_000
 
 
-def on_unknown(message: Any = None, name: str = "", id: str = "", **_: Any) -> None:
-    """Journal a message whose job type this worker does not know, as a failed attempt (``task_unknown``)."""
-    headers = message.headers or {}
-    row = "" if ATTEMPT_HEADER in headers else foreign_row(None, message)
-    attempt = headers.get(ATTEMPT_HEADER) or int(headers.get("retries") or 0) + 1
-    head = entry.attempt_head(job_id_of(str(id)), attempt, "", os.getpid(), None, row)
-    error = {**describe_text("NotRegistered", f"no worker module defines the job type {name!r}"), **_UNSTARTED}
-    sink_of(message).note(entry.ended(Kind.FAILED, head, None, time.time(), error))
+def refusing(consumer: Any) -> Any:
+    """Make a consumer class that journals what it refuses.
+
+    :param consumer: the class that the worker would use, or its name.
+    """
+    return type("JobConsumer", (RefusingConsumer, symbol_by_name(consumer)), {})
 
 
-def on_rejected(message: Any = None, exc: BaseException | None = None, **_: Any) -> None:
-    """Journal a message that cannot be read (``task_rejected``); the row that it names, if any, fails."""
-    headers = message.headers if isinstance(message.headers, dict) else {}
-    error = {**describe_text("InvalidMessage", str(exc or "unknown message format")), **_UNSTARTED}
-    if isinstance(headers.get("id"), str) and ATTEMPT_HEADER in headers:
-        head = entry.attempt_head(job_id_of(headers["id"]), headers[ATTEMPT_HEADER], "", os.getpid(), None, "")
-        sink_of(message).note(entry.ended(Kind.FAILED, head, None, time.time(), error))
-    else:
-        sink_of(message).note(entry.unreadable("", repr(message.body).encode(), error["message"]))
+class RefusingConsumer:
+    """The part of a Celery consumer that says no: to quarantine what is no task, and to park what no task is for."""
+
+    connection_errors: tuple[type[Exception], ...]
+    event_dispatcher: Any
+    _unknown: set[str]
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Quarantine a message whose body cannot be read."""
+        self._quarantine(message, f"{type(exc).__name__}: {exc}")
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Quarantine a message that is no task message."""
+        self._quarantine(message, "it is no task message")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Quarantine a message of a task that cannot be called as it asks for."""
+        self._quarantine(message, str(exc))
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Park a message whose job type this worker does not know."""
+        try:
+            name, job_id, text = parked(message)
+        except (*UNREADABLE, InvalidTaskError, DecodeError, ContentDisallowed) as error:
+            self._quarantine(message, str(error))
+            return
+        self._warn_once(name)
+        sink_of(message).outcome(message.delivery_tag, text)
+        message.reject_log_error(logger, self.connection_errors)
+        signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=job_id)
+
+    def _warn_once(self, name: str) -> None:
+        self._unknown = getattr(self, "_unknown", set())
+        if name not in self._unknown and len(self._unknown) < _REMEMBERED:
+            self._unknown.add(name)
+            logger.warning(
+                "no module of this worker defines the job type %r; its jobs are parked for one that does", name
+            )
+
+    def _quarantine(self, message: Any, problem: str) -> None:
+        queue = queue_of(message)
+        logger.error("a message in queue %s cannot be read and is quarantined: %s", queue, problem[:500])
+        committer = getattr(message.channel, "committer", None)
+        if committer is not None:
+            committer.ledger.counts["unreadable"] += 1
+        text = entry.unreadable(queue, raw_of(message), problem, time.time(), named(message.headers))
+        sink_of(message).outcome(message.delivery_tag, text)
+        message.reject_log_error(logger, self.connection_errors)
+        signals.task_rejected.send(sender=self, message=message, exc=InvalidTaskError(problem))
+
+
+def parked(message: Any) -> tuple[str, str, str]:
+    """Give the name, the task id and the journal entry of a message whose job type is not known here.
+
+    :raises ValueError: or another of ``UNREADABLE``, when no worker could make a job of the message.
+    """
+    headers = message.headers
+    row = ""
+    if ATTEMPT_HEADER not in headers:
+        foreign = _read(message)
+        headers, row = foreign.headers, foreign.row()
+    check_headers(headers)
+    name, task_id = headers["task"], headers["id"]
+    attempt = headers.get(ATTEMPT_HEADER) or (headers.get("retries") or 0) + 1
+    head = entry.attempt_head(job_id_of(task_id), attempt, "", os.getpid(), headers.get(ENQUEUED_HEADER), row)
+    reason = f"unroutable: no worker knows the job type {name!r}"
+    return name, task_id, entry.ended(Kind.PARKED, head, None, time.time(), {"message": reason})
+
+
+def _read(message: Any) -> ForeignMessage:
+    """Read a message that was published without a row."""
+    size = size_of(message)
+    if size > Recording.message_limit:
+        raise ValueError(f"it has {size} bytes, and {Recording.message_limit} are the most")
+    headers, parts = message.headers, message.payload
+    if "task" not in headers:
+        parts, headers, *_ = proto1_to_proto2(message, parts)
+    elif isinstance(parts, dict):
+        parts, headers, *_ = hybrid_to_proto2(message, parts)
+    check_headers(headers)
+    if len(headers["task"]) > 100:
+        raise ValueError("task: it has more than 100 characters, and no worker here knows it")
+    args, kwargs, embed = parts
+    check_body(args, kwargs, embed)
+    return ForeignMessage(message, headers, args, kwargs, embed or {}, queue_of(message))
+
+
+def describe_unreadable(queue: str, raw: bytes, problem: str) -> str:
+    """Write the journal entry of a message that is not even an envelope, or broke what worked with it."""
+    return entry.unreadable(queue, raw, problem, time.time())

@@ -10,7 +10,7 @@ from celery.worker.state import active_requests, reserved_requests
 
 from jobplatform.journal.recorder import JobRequest
 
-#: The most running jobs that a report names.
+#: The most running jobs that a report names, and the most job types; a worker that knows more names none.
 _NAMED = 200
 
 
@@ -18,10 +18,14 @@ class Report:
     """Describe this worker: who it is, what it runs, what it and its children take.
 
     :param name: the node name, as ``celery inspect`` shows it.
+    :param app: the Celery application.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, app: Any) -> None:
         self.name = name
+        self.app = app
+        self._known = 0
+        self._types: list[str] | None = None
         self.pid = os.getpid()
         self.started_at = time.time()
 
@@ -36,7 +40,18 @@ class Report:
             "active": len(running),
             "waiting": max(0, len(reserved_requests) - len(running)),
             "processes": _processes(self.pid),
+            "types": self._job_types(),
+            "queues": sorted(self.app.amqp.queues.consume_from),
         }
+
+    def _job_types(self) -> list[str] | None:
+        """Name the job types that are known here, None when they are too many to say with every beat."""
+        tasks = self.app.tasks
+        if len(tasks) != self._known:
+            self._known = len(tasks)
+            names = sorted(name for name in list(tasks) if not name.startswith("celery."))
+            self._types = names if len(names) <= _NAMED else None
+        return self._types
 
 
 def snapshot(requests: Any) -> list[JobRequest]:

@@ -23,10 +23,10 @@ APPLY_TRANSITIONS = Statement(
         started_at = to_timestamp(r.started_at), completed_at = to_timestamp(r.completed_at),
         due_at = to_timestamp(r.due_at), result = r.result, error_type = r.error_type,
         error_message = r.error_message, fingerprint = r.fingerprint, deaths = coalesce(r.deaths, j.deaths),
-        updated_at = now()
+        hold_reason = r.hold_reason, hold_by = r.hold_by, hold_until = null, updated_at = now()
     from json_to_recordset(%(rows)s) as r(job_id uuid, status text, attempt int, rank int, worker_id text,
         started_at float8, completed_at float8, due_at float8, result jsonb, error_type text, error_message text,
-        fingerprint text, deaths int)
+        fingerprint text, deaths int, hold_reason text, hold_by text)
     where j.job_id = r.job_id and (r.attempt, r.rank) > (j.attempt, {rank_sql("j.status")})
     """,
     {"rows": "[]"},
@@ -84,11 +84,20 @@ READ_RETRY_FACTS = Statement(
     {"job_ids": [_ID]},
 )
 
+LIST_MISSING = Statement(
+    "list_missing",
+    """
+    select wanted.job_id::text from unnest(%(job_ids)s::uuid[]) as wanted(job_id)
+    where not exists (select from @jobs j where j.job_id = wanted.job_id)
+    """,
+    {"job_ids": [_ID]},
+)
+
 CANCEL_JOBS = Statement(
     "cancel_jobs",
     """
     update @jobs set status = 'CANCELLED', due_at = null, completed_at = now(), updated_at = now(),
-        error_type = 'Cancelled', error_message = %(reason)s
+        error_type = 'Cancelled', error_message = %(reason)s, hold_reason = null, hold_by = null, hold_until = null
     where job_id = any(%(job_ids)s::uuid[])
         and status in ('BLOCKED', 'SCHEDULED', 'PENDING', 'RETRYING', 'PAUSED')
     returning job_id::text
@@ -151,6 +160,11 @@ def retry_facts(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, R
     """Read what retry decisions need, by job id."""
     rows = transaction.rows(READ_RETRY_FACTS, job_ids=list(job_ids))
     return {row["job_id"]: RetryFacts(**row) for row in rows}
+
+
+def missing(transaction: Transaction, job_ids: Sequence[str]) -> set[str]:
+    """Tell for which jobs there is no row."""
+    return {row["job_id"] for row in transaction.rows(LIST_MISSING, job_ids=list(job_ids))}
 
 
 def cancel(transaction: Transaction, job_ids: Sequence[str], reason: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jobplatform.records import job_id_of
 from jobplatform.transport import keys
 
-_AT = re.compile(rb'"jp_at": ?([0-9.]+)')
+_AT = re.compile(rb'"jp_at": ?([0-9]+(?:\.[0-9]+)?)')
 _ID = re.compile(rb'"correlation_id": ?"([^"]+)"')
 
 
@@ -27,7 +27,7 @@ def oldest_message(client: Any, queue: str, priority: int, among: int = 1) -> fl
 def leased_jobs(client: Any) -> set[str]:
     """Name the jobs whose messages workers hold."""
     found = (_ID.search(lease) for lease in client.hvals(keys.LEASES))
-    return {job_id_of(match.group(1).decode()) for match in found if match}
+    return {job_id_of(match.group(1).decode(errors="replace")) for match in found if match}
 
 
 def begun_jobs(client: Any) -> set[str]:

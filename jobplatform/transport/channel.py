@@ -48,6 +48,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     #: Times to live of queues; kombu before 5.7 knows none.
     _expires: ClassVar[dict[str, int]] = {}
+    #: The queue and the bytes of the message that is being delivered.
+    delivering: tuple[str, bytes] | None = None
     _sync_client: Any = None
     _waiting_for_bell = False
     _tags = itertools.count(1)
@@ -163,6 +165,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
             self.leasing = False
 
     def _deliver_one(self, tag: str, queue: str, raw: bytes) -> None:
+        self.delivering = queue, raw
         try:
             message = json.loads(raw)
             message["properties"]["delivery_tag"] = tag
@@ -174,5 +177,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
             self.qos._delivered.pop(tag, None)
             self.ledger.settle(tag)
             return
+        finally:
+            self.delivering = None
         if tag not in self.qos._delivered and tag in self.ledger.held:
             self.ledger.settle(tag)

@@ -56,7 +56,18 @@ class Publisher:
         """
         self._push(["-", "-", keys.JOURNAL], ["", entry], keep)
 
-    def _push(self, names: list[str], values: list[str], keep: bool) -> None:
+    def push_raw(self, queue: str, raw: bytes) -> None:
+        """Push the bytes of a message as they are, with the lowest priority."""
+        self._push([keys.queue_list(queue, 1), keys.bell(queue), keys.JOURNAL], [raw, ""], keep=False)
+
+    def journal_raw(self, field: str, raw: bytes) -> None:
+        """Write the bytes of a journal entry as they are.
+
+        :param field: the name that it had in the journal, whose first letter says whether its lease was held.
+        """
+        self.client.xadd(keys.JOURNAL, {field: raw})
+
+    def _push(self, names: list[str], values: list[str | bytes], keep: bool) -> None:
         whole: Command = ("EVAL", PUSH.text, len(names), *names, *values)
         if self._keeper is not None and keep:
             self._keeper.push([whole])

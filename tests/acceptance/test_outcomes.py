@@ -94,7 +94,6 @@ OUTCOMES = (
     Outcome("kill_itself", F, (F,), LOST, slow=8, everywhere=False),
     Outcome("succeed, of a wrong type", F, (F,), REFUSED, refused=True, submit=partial(unchecked, args=["seven"])),
     Outcome("succeed, with too few arguments", F, (F,), REFUSED, refused=True, submit=unchecked),
-    Outcome("nowhere", F, (), "NotRegistered", submit=partial(unchecked, args=[1])),
     Outcome("succeed, revoked before its start", "CANCELLED", (), "Revoked", revoked=True,
             submit=partial(by_name, queue=LATER)),
     Outcome("succeed, expired before its start", "CANCELLED", (), "Expired",

@@ -12,7 +12,7 @@ from jobplatform.journal.collapse import collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, parse
 from jobplatform.records import RetryFacts
 
-OUTCOMES = ("completed", "failed", "cancelled", "running")
+OUTCOMES = ("completed", "failed", "cancelled", "running", "parked")
 
 
 def journal_of(job_id: str, outcomes: Sequence[str]) -> list[bytes]:
@@ -21,6 +21,9 @@ def journal_of(job_id: str, outcomes: Sequence[str]) -> list[bytes]:
     for attempt, outcome in enumerate(outcomes, 1):
         start = 1_700_000_000.0 + attempt * 100
         head = entry.attempt_head(job_id, attempt, f"worker{attempt}", 100 + attempt, start - 1, "")
+        if outcome == "parked":
+            lines.append(entry.ended(Kind.PARKED, head, None, start, {"message": f"parked {attempt}"}))
+            continue
         lines.append(entry.started(head, start))
         if outcome == "completed":
             lines.append(entry.completed(head, start, start + 5, '{"n":1}'))

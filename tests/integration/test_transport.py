@@ -497,7 +497,7 @@ def test_a_hostile_message_is_journalled_and_the_next_one_arrives(
     assert body[0] == [1]
     ((_, text),) = journal(client)
     assert json.loads(text)["k"] == "unreadable"
-    assert json.loads(text)["size"] == len(raw)
+    assert json.loads(text)["r"]["size"] == len(raw)
     assert places(client)[:2] == (0, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -45,6 +46,14 @@ def test_a_failure_of_any_text_can_be_journalled(message: str) -> None:
 def test_what_is_no_entry_is_refused_with_a_reason(raw: bytes) -> None:
     with pytest.raises(UnreadableEntry):
         parse(raw)
+
+
+def test_an_unreadable_message_is_bounded_and_names_its_job_only_if_it_says_one() -> None:
+    read = parse(entry.unreadable("mail\0", b"x" * 100_000, "no JSON\0", 5.0, (ID, 3)).encode())
+    assert (read.kind, read.job_id, read.attempt, read.at) == (Kind.UNREADABLE, ID, 3, 5.0)
+    assert (read.result["size"], len(base64.b64decode(read.result["raw"]))) == (100_000, entry.RAW_LIMIT)
+    assert "\0" not in read.result["queue"] + read.error["message"]  # type: ignore[index]
+    assert parse(entry.unreadable("mail", b"x", "no JSON").encode()).job_id == ""
 
 
 def test_unknown_keys_of_newer_code_are_ignored() -> None:
