@@ -19,6 +19,7 @@ from jobplatform.journal.writer import connect
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.journal_watch import JournalWatch
 from jobplatform.maintenance.orphans import OrphanFinder
+from jobplatform.maintenance.releaser import Releaser
 from jobplatform.maintenance.rescuer import Rescuer
 from jobplatform.maintenance.roster import Roster
 from jobplatform.service import Loop, Service
@@ -79,6 +80,7 @@ class Controller:
             JournalWatch(self.client, settings.journal_limit),
         ]
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
+        services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:
             services.append(OrphanFinder(self.database, self.client, settings.orphan_grace_seconds))
             services.append(Rescuer(self.client, settings.stale_seconds))

@@ -43,6 +43,15 @@ LIST_WORKERS = Statement(
 )
 
 
+LIST_SKILLS = Statement(
+    "list_skills",
+    """
+    select distinct report->'types' as types, report->'queues' as queues from @workers where status = 'alive'
+    """,
+    {},
+)
+
+
 def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]], stale: datetime) -> int:
     """Write what all workers said last; one that is not among them and was last seen before ``stale`` is stale."""
     return transaction.count(RECORD_WORKERS, rows=json.dumps(rows), stale=stale)
@@ -59,3 +68,8 @@ def list_workers(transaction: Transaction, gone: bool, limit: int) -> Sequence[M
     :param gone: those that have ended as well.
     """
     return transaction.rows(LIST_WORKERS, gone=gone, limit=limit)
+
+
+def skills(transaction: Transaction) -> list[tuple[list[str] | None, list[str] | None]]:
+    """List the (job types, queues) that workers that are alive say they take; None where one does not say."""
+    return [(row["types"], row["queues"]) for row in transaction.rows(LIST_SKILLS)]
