@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from jobplatform.errors import SettingsError
 from jobplatform.transport import keys
 from jobplatform.transport.committer import committer_of
+from jobplatform.transport.packed import Message
 from jobplatform.transport.qos import QoS
 from jobplatform.transport.scripts import ACQUIRE, PUSH
 
@@ -37,6 +38,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
     """Replace the pop-then-write of the stock channel by one script, and its blocking pop by a doorbell."""
 
     QoS = QoS
+    Message = Message
     priority_steps = keys.PRIORITY_STEPS
     visibility_timeout = 60
     journal_limit = 100_000

@@ -166,6 +166,8 @@ def _bodies(canary: Path) -> Iterator[Hostile]:
         "20 MB": [["x" * 20_000_000], {}, {}],
     }.items():
         yield Hostile(name, raw(message(name, body)))
+    bomb = base64.b64encode(zlib.compress(b'[["' + b"x" * 100_000_000 + b'"],{},{}]')).decode()
+    yield Hostile("a bomb", raw(message("a bomb", headers={"compression": "gzip"}, body=bomb)))
     for name, kind, body in (
         ("pickle", "application/x-python-serialize", pickled),
         ("pickle that says it is JSON", "application/json", pickled),

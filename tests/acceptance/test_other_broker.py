@@ -9,6 +9,8 @@ import outcome_jobs
 import pytest
 from celery import concurrency
 from fleet import Fleet
+from hostile_messages import message
+from processes import eventually
 
 from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import PoolRefused
@@ -74,6 +76,20 @@ def test_chain_is_recorded(fleet: Fleet) -> None:
         "select parent_id::text as parent, root_id::text as root from @jobs where job_id::text = %(id)s", id=result.id
     )
     assert (child["parent"], child["root"]) == (result.parent.id, result.parent.id)
+
+
+def test_what_no_job_can_be_made_of_is_kept_or_parked(fleet: Fleet) -> None:
+    """A message with bad headers is in quarantine, one of an unknown type is parked and published again on trial."""
+    good = message("under another broker", headers={"timelimit": ["a", "b"]})
+    with fleet.client.connection_for_write() as connection, connection.Producer() as producer:
+        producer.publish([[1], {}, {}], routing_key="celery", headers=good["headers"], serializer="json")
+    (kept,) = eventually(lambda: fleet.rows("select * from @journal_quarantine"), PATIENCE, fleet.describe)
+    assert (kept["kind"], kept["queue"]) == ("message", "celery")
+    assert b'"timelimit": ["a", "b"]' in bytes(kept["entry"])
+    job_id = fleet.client.send_task("nowhere.at_all").id
+    query = "select attempt, retry_count from @jobs where job_id::text = %(id)s and status = 'PAUSED' and attempt > 1"
+    (row,) = eventually(lambda: fleet.rows(query, id=job_id), PATIENCE, fleet.describe)
+    assert row["retry_count"] == 0
 
 
 @pytest.mark.parametrize("name", ["prefork", "solo", "threads"])
