@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from queue import Empty
 from typing import Any, ClassVar
 
+from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.transport import redis as stock
 from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import NoScriptError, ResponseError
@@ -31,7 +32,16 @@ _MOST = 100
 
 
 #: What a hostile message makes the code that reads it raise.
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+    DecodeError,
+    ContentDisallowed,
+)
 
 
 class Channel(stock.Channel):  # type: ignore[misc]
@@ -123,6 +133,16 @@ class Channel(stock.Channel):  # type: ignore[misc]
             raise Empty
         self._deliver_leased(reply)
         return True
+
+    def _receive_one(self, pubsub: Any) -> bool:
+        try:
+            return bool(super()._receive_one(pubsub))
+        except UNREADABLE as error:
+            if pubsub.connection is None:
+                raise
+            self.ledger.counts["broadcasts_refused"] += 1
+            logger.error("a broadcast cannot be read and is dropped: %s: %s", type(error).__name__, error)
+            return False
 
     def _read_reply(self, command: str, **options: Any) -> Any:
         try:

@@ -103,6 +103,18 @@ def test_a_message_that_names_a_row_is_kept_and_the_row_says_what_happened(fleet
     assert_alive(worker)
 
 
+def test_broadcasts_that_cannot_be_read_end_no_worker(fleet: Fleet) -> None:
+    worker = fleet.start_worker("-c", "1")
+    for content in (b"", b"hello", b"[]", b"7", b"\xff", b"[" * 200_000, b'{"properties":[]}', b'{"body":1}'):
+        assert fleet.redis.publish("/0.celery.pidbox", content) == 1
+    for name in ("no body", "body is a text", "body no JSON", "pickle", "headers is a list"):
+        broken = next(item for item in hostile(Path("never")) if item.name == name)
+        assert fleet.redis.publish("/0.celeryev/worker.heartbeat", broken.raw) == 1
+    assert eventually(lambda: not worker.running or fleet.client.control.ping(timeout=1.0), 20)
+    assert_alive(worker)
+    assert worker.log.read_text().count("a broadcast cannot be read and is dropped") == 10
+
+
 def test_a_repaired_message_is_replayed_from_quarantine(fleet: Fleet) -> None:
     fleet.start_worker("-c", "1")
     bad = next(item for item in hostile(Path("never")) if item.name == "no JSON")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from jobplatform.store import jobs, workers
 from jobplatform.store.database import Database
 
 NOW = datetime.now(UTC)
+_beats = itertools.count(1)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def shown(cli: CliEnvironment, job_id: str) -> dict[str, Any]:
 
 
 def report(database: Database, status: str = "alive", **values: Any) -> None:
-    row = {"worker_id": "w1", "name": "w1", "pid": 1, "status": status, "last_seen_at": 1.0, "report": values}
+    row = {"worker_id": "w1", "name": "w1", "pid": 1, "status": status, "report": values, "last_seen_at": next(_beats)}
     with database.transaction() as transaction:
         workers.record(transaction, [row])
 
