@@ -7,7 +7,7 @@ A trigger on the rows of jobs, once a statement, lets effects go with their job 
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 UPGRADE = (
     "alter table jobs add column checkpoint jsonb",
