@@ -47,7 +47,7 @@ def shown(cli: CliEnvironment, job_id: str) -> dict[str, Any]:
 def report(database: Database, status: str = "alive", **values: Any) -> None:
     row = {"worker_id": "w1", "name": "w1", "pid": 1, "status": status, "report": values, "last_seen_at": next(_beats)}
     with database.transaction() as transaction:
-        workers.record(transaction, [row])
+        workers.record(transaction, [row], datetime.now(UTC))
 
 
 def released(database: Database, seconds: float = 3.0, ask_workers: bool = True) -> int:
