@@ -130,6 +130,10 @@ class JobPool(asynpool.AsynPool):  # type: ignore[misc]
                 return
         super().on_job_process_down(job, pid_gone)
 
+    def flush(self) -> None:
+        """Keep what was handed over when the broker is lost: its lease outlives the connection that it came over."""
+        self.maintain_pool()
+
     def process_flush_queues(self, proc: Any) -> None:
         """Hear the rest of what a process said; a message that its death cut short is dropped."""
         hub = self._result_handler.hub

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -50,13 +49,10 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 class Sink(Protocol):
     """Where a worker's news goes: the ledger of our transport, or the journal itself under another broker."""
 
-    def start(self, tag: str, entry: Callable[[], str]) -> None: ...
+    def engage(self, tag: str) -> bool: ...
+    def start(self, tag: str, entry: Callable[[], str]) -> bool: ...
     def note(self, text: str) -> None: ...
     def outcome(self, tag: str, text: str, result_key: str = "", result: str = "") -> None: ...
-
-
-#: Held while it is settled whether a job begins here or goes back.
-_CLAIM = threading.Lock()
 
 
 class GivenBack(Exception):
@@ -94,7 +90,6 @@ class JobRequest(Request):  # type: ignore[misc]
     _outcome_known = False
     _given_back = False
     _lost = False
-    _begun = False
     _in_thread = False
     #: Seconds since the epoch.
     started_at: float | None = None
@@ -122,6 +117,8 @@ class JobRequest(Request):  # type: ignore[misc]
         if self.revoked():
             raise TaskRevokedError(self.id)
         self._in_thread = hasattr(pool, "executor")
+        if not self._in_thread:
+            sink_of(self.message).engage(self.message.delivery_tag)
         hard, soft = self.time_limits
         task = self._task
         request = self._request_dict.copy()
@@ -192,13 +189,11 @@ class JobRequest(Request):  # type: ignore[misc]
 
         :raises GivenBack: in the thread that was to run the job, when it has gone back meanwhile.
         """
-        with _CLAIM:
-            if self._given_back or self._lost:
-                raise GivenBack(self.id)
-            self._begun = True
         self.worker_pid = pid
         at = self.started_at = time.time() - (time.monotonic() - time_accepted)
-        sink_of(self.message).start(self.message.delivery_tag, lambda: entry.started(self.head(), at))
+        held = sink_of(self.message).start(self.message.delivery_tag, lambda: entry.started(self.head(), at))
+        if self._in_thread and not held:
+            raise GivenBack(self.id)
         super().on_accepted(pid, time_accepted)
 
     def record_success(self, outcome: Outcome) -> None:
@@ -289,12 +284,16 @@ class JobRequest(Request):  # type: ignore[misc]
 
     def is_unstarted(self) -> bool:
         """Tell whether the job surely has not begun: in a process it may have before we hear of it."""
-        return (self._apply_result is None or self._in_thread) and not self._begun and not self.acknowledged
+        return not self.acknowledged and self.message.delivery_tag not in self._ledger.running
+
+    @property
+    def _ledger(self) -> Any:
+        return self.message.channel.committer.ledger
 
     def give_back(self) -> bool:
         """Return the message to its queue, unless the job has begun; the pool passes over the request."""
-        with _CLAIM:
-            self._given_back = self.is_unstarted()
+        tag = self.message.delivery_tag
+        self._given_back = not self.acknowledged and tag in self._ledger.recall([tag])
         if self._given_back:
             task_ready(self)
             super().reject(requeue=True)
@@ -309,10 +308,7 @@ class JobRequest(Request):  # type: ignore[misc]
 
     def lose(self) -> bool:
         """Note that another worker was given the job, unless it has begun; the pool passes over the request."""
-        with _CLAIM:
-            self._lost = not self._begun
-        if self._lost:
-            self.message.channel.committer.ledger.lose([self.message.delivery_tag])
+        self._lost = self._ledger.lose(self.message.delivery_tag)
         return self._lost
 
     def reject(self, requeue: bool = False) -> None:

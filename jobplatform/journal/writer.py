@@ -44,9 +44,14 @@ class DirectSink:
         self.result_seconds = result_seconds
         self.waiting: list[tuple[str, str, str]] = []
 
-    def start(self, tag: str, entry: Callable[[], str]) -> None:
+    def engage(self, tag: str) -> bool:
+        """Do nothing: what such a broker has handed out is not recalled."""
+        return True
+
+    def start(self, tag: str, entry: Callable[[], str]) -> bool:
         """Journal a start."""
         self._write(entry())
+        return True
 
     def note(self, text: str) -> None:
         """Journal an entry that settles no message."""

@@ -76,6 +76,8 @@ class Ledger:
         self._sequence = 0
         self.held: dict[str, Lease] = {}
         self._unopened: set[str] = set()
+        #: What has begun, or was handed to a process that may have begun it: it cannot be recalled.
+        self.running: set[str] = set()
         self._started: dict[str, Callable[[], str]] = {}
         #: The starts of held messages that were written.
         self._begun: dict[str, str] = {}
@@ -117,15 +119,25 @@ class Ledger:
             self.give_back(tags)
             return len(tags)
 
-    def start(self, tag: str, entry: Callable[[], str]) -> None:
-        """Note that the message of a lease was started.
+    def engage(self, tag: str) -> bool:
+        """Note that a job begins, or is handed to a process; returns whether its message is still held here."""
+        with self._lock:
+            if tag in self.held:
+                self.running.add(tag)
+            return tag in self.running
+
+    def start(self, tag: str, entry: Callable[[], str]) -> bool:
+        """Note that the message of a lease was started; returns False when it is not held here any more.
 
         :param entry: writes the journal entry, which most attempts end too soon to need.
         """
         with self._lock:
+            if not self.engage(tag):
+                return False
             self._started[tag] = entry
             self._note_waiting()
         self.on_news()
+        return True
 
     def note(self, entry: str) -> None:
         """Note a journal entry that ends no lease."""
@@ -143,6 +155,7 @@ class Ledger:
         """Settle a lease; an attempt that began since the last commit needs no entry for its start."""
         with self._lock:
             self.held.pop(tag, None)
+            self.running.discard(tag)
             self._begun.pop(tag, None)
             ending = self._outcomes.pop(tag, None)
             if ending is not None and ending.entry:
@@ -163,6 +176,13 @@ class Ledger:
                     self._returned[tag] = lease.queue_list
             self._note_waiting()
         self.on_news()
+
+    def recall(self, tags: Iterable[str]) -> set[str]:
+        """Return those of the leased messages whose jobs have surely not begun; names them."""
+        with self._lock:
+            waiting = [tag for tag in tags if tag in self.held and tag not in self.running]
+            self.give_back(waiting)
+            return set(waiting)
 
     def commit(self, client: Any, result_seconds: int) -> bool:
         """Write everything that is waiting; what fails stays and is tried again with the same number.
@@ -256,14 +276,17 @@ class Ledger:
         logger.warning("a commit was %s and will be tried again: %s", what, error)
         return False
 
-    def lose(self, tags: Iterable[str]) -> None:
-        """Forget leases that were taken away."""
+    def lose(self, tag: str) -> bool:
+        """Forget a lease that was taken away, unless its job has begun; returns whether it has not."""
         with self._lock:
-            for tag in tags:
+            begun = tag in self.running
+            if not begun:
                 self._drop(tag)
+            return not begun
 
     def _drop(self, tag: str) -> None:
         self.held.pop(tag, None)
+        self.running.discard(tag)
         self._unopened.discard(tag)
         self._started.pop(tag, None)
         self._begun.pop(tag, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.worker.state import active_requests
 from kombu.transport import redis as stock
 from kombu.transport import virtual
 
@@ -14,13 +13,6 @@ from jobplatform.transport.ledger import Ledger
 _HORIZON_SECONDS = 0.05
 _MOST = 64
 _MEASURE_SECONDS = 0.05
-
-
-def running_tags() -> set[str]:
-    """Name the leases of the jobs that run in this worker and are not settled."""
-    # The set itself must not be iterated over: threads add to it.
-    requests = (reference() for reference in list(active_requests.data))
-    return {request.message.delivery_tag for request in requests if request and not request.acknowledged}
 
 
 class QoS(stock.QoS):  # type: ignore[misc]
@@ -99,9 +91,8 @@ class QoS(stock.QoS):  # type: ignore[misc]
 
     def restore_unacked(self, client: Any = None) -> list[Any]:
         """Give back what is held and does not run; what runs keeps its lease over a lost connection."""
-        running = running_tags()
         ours = [tag for tag in self._delivered if tag in self.ledger.held]
-        self.ledger.give_back(tag for tag in ours if tag not in running)
+        self.ledger.recall(ours)
         for tag in ours:
             self._delivered.pop(tag, None)
         if self._delivered:

@@ -37,3 +37,10 @@ def poison(directory: str, name: str) -> None:
     """Kill the process that runs this."""
     mark(directory, name)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job(max_retries=0)
+def steady(directory: str, name: str, seconds: float) -> None:
+    """Work for some time."""
+    mark(directory, name)
+    time.sleep(seconds)

@@ -156,7 +156,7 @@ def test_a_commit_journals_and_removes_the_lease_in_one_step(client: Any, publis
     ledger = Ledger()
     for tag, queue, _ in acquire(client, 2):
         ledger.hold(tag, queue, b"{}")
-    ledger.start("w:1:001", lambda: "start one")
+    assert ledger.start("w:1:001", lambda: "start one")
     ledger.start("w:1:002", lambda: "start two")
     ledger.outcome("w:1:001", "end one", "celery-task-meta-1", '{"status":"SUCCESS"}')
     ledger.settle("w:1:001")
@@ -251,6 +251,23 @@ def test_what_is_given_back_is_at_the_head_of_its_own_list(client: Any, publishe
     ledger.give_back([tag])
     ledger.commit(client, 30)
     assert [body["headers"]["id"][-1] for _, _, body in acquire(client, 2, "w:2:")] == ["1", "2"]
+
+
+def test_only_what_has_not_begun_is_recalled(client: Any, publisher: Publisher) -> None:
+    publisher.push_many([message(1), message(2), message(3)])
+    ledger = Ledger()
+    begun, handed, waiting = [tag for tag, _, _ in acquire(client, 3)]
+    for tag in (begun, handed, waiting):
+        ledger.hold(tag, QUEUE, b"{}")
+    assert ledger.start(begun, lambda: "start")
+    assert ledger.engage(handed)
+    assert ledger.recall([begun, handed, waiting]) == {waiting}
+    assert not ledger.engage(waiting)
+    assert not ledger.start(waiting, lambda: "too late")
+    assert ledger.commit(client, 30)
+    assert places(client) == (1, 2, 1)
+    assert [text for _, text in journal(client)] == ["start"]
+    assert (ledger.lose(begun), ledger.lose(handed)) == (False, False)
 
 
 def test_a_large_ledger_is_written_in_pieces(client: Any) -> None:
