@@ -1,0 +1,136 @@
+"""The ledger: what clients and jobs note themselves, in files that are only appended to.
+
+Each process has a file of its own, and each line is one ``write``, so that a process that dies leaves whole lines.
+Nothing here is shared with the platform.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chaos.evidence import Intent, Promise, Run
+
+#: The variable that names the ledger's directory.
+DIRECTORY = "CHAOS_LEDGER"
+#: Tokens of jobs that were submitted together: that of the submission, this, and a number.
+PART = "/"
+
+
+class Pen:
+    """Write the lines of one process.
+
+    :param name: the beginning of the file's name; process id and time follow.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.stem = f"{name}.{os.getpid()}.{time.time_ns() // 1_000_000}"
+        self._file = os.open(directory / f"{self.stem}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._numbers = itertools.count()
+        self.write(k="process", pid=os.getpid(), parent=os.getppid())
+
+    def write(self, **line: Any) -> None:
+        """Append a line, with the time."""
+        text = json.dumps({**line, "t": time.time()}, separators=(",", ":")) + "\n"
+        os.write(self._file, text.encode())
+
+    def name(self) -> str:
+        """Make a name that no other process makes."""
+        return f"{self.stem}.{next(self._numbers)}"
+
+    def intend(self, kind: str, final: str = "COMPLETED") -> str:
+        """Note that something is about to be submitted, and return the token that its jobs carry."""
+        token = self.name()
+        self.write(k="intent", token=token, kind=kind, final=final)
+        return token
+
+    def promise(self, token: str, job_ids: Sequence[str], **more: Any) -> None:
+        """Note that a submission returned.
+
+        :param more: ``not_before``, or ``chain=True`` when each job follows the one before.
+        """
+        self.write(k="promise", token=token, ids=list(job_ids), **more)
+
+    @contextmanager
+    def running(self, job_id: str, attempt: int) -> Iterator[str]:
+        """Note the start and the end of a run, and give its name."""
+        run = self.name()
+        self.write(k="start", run=run, job=job_id, a=attempt)
+        try:
+            yield run
+        except BaseException as error:
+            self.write(k="end", run=run, ok=False, error=type(error).__name__)
+            raise
+        self.write(k="end", run=run, ok=True)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All that was noted.
+
+    :param faults: what clients met that they had not expected, and how often, by what it was.
+    """
+
+    promises: dict[str, Promise] = field(default_factory=dict)
+    intents: dict[str, Intent] = field(default_factory=dict)
+    runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
+    troubles: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def read(directory: Path) -> Ledger:
+    """Read the files of a run; the runs of each job are given in the order of their starts."""
+    ledger = Ledger()
+    for path in sorted(directory.glob("*.jsonl")):
+        _read_file(ledger, path)
+    for runs in ledger.runs.values():
+        runs.sort(key=lambda run: run.start)
+    return ledger
+
+
+def _read_file(ledger: Ledger, path: Path) -> None:
+    process: dict[str, Any] = {"pid": 0, "parent": 0}
+    starts: dict[str, dict[str, Any]] = {}
+    ends: dict[str, dict[str, Any]] = {}
+    for text in path.read_text().splitlines():
+        line = json.loads(text)
+        match line["k"]:
+            case "process":
+                process = line
+            case "intent":
+                ledger.intents[line["token"]] = Intent(line["token"], line["kind"], line["final"])
+            case "promise":
+                _read_promise(ledger, line)
+            case "start":
+                starts[line["run"]] = line
+            case "end":
+                ends[line["run"]] = line
+            case "trouble":
+                ledger.troubles[line["what"]] += 1
+    for run, start in starts.items():
+        ledger.runs[start["job"]].append(_run(process, start, ends.get(run)))
+
+
+def _read_promise(ledger: Ledger, line: dict[str, Any]) -> None:
+    intent = ledger.intents[line["token"]]
+    before = ""
+    for number, job_id in enumerate(line["ids"]):
+        token = f"{intent.token}{PART}{number}"
+        ledger.promises[job_id] = Promise(
+            job_id, intent.kind, intent.final, token, line["t"], before, line.get("not_before", 0.0)
+        )
+        before = job_id if line.get("chain") else ""
+
+
+def _run(process: dict[str, Any], start: dict[str, Any], end: dict[str, Any] | None) -> Run:
+    return Run(
+        start["run"], start["job"], start["a"], process["pid"], process["parent"], start["t"],
+        end["t"] if end else None, bool(end and end["ok"]),
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""What is known of jobs that something is wrong with, told in the order in which it happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from chaos.evidence import Evidence, Run
+from chaos.stage import Outcome, Stage
+from chaos.verdict import Finding, Verdict
+
+#: How many jobs of each kind of wrong are told of.
+_TOLD = 5
+#: Faults that may matter to a job struck so long before its first run, in seconds.
+_BEFORE_SECONDS = 30.0
+
+
+def tell(stage: Stage, outcome: Outcome, verdict: Verdict) -> str:
+    """Write what ledger, faults and rows know of the first few jobs of each kind of wrong."""
+    lines: list[str] = []
+    for name, found in verdict.wrongs().items():
+        for finding in found[:_TOLD]:
+            lines += _tell_one(stage, outcome.evidence, name, finding)
+        if found:
+            lines.append(f"{name}, all {len(found)}: {' '.join(each.job_id for each in found[:200])}")
+    return "\n".join(lines)
+
+
+def _tell_one(stage: Stage, evidence: Evidence, name: str, finding: Finding) -> list[str]:
+    head = f"== {name}: {finding.job_id}: {finding.why}"
+    events = [f"   {_clock(at)} {text}" for at, text in sorted(_events(evidence, finding.job_id))]
+    is_job = finding.job_id in evidence.rows
+    rows = [f"   row {json.dumps(row)}" for row in stage.stores.story(finding.job_id)] if is_job else []
+    return [head, *events, *rows]
+
+
+def _events(evidence: Evidence, job_id: str) -> Iterator[tuple[float, str]]:
+    runs = evidence.runs.get(job_id, ())
+    promise = evidence.promises.get(job_id)
+    times = [run.start for run in runs] + [run.end or run.start for run in runs]
+    if promise is not None:
+        times.append(promise.at)
+        yield promise.at, f"promised as {promise.kind} with token {promise.token}"
+    for run in runs:
+        yield from _run_events(evidence, run)
+    for strike in evidence.strikes if times else ():
+        if min(times) - _BEFORE_SECONDS <= strike.at <= max(times) + _BEFORE_SECONDS:
+            yield strike.at, f"fault {strike.kind} {strike.name} {strike.pid or ''}, {strike.until - strike.at:.1f} s"
+
+
+def _run_events(evidence: Evidence, run: Run) -> Iterator[tuple[float, str]]:
+    life = evidence.life_of(run)
+    where = f"{life.name} {life.pid}" if life else "nowhere"
+    yield run.start, f"run {run.run} attempt {run.attempt} began in process {run.pid} of {where}"
+    if run.end is not None:
+        yield run.end, f"run {run.run} {'returned' if run.ok else 'failed'}"
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]

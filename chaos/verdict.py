@@ -1,0 +1,165 @@
+"""The judge: what was promised, what ran and what the rows say, compared. It imports nothing of the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from chaos.evidence import FINAL, Evidence, Intent, JobRow, Promise
+from chaos.ledger import PART
+from chaos.recovery import Recovery, recoveries
+from chaos.reruns import Rerun, interrupted, overlaps, reruns
+
+#: Clocks of one machine agree, but a scheduled time travels as text.
+_EARLY_SECONDS = 0.05
+#: A job whose process died so often is given up for good reason.
+_DEADLY = 3
+_TRANSACTIONAL = "transactional"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: the job, or its token where there is no job, and why."""
+
+    job_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the judge found.
+
+    :param jobs: submissions that returned.
+    :param lost: promised jobs without a final row, or completed ones that nobody ran.
+    :param wrong_final: jobs that ended in another state than they must.
+    :param settled_twice: jobs with two completed executions, with a result that no run gave, or changed when final.
+    :param started_while_leased: jobs that began while a worker ran them to which nothing had happened.
+    :param started_early: scheduled jobs that began before their time.
+    :param torn: transactions of which only the job or only the client's own row is there.
+    :param strangers: rows that no client meant to submit.
+    :param poisoned: jobs that were given up after three deaths, as they should be.
+    :param reruns: runs beyond what was needed.
+    """
+
+    jobs: int
+    lost: list[Finding] = field(default_factory=list)
+    wrong_final: list[Finding] = field(default_factory=list)
+    settled_twice: list[Finding] = field(default_factory=list)
+    started_while_leased: list[Finding] = field(default_factory=list)
+    started_early: list[Finding] = field(default_factory=list)
+    torn: list[Finding] = field(default_factory=list)
+    strangers: list[Finding] = field(default_factory=list)
+    poisoned: list[Finding] = field(default_factory=list)
+    reruns: list[Rerun] = field(default_factory=list)
+    recoveries: list[Recovery] = field(default_factory=list)
+
+    def wrongs(self) -> dict[str, list[Finding]]:
+        """Give what must be empty, by name."""
+        names = ("lost", "wrong_final", "settled_twice", "started_while_leased", "started_early", "torn", "strangers")
+        return {name: getattr(self, name) for name in names}
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Judge a run."""
+    verdict = Verdict(len(evidence.promises))
+    for promise in evidence.promises.values():
+        _judge_promise(evidence, promise, verdict)
+    for row in evidence.rows.values():
+        if row.job_id not in evidence.promises:
+            _judge_unpromised(evidence, row, verdict)
+    for find, found in _SEARCHES.items():
+        getattr(verdict, found).extend(find(evidence))
+    for runs in evidence.runs.values():
+        verdict.reruns.extend(reruns(evidence, runs))
+        verdict.started_while_leased.extend(
+            Finding(late.job_id, f"run {late.run} began while {early.run} went on, and its worker was well")
+            for early, late in overlaps(evidence, runs)
+        )
+    verdict.recoveries.extend(recoveries(evidence))
+    return verdict
+
+
+def _judge_promise(evidence: Evidence, promise: Promise, verdict: Verdict) -> None:
+    row = evidence.rows.get(promise.job_id)
+    if row is None:
+        if not _is_cut_off(evidence, promise):
+            verdict.lost.append(Finding(promise.job_id, f"{promise.kind}: it was promised and has no row"))
+        return
+    _judge_row(evidence, row, promise.kind, promise.final, verdict)
+
+
+def _is_cut_off(evidence: Evidence, promise: Promise) -> bool:
+    """Tell whether a link of a chain never came to be since the one before was rightly given up."""
+    before = evidence.rows.get(promise.after)
+    return before is not None and before.status == "FAILED" and _is_poisoned(evidence, before)
+
+
+def _judge_unpromised(evidence: Evidence, row: JobRow, verdict: Verdict) -> None:
+    """Judge a row whose client never heard, or died before it could note, that its submission returned."""
+    intent = _intent_of(evidence, row)
+    if intent is None:
+        verdict.strangers.append(Finding(row.job_id, f"nobody meant to submit token {row.token!r}"))
+    else:
+        _judge_row(evidence, row, f"{intent.kind} (never confirmed)", intent.final, verdict)
+
+
+def _intent_of(evidence: Evidence, row: JobRow) -> Intent | None:
+    return evidence.intents.get(row.token.rpartition(PART)[0])
+
+
+def _judge_row(evidence: Evidence, row: JobRow, kind: str, final: str, verdict: Verdict) -> None:
+    runs = evidence.runs.get(row.job_id, ())
+    if row.status not in FINAL:
+        verdict.lost.append(Finding(row.job_id, f"{kind}: its row still says {row.status} in attempt {row.attempt}"))
+    elif row.status == "COMPLETED" and not any(run.ok for run in runs):
+        verdict.lost.append(Finding(row.job_id, f"{kind}: completed, but no run of it ever returned"))
+    elif row.status != final and _is_poisoned(evidence, row):
+        verdict.poisoned.append(Finding(row.job_id, f"{kind}: {row.reason}"))
+    elif row.status != final:
+        verdict.wrong_final.append(Finding(row.job_id, f"{kind}: {row.status} instead of {final}: {row.reason}"))
+
+
+def _is_poisoned(evidence: Evidence, row: JobRow) -> bool:
+    runs = evidence.runs.get(row.job_id, ())
+    deaths = sum(interrupted(evidence, run) for run in runs)
+    return row.status == "FAILED" and row.reason.startswith("poisoned") and deaths >= _DEADLY
+
+
+def _find_settled_twice(evidence: Evidence) -> Iterator[Finding]:
+    for job_id in sorted(evidence.completed_twice):
+        yield Finding(job_id, "more than one execution counts as completed")
+    for row in evidence.rows.values():
+        returned = {run.run for run in evidence.runs.get(row.job_id, ()) if run.ok}
+        if row.status == "COMPLETED" and returned and row.run not in returned:
+            yield Finding(row.job_id, f"its result is of run {row.run!r}, which never returned")
+    for job_id, sample in evidence.samples.items():
+        final = evidence.rows.get(job_id)
+        said = (final.status, final.run) if final else ("no row", "")
+        if said != (sample.status, sample.run):
+            yield Finding(
+                job_id, f"it was final as {sample.status} of run {sample.run!r}, then {said[0]} of {said[1]!r}"
+            )
+
+
+def _find_early(evidence: Evidence) -> Iterator[Finding]:
+    for promise in evidence.promises.values():
+        first = next(iter(evidence.runs.get(promise.job_id, ())), None)
+        if first and first.start < promise.not_before - _EARLY_SECONDS:
+            yield Finding(promise.job_id, f"it began {promise.not_before - first.start:.2f} s before its time")
+
+
+def _find_torn(evidence: Evidence) -> Iterator[Finding]:
+    jobs = {row.token: row.job_id for row in evidence.rows.values()}
+    kinds = {intent.token: intent.kind for intent in evidence.intents.values()}
+    written = {token for token in jobs if kinds.get(token.rpartition(PART)[0]) == _TRANSACTIONAL}
+    for token in sorted(evidence.orders - written):
+        yield Finding(token, "the client's own row is there and the job is not")
+    for token in sorted(written - evidence.orders):
+        yield Finding(jobs[token], "the job is there and the client's own row is not")
+
+
+_SEARCHES: dict[Callable[[Evidence], Iterator[Finding]], str] = {
+    _find_settled_twice: "settled_twice",
+    _find_early: "started_early",
+    _find_torn: "torn",
+}
