@@ -38,10 +38,11 @@ class Faults:
 
     def begin(self, fault: Fault) -> bool:
         """Carry out a fault; False when nothing lives that it could hit."""
-        at = time.time()
         found = getattr(self, f"_{fault.kind.value}")(fault)
         if found is None:
             return False
+        # What begins after this moment was not hit.
+        at = time.time()
         name, pid, undo = found
         self.strikes.append(Strike(fault.kind.value, at, at + fault.lasts, name, pid))
         if undo is not None:

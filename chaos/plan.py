@@ -21,6 +21,8 @@ CLIENTS = ("c0", "c1", "c2")
 LEAD, TAIL = 5.0, 5.0
 #: How long nothing but children and clients is struck after the worker that dies in a calm, in seconds.
 CALM = 27.0
+#: How long all must have been well before a calm, but for stores, which need longer, in seconds.
+WELL = 6.0
 #: Seconds that a store must have been well before the next one fails.
 AFTER_POSTGRES, AFTER_REDIS, AROUND_FLUSH, BEFORE_CALM = 15.0, 8.0, 25.0, 10.0
 
@@ -210,7 +212,8 @@ def _target(luck: random.Random, kind: Kind) -> str:
 
 
 def _allowed(fault: Fault, calms: Sequence[Interval], flushes: Sequence[float]) -> bool:
-    if fault.kind not in (Kind.KILL_CHILD, Kind.KILL_CLIENT) and any(_meets(fault, calm) for calm in calms):
+    harmless = fault.kind in (Kind.KILL_CHILD, Kind.KILL_CLIENT)
+    if not harmless and any(_meets(fault, (start - WELL, end)) for start, end in calms):
         return False
     if fault.kind is Kind.KILL_CLIENT:
         return True

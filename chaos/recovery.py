@@ -12,7 +12,7 @@ _KILLS = ("kill_worker", "kill_tree")
 #: These are not in the way of a rescue.
 _HARMLESS = frozenset({"kill_child", "kill_client"})
 #: A rescue is undisturbed when nothing else was broken so long before and after the worker's death, in seconds.
-_BEFORE, _AFTER = 10.0, 20.0
+_BEFORE, _AFTER = 5.0, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Recovery:
 
 
 def recoveries(evidence: Evidence) -> Iterator[Recovery]:
-    """Find every job that was running on a killed worker and began again, or became final, later."""
+    """Find every job that was running on a killed worker and began again, or became final without that, later."""
     lives = {(life.name, life.pid): life for life in evidence.lives}
     running = [(evidence.life_of(run), run) for runs in evidence.runs.values() for run in runs if _is_long(run)]
     for strike in evidence.strikes:
@@ -49,7 +49,7 @@ def _is_long(run: Run) -> bool:
 def _recovery(evidence: Evidence, strike: Strike, run: Run) -> Iterator[Recovery]:
     later = [other.start for other in evidence.runs[run.job_id] if other.start > strike.at]
     row = evidence.rows.get(run.job_id)
-    if not later and row and row.status in FINAL and row.completed_at:
+    if not later and row and row.status in FINAL and row.completed_at and row.run != run.run:
         later = [max(row.completed_at, strike.at)]
     if later:
         yield Recovery(run.job_id, strike.at, min(later) - strike.at, _is_calm(evidence, strike))

@@ -20,7 +20,7 @@ RULES = """\
 - A FLUSHALL has 25 s on both sides without another fault of a store, and 5 s before and 10 s after without any other
   fault but the death of a client; controllers are left alone for 15 s before.
 - In a *calm* one worker is killed, and for 27 s nothing else is struck but children and clients. Recovery is measured
-  over kills with nothing else broken from 10 s before to 20 s after; the others are given as *disturbed*.
+  over kills with nothing else broken from 5 s before to 20 s after; the others are given as *disturbed*.
 - Redis keeps an append-only file, synced every second. What is killed comes back after 0.3 to 4 s."""
 
 

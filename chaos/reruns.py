@@ -13,6 +13,8 @@ from chaos.evidence import Evidence, Run, Strike
 _COMMIT_SECONDS = 1.0
 #: How long before a run a fault may have struck its message or its lease, in seconds.
 _BEFORE_SECONDS = 5.0
+#: A fault is noted once it was done, by when something may have come of it already, in seconds.
+_NOTED_SECONDS = 0.2
 _KILLS_OF_WORKERS = ("kill_worker", "kill_tree")
 _SILENCES = ("stop_worker", "stop_tree", "cut", "stall")
 _FORGETTING = ("flushall", "kill_redis", "client_kill")
@@ -69,10 +71,11 @@ def _last_moment(evidence: Evidence, run: Run) -> float:
 
 def _is_excused(evidence: Evidence, early: Run, late: Run) -> bool:
     own = (*_KILLS_OF_WORKERS, *_SILENCES)
-    if any(True for _ in _own(evidence, early, late.start, own)):
+    until = late.start + _NOTED_SECONDS
+    if any(True for _ in _own(evidence, early, until, own)):
         return True
     forgot = ("flushall", "kill_redis")
-    return any(s.kind in forgot and early.start - _COMMIT_SECONDS <= s.at <= late.start for s in evidence.strikes)
+    return any(s.kind in forgot and early.start - _COMMIT_SECONDS <= s.at <= until for s in evidence.strikes)
 
 
 def _own(evidence: Evidence, run: Run, until: float, kinds: tuple[str, ...]) -> Iterator[Strike]:
@@ -94,8 +97,12 @@ def _cause(evidence: Evidence, before: Run, run: Run) -> Strike | None:
     children = [
         s for s in evidence.strikes if s.kind == "kill_child" and s.pid == before.pid and before.start <= s.at <= ended
     ]
-    deaths = [s for s in _own(evidence, before, min(run.start, ended), _KILLS_OF_WORKERS) if s.at >= before.start]
-    silences = list(_own(evidence, before, run.start, _SILENCES))
+    deaths = [
+        s
+        for s in _own(evidence, before, min(run.start + _NOTED_SECONDS, ended), _KILLS_OF_WORKERS)
+        if s.at >= before.start
+    ]
+    silences = list(_own(evidence, before, run.start + _NOTED_SECONDS, _SILENCES))
     for found in (children, deaths, silences, _around(evidence, before, run, _FORGETTING)):
         if found:
             return max(found, key=lambda strike: strike.at)
@@ -104,4 +111,4 @@ def _cause(evidence: Evidence, before: Run, run: Run) -> Strike | None:
 
 def _around(evidence: Evidence, before: Run, run: Run, kinds: tuple[str, ...]) -> list[Strike]:
     since = before.start - _BEFORE_SECONDS
-    return [s for s in evidence.strikes if s.kind in kinds and s.at <= run.start and s.until >= since]
+    return [s for s in evidence.strikes if s.kind in kinds and s.at <= run.start + _NOTED_SECONDS and s.until >= since]

@@ -28,11 +28,14 @@ def tell(stage: Stage, outcome: Outcome, verdict: Verdict) -> str:
 
 
 def _tell_one(stage: Stage, evidence: Evidence, name: str, finding: Finding) -> list[str]:
-    head = f"== {name}: {finding.job_id}: {finding.why}"
-    events = [f"   {_clock(at)} {text}" for at, text in sorted(_events(evidence, finding.job_id))]
-    is_job = finding.job_id in evidence.rows
-    rows = [f"   row {json.dumps(row)}" for row in stage.stores.story(finding.job_id)] if is_job else []
-    return [head, *events, *rows]
+    promise = evidence.promises.get(finding.job_id)
+    told = [job_id for job_id in (promise.after if promise else "", finding.job_id) if job_id]
+    lines = [f"== {name}: {finding.job_id}: {finding.why}"]
+    for job_id in told:
+        lines += [f"   {_clock(at)} {text}" for at, text in sorted(_events(evidence, job_id))]
+        rows = stage.stores.story(job_id) if job_id in evidence.rows else []
+        lines += [f"   row of {job_id} {json.dumps(row)}" for row in rows]
+    return lines
 
 
 def _events(evidence: Evidence, job_id: str) -> Iterator[tuple[float, str]]:
