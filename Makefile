@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test oldest check bench format lock clean
+.PHONY: help demo up test oldest check bench chaos format lock clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: $(READY) ## Lint, type-check and check the layers.
 
 bench: $(READY) ## Measure against plain Celery in the same run; writes build/bench.json.
 	@$(BIN)/python -m benchmarks.throughput
+
+chaos: $(READY) ## Break everything at random times for three minutes and judge what became of the jobs.
+	@chaos/run --minutes 3
 
 format: $(READY) ## Format the code.
 	@$(BIN)/ruff check --fix-only --quiet .
