@@ -64,10 +64,11 @@ class Client:
         while not stop.wait(1 / _STEPS_A_SECOND):
             if self._backlog() > BACKLOG:
                 continue
-            self._try(getattr(self, f"_submit_{self.luck.choices(kinds, weights)[0]}"))
+            kind = self.luck.choices(kinds, weights)[0]
+            self._try(kind, getattr(self, f"_submit_{kind}"))
             behind = self.rate * (time.monotonic() - began) - self.submitted
             if behind > _MANY[0]:
-                self._try(partial(self._submit_many, min(int(behind), _MANY[1])))
+                self._try("many", partial(self._submit_many, min(int(behind), _MANY[1])))
 
     def _backlog(self) -> int:
         try:
@@ -78,14 +79,14 @@ class Client:
         except (redis.RedisError, OSError):
             return 0
 
-    def _try(self, submit: Callable[[], Any]) -> None:
+    def _try(self, kind: str, submit: Callable[[], Any]) -> None:
         """Submit; what a client must expect is that neither store took it."""
         try:
             submit()
         except StoreUnavailable:
             self.pen.write(k="refused")
         except _TROUBLES as error:
-            self.pen.write(k="trouble", what=f"{type(error).__name__}: {str(error)[:150]}")
+            self.pen.write(k="trouble", what=f"{kind}: {type(error).__name__}", error=str(error))
 
     def _promise(self, token: str, job_ids: list[str], **more: Any) -> None:
         self.pen.promise(token, job_ids, **more)

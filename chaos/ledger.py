@@ -76,7 +76,7 @@ class Pen:
 class Ledger:
     """All that was noted.
 
-    :param faults: what clients met that they had not expected, and how often, by what it was.
+    :param troubles: how often clients met errors, by the kind of the job and the class of the error.
     """
 
     promises: dict[str, Promise] = field(default_factory=dict)

@@ -53,6 +53,7 @@ def as_json(setup: Setup, outcome: Outcome, verdict: Verdict) -> dict[str, Any]:
         "duplicate_runs": len(verdict.reruns),
         "duplicates_by_cause": dict(Counter(rerun.cause for rerun in verdict.reruns)),
         "duplicates_after_end": dict(Counter(rerun.cause for rerun in verdict.reruns if rerun.after_end)),
+        "duplicates_beside": dict(Counter(rerun.cause for rerun in verdict.reruns if rerun.beside)),
         **_recovery_figures("recovery", verdict, calm=True),
         **_recovery_figures("recovery_disturbed", verdict, calm=False),
         "quiet_s": None if outcome.quiet_seconds is None else round(outcome.quiet_seconds, 1),
@@ -96,7 +97,7 @@ def as_markdown(setup: Setup, outcome: Outcome, verdict: Verdict) -> str:
         _table(("kind", "planned", "carried out"), _faults(setup, figures["faults"])),
         RULES,
         "## Runs beyond what was needed, by cause",
-        _table(("cause", "runs", "of them after a run had returned"), _causes(figures)),
+        _table(("cause", "runs", "the run before returned too", "both went on at once"), _causes(figures)),
         "## Recovery after SIGKILL of a worker, in seconds",
         _table(("", "jobs", "p50", "p99", "max"), [_recovery_row(figures, name) for name in _RECOVERIES]),
         "## Plan",
@@ -118,9 +119,9 @@ def _faults(setup: Setup, done: dict[str, int]) -> list[tuple[Any, ...]]:
 
 
 def _causes(figures: dict[str, Any]) -> list[tuple[Any, ...]]:
-    after = figures["duplicates_after_end"]
+    after, beside = figures["duplicates_after_end"], figures["duplicates_beside"]
     ordered = sorted(figures["duplicates_by_cause"].items(), key=lambda item: -item[1])
-    return [(cause, count, after.get(cause, 0)) for cause, count in ordered]
+    return [(cause, count, after.get(cause, 0), beside.get(cause, 0)) for cause, count in ordered]
 
 
 def _recovery_row(figures: dict[str, Any], name: str) -> tuple[Any, ...]:

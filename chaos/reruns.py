@@ -26,7 +26,8 @@ class Rerun:
     """A run that would not have been needed.
 
     :param cause: the kind of the fault that explains it, or ``unexplained``.
-    :param after_end: whether the run before had returned, so that work was done twice.
+    :param after_end: whether the run before returned in the end, so that work was done twice.
+    :param beside: whether the run before still went on.
     """
 
     job_id: str
@@ -34,6 +35,7 @@ class Rerun:
     before: str
     cause: str
     after_end: bool
+    beside: bool
 
 
 def reruns(evidence: Evidence, runs: Sequence[Run]) -> Iterator[Rerun]:
@@ -43,7 +45,8 @@ def reruns(evidence: Evidence, runs: Sequence[Run]) -> Iterator[Rerun]:
         if failed and run.attempt > before.attempt:
             continue
         cause = _cause(evidence, before, run)
-        yield Rerun(run.job_id, run.run, before.run, cause.kind if cause else "unexplained", before.ok)
+        beside = _last_moment(evidence, before) > run.start
+        yield Rerun(run.job_id, run.run, before.run, cause.kind if cause else "unexplained", before.ok, beside)
 
 
 def overlaps(evidence: Evidence, runs: Sequence[Run]) -> Iterator[tuple[Run, Run]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import Any
@@ -35,6 +36,8 @@ _STORY = """
     select row_to_json(e) from (select attempt_number, status, worker_id, started_at, completed_at, error_type,
         error_message, metrics from job_executions where job_id = %(id)s::uuid order by attempt_number) e
 """
+#: Lists that hold no jobs: tokens that wake workers, and answers to Celery's remote control whose asker was killed.
+_NO_JOBS = re.compile(r"^jp:bell:|\.pidbox$")
 #: What has to be empty when all is quiet, by how Redis counts it; the queue lists come on top.
 _EMPTY = {"unacked": "hlen", "unacked_index": "zcard", "jp:starts": "hlen", "jp:journal": "xlen"}
 
@@ -79,7 +82,7 @@ class Stores:
         try:
             found = {name: int(getattr(client, count)(name)) for name, count in _EMPTY.items()}
             lists = [name.decode() for name in client.scan_iter(_type="list", count=1_000)]
-            found |= {f"list {name!r}": int(client.llen(name)) for name in lists if not name.startswith("jp:bell:")}
+            found |= {f"list {name!r}": int(client.llen(name)) for name in lists if not _NO_JOBS.search(name)}
         finally:
             client.close()
         found["open rows"] = self.query(_OPEN)[0][0]

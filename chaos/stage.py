@@ -61,6 +61,8 @@ class Stage:
         self.directory = directory
         self.ledger = directory / "ledger"
         self.logs = directory / "logs"
+        # PostgreSQL may run as another user, and its data shall lie here too.
+        directory.chmod(0o711)
         for made in (self.ledger, self.logs):
             made.mkdir()
         # The environment is not asked: its servers may hold what must not be harmed.
