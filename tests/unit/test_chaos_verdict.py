@@ -190,6 +190,14 @@ def test_what_a_killed_worker_had_finished_needs_no_recovery() -> None:
     assert judge(evidence([RUN], strikes=[replace(KILL_W0, name="w1", pid=200)])).recoveries == []
 
 
+def test_only_what_ran_there_and_then_is_recovered() -> None:
+    row = replace(ROW, run="r2")
+    elsewhere = replace(KILL_W0, name="w1", pid=200)
+    assert judge(evidence([ENDLESS, AGAIN], row, strikes=[elsewhere])).recoveries == []
+    before = replace(KILL_W0, at=10.5)
+    assert judge(evidence([ENDLESS, AGAIN], row, strikes=[before])).recoveries == []
+
+
 @pytest.mark.parametrize(("values", "share", "expected"), [([], 0.5, None), ([3, 1, 2], 0.5, 2), ([3, 1, 2], 0.99, 3)])
 def test_percentile(values: list[float], share: float, expected: float | None) -> None:
     assert percentile(values, share) == expected
