@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome = stage.play(setup.plan, setup.minutes * 60)
         verdict = judge(outcome.evidence)
         wrong = failures(outcome, verdict)
-        if wrong:
-            _say(tell(stage, outcome, verdict))
+        if told := tell(stage, outcome, verdict):
+            _say(told)
     _write(asked, setup, outcome, verdict)
     if wrong or asked.keep:
         _say(f"everything is kept in {stage.directory}")

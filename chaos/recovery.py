@@ -49,8 +49,11 @@ def _is_long(run: Run) -> bool:
 def _recovery(evidence: Evidence, strike: Strike, run: Run) -> Iterator[Recovery]:
     later = [other.start for other in evidence.runs[run.job_id] if other.start > strike.at]
     row = evidence.rows.get(run.job_id)
-    if not later and row and row.status in FINAL and row.completed_at and row.run != run.run:
-        later = [max(row.completed_at, strike.at)]
+    final_at = row.completed_at if row and row.status in FINAL else None
+    if final_at is not None and final_at <= strike.at:
+        return  # it had been settled: this run was one too many
+    if not later and final_at is not None and row and row.run != run.run:
+        later = [final_at]
     if later:
         yield Recovery(run.job_id, strike.at, min(later) - strike.at, _is_calm(evidence, strike))
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psycopg2
@@ -129,12 +129,19 @@ class Stage:
         deaths = {name: program.deaths for name, program in self.fleet.programs.items() if program.deaths}
         remains = self.stores.remains()
         self.fleet.stop([*WORKERS, CONTROLLER])
+        self._note_events()
         noted = ledger.read(self.ledger)
         evidence = Evidence(
             noted.promises, noted.intents, noted.runs, self.fleet.lives(), self.faults.strikes, self.stores.jobs(),
             self.stores.completed_twice(), self.stores.orders(), watch.samples, remains,
         )  # fmt: skip
         return Outcome(evidence, quiet, deaths, dict(noted.troubles))
+
+    def _note_events(self) -> None:
+        """Write what happened to the processes beside the ledger, for whoever looks at a run that went wrong."""
+        strikes, lives = map(asdict, self.faults.strikes), map(asdict, self.fleet.lives())
+        events = {"strikes": list(strikes), "lives": list(lives)}
+        (self.directory / "events.json").write_text(json.dumps(events, indent=1))
 
     def _drive(self, faults: Sequence[Fault], seconds: float) -> None:
         waiting, began = deque(faults), time.monotonic()

@@ -17,13 +17,16 @@ _BEFORE_SECONDS = 30.0
 
 
 def tell(stage: Stage, outcome: Outcome, verdict: Verdict) -> str:
-    """Write what ledger, faults and rows know of the first few jobs of each kind of wrong."""
+    """Write what ledger, faults and rows know of the first few jobs of each kind of wrong, and of unexplained runs."""
     lines: list[str] = []
     for name, found in verdict.wrongs().items():
         for finding in found[:_TOLD]:
             lines += _tell_one(stage, outcome.evidence, name, finding)
         if found:
             lines.append(f"{name}, all {len(found)}: {' '.join(each.job_id for each in found[:200])}")
+    for rerun in [rerun for rerun in verdict.reruns if rerun.cause == "unexplained"][:_TOLD]:
+        why = f"run {rerun.run} after {rerun.before}, for no known reason"
+        lines += _tell_one(stage, outcome.evidence, "unexplained", Finding(rerun.job_id, why))
     return "\n".join(lines)
 
 

@@ -178,7 +178,7 @@ def test_a_retry_is_no_rerun_but_the_same_attempt_again_is() -> None:
 
 
 def test_recovery_lasts_from_the_kill_to_the_next_start() -> None:
-    row = replace(ROW, run="r2")
+    row = replace(ROW, run="r2", completed_at=31.0)
     (found,) = judge(evidence([ENDLESS, AGAIN], row, strikes=[KILL_W0])).recoveries
     assert (found.seconds, found.calm) == (pytest.approx(18.8), True)
     disturbed = [KILL_W0, Strike("kill_controller", 20.0, 21.0, "controller", 7)]
@@ -190,8 +190,13 @@ def test_what_a_killed_worker_had_finished_needs_no_recovery() -> None:
     assert judge(evidence([RUN], strikes=[replace(KILL_W0, name="w1", pid=200)])).recoveries == []
 
 
+def test_a_run_of_a_settled_job_needs_no_recovery() -> None:
+    runs, row = [replace(RUN, run="r0", start=9.0, end=10.0), ENDLESS], replace(ROW, run="r0", completed_at=10.0)
+    assert judge(evidence(runs, row, strikes=[KILL_W0])).recoveries == []
+
+
 def test_only_what_ran_there_and_then_is_recovered() -> None:
-    row = replace(ROW, run="r2")
+    row = replace(ROW, run="r2", completed_at=31.0)
     elsewhere = replace(KILL_W0, name="w1", pid=200)
     assert judge(evidence([ENDLESS, AGAIN], row, strikes=[elsewhere])).recoveries == []
     before = replace(KILL_W0, at=10.5)
