@@ -39,7 +39,7 @@ _STORY = """
 #: Lists that hold no jobs: tokens that wake workers, and answers to Celery's remote control whose asker was killed.
 _NO_JOBS = re.compile(r"^jp:bell:|\.pidbox$")
 #: What has to be empty when all is quiet, by how Redis counts it; the queue lists come on top.
-_EMPTY = {"unacked": "hlen", "unacked_index": "zcard", "jp:starts": "hlen", "jp:journal": "xlen"}
+_EMPTY = {"unacked": "hlen", "unacked_index": "zcard", "jp:starts": "hlen", "jp:journal": "xlen", "jp:early": "xlen"}
 
 
 class Stores:

@@ -94,6 +94,8 @@ class DueJob:
     message: Mapping[str, Any] | None
     #: Whether an earlier message of it may still be on its way.
     again: bool = False
+    #: Whether it was cancelled, and no message of it counts.
+    void: bool = False
 
     @property
     def task_id(self) -> str:

@@ -97,6 +97,14 @@ class Settings:
     orphan_grace_seconds: float = _setting(
         "JOBPLATFORM_ORPHAN_GRACE_SECONDS", 10.0, float, "Seconds for which a row without a message is left alone.", 1
     )
+    stop_seconds: float = _setting(
+        "JOBPLATFORM_STOP_SECONDS",
+        10.0,
+        float,
+        "Seconds that a running job has to stop when it is cancelled or was given to another worker; then its process "
+        "is killed, where it has one of its own.",
+        0,
+    )
     payload_limit: int = _setting("JOBPLATFORM_PAYLOAD_LIMIT", 1_048_576, int, "The largest payload, in bytes.", 2)
     result_limit: int = _setting("JOBPLATFORM_RESULT_LIMIT", 1_048_576, int, "The largest result, in bytes.", 2)
     result_fresh_seconds: int = _setting(

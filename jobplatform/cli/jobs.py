@@ -97,12 +97,15 @@ def retry_jobs(job_ids: tuple[str, ...], output: Output) -> None:
 @json_option
 @mapped()
 def cancel_jobs(job_ids: tuple[str, ...], reason: str, output: Output) -> None:
-    """Cancel jobs that have not started."""
+    """Cancel jobs: those that wait never start, those that run are told to stop, and are killed if they do not."""
 
     def cancel(transaction: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
-        return dict.fromkeys(job_rows.cancel(transaction, ids, reason), "cancelled")
+        before = job_rows.cancel(transaction, ids, reason)
+        return {
+            job_id: "told to stop" if state is State.PROCESSING else "cancelled" for job_id, state in before.items()
+        }
 
-    _apply(cancel, job_ids, "only jobs that have not started can be cancelled", output)
+    _apply(cancel, job_ids, "only jobs that have not ended can be cancelled", output)
 
 
 def _retry(transaction: Transaction, ids: Sequence[str]) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from jobplatform.jobs.retry import decide
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.maintenance.dispatcher import Dispatcher
+from jobplatform.maintenance.early_news import EarlyNews
 from jobplatform.maintenance.journal_watch import JournalWatch
 from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.maintenance.releaser import Releaser
@@ -78,6 +79,7 @@ class Controller:
         services: list[Service] = [
             Mirror(self.client, self.database, decide, self.stop.wait, settings.mirror_batch),
             JournalWatch(self.client, settings.journal_limit),
+            EarlyNews(self.database, self.client),
         ]
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
         services.append(Releaser(self.database, ask_workers=settings.leases))

@@ -15,7 +15,7 @@ from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
-from jobplatform.journal import recorder, refusals, surplus
+from jobplatform.journal import recorder, refusals, stopping, surplus
 from jobplatform.journal.report import Report
 from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
@@ -45,12 +45,14 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     redis.install()
     Channel.describe_unreadable = staticmethod(refusals.describe_unreadable)
     Committer.give_back_surplus = staticmethod(surplus.give_back_surplus)
-    Committer.lose_jobs = staticmethod(surplus.lose_jobs)
+    Committer.stop_jobs = staticmethod(stopping.stop_jobs)
+    Committer.end_overdue = staticmethod(stopping.end_overdue)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
     _harden(app)
     recorder.Recording.result_limit = settings.result_limit
+    recorder.Recording.stop_seconds = settings.stop_seconds
     recorder.Recording.message_limit = 16 * settings.payload_limit
     _connect_signals(app)
     return app

@@ -21,6 +21,8 @@ from jobplatform.transport.publisher import UNREACHABLE
 
 logger = logging.getLogger(__name__)
 
+#: Redis is asked at most this often whether the run is cancelled, in seconds.
+ASK_SECONDS = 0.5
 #: Progress is written at most this often, in seconds.
 PROGRESS_SECONDS = 0.5
 
@@ -47,6 +49,9 @@ class CurrentJob:
         self._reported_at = 0.0
         self._done = 0.0
         self.id = job_id_of(request.id)
+        self._task_id = str(request.id)
+        self._cancelled = False
+        self._asked_at = 0.0
         self.attempt = int(request.get(ATTEMPT_HEADER) or (request.retries or 0) + 1)
         self.job_type = request.task
         self._checkpoint = Checkpoint(platform, self.id, self.attempt)
@@ -68,6 +73,22 @@ class CurrentJob:
         :raises StoreUnavailable: when PostgreSQL is away; the block is not entered.
         """
         return effects.effect(self._platform, self.id, self.attempt, key, session)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this run is not to go on, as the job was cancelled or another worker was given it.
+
+        Look often and stop soon: what the run returns or raises is refused, and after a time its process is killed.
+        Redis is asked at most every half second; while it is away the answer stays what it was.
+        """
+        now = self._clock()
+        if not self._cancelled and now - self._asked_at >= ASK_SECONDS and self._platform.leases:
+            self._asked_at = now
+            try:
+                self._cancelled = self._platform.publisher.fence_of(self._task_id) >= self.attempt + 1
+            except UNREACHABLE as error:
+                logger.warning("whether job %s is cancelled cannot be told: %s", self.id, error)
+        return self._cancelled
 
     @property
     def state(self) -> Any:

@@ -92,6 +92,8 @@ def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows
         known = known_facts.get(entry.job_id)
         if entry.kind is Kind.FAILED and known is not None:
             if _is_contradicted(entry, known):
+                if not (entry.error or {}).get("interrupted"):
+                    rows.executions.append(_execution_row(entry))
                 continue
             decision = decide(entry.job_id, entry.attempt, entry.error or {}, known)
             _apply_decision(job, decision, entry)
@@ -111,9 +113,12 @@ def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows
 
 
 def _is_contradicted(entry: Entry, known: RetryFacts) -> bool:
-    """Tell whether an attempt that counts as lost had ended: a Redis that lost its last writes may hold its lease."""
-    interrupted = (entry.error or {}).get("interrupted")
-    return bool(interrupted) and known.attempt == entry.attempt and State(known.status) in FINAL
+    """Tell whether the attempt has ended in another way: it was cancelled, or it only counted as lost.
+
+    A Redis that lost its last writes may hold the lease of an attempt that has ended.
+    """
+    ended = known.attempt == entry.attempt and State(known.status) in FINAL
+    return ended and (State(known.status) is State.CANCELLED or bool((entry.error or {}).get("interrupted")))
 
 
 def _job_row(entry: Entry) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from jobplatform.store.database import REFUSED, Database, Transaction
 logger = logging.getLogger(__name__)
 
 JOURNAL = "jp:journal"
+#: News of jobs whose rows are not there yet (stream).
+EARLY = "jp:early"
 #: What a single entry that cannot be applied makes the mirror raise.
 _INAPPLICABLE = (*REFUSED, TypeError, ValueError, KeyError, AttributeError)
 #: Entries that are kept without a row, or worth nothing without one.
@@ -125,7 +127,7 @@ class Mirror:
                 unreadable = [line.message() for line in lines if line.entry.kind is Kind.UNREADABLE]
                 done["quarantined"] = quarantine.add(transaction, unreadable)
                 if done["transitions"] < done["attempts"]:
-                    done["quarantined"] += self._quarantine_rowless(transaction, lines)
+                    done["early"] = self._put_off_rowless(transaction, lines)
         except _INAPPLICABLE as error:
             if len(lines) > 1:
                 middle = len(lines) // 2
@@ -153,25 +155,23 @@ class Mirror:
         counts["progress"] = jobs.apply_progress(transaction, rows.progress)
         return counts
 
-    def _quarantine_rowless(self, transaction: Transaction, lines: Sequence[Line]) -> int:
-        """Keep the news of jobs that no row stands for: somebody made up their messages, or deleted their rows."""
+    def _put_off_rowless(self, transaction: Transaction, lines: Sequence[Line]) -> int:
+        """Keep the news of jobs that no row stands for: theirs comes later, or somebody made up their messages."""
         told = [line for line in lines if line.entry.kind not in _ROWLESS and not line.entry.stale]
         missing = jobs.missing(transaction, sorted({line.entry.job_id for line in told}))
-        rows = [
-            _quarantined(line.stream_id, line.field, line.raw, f"no row stands for job {line.entry.job_id}")
-            for line in told
-            if line.entry.job_id in missing
-        ]
-        return quarantine.add(transaction, rows)
+        early = [line for line in told if line.entry.job_id in missing]
+        for line in early:
+            self.client.xadd(EARLY, {"job": line.entry.job_id, "field": line.field, "raw": line.raw})
+        return len(early)
 
     def _quarantine(self, stream_id: str, field: str, raw: bytes, reason: str, counts: Counter[str]) -> None:
         logger.error("journal entry %s/%s is quarantined: %s", stream_id, field, reason)
         with self.database.transaction() as transaction:
-            quarantine.add(transaction, [_quarantined(stream_id, field, raw, reason)])
+            quarantine.add(transaction, [quarantined(stream_id, field, raw, reason)])
         counts["quarantined"] += 1
 
 
-def _quarantined(stream_id: str, field: str, raw: bytes, reason: str) -> dict[str, Any]:
+def quarantined(stream_id: str, field: str, raw: bytes, reason: str) -> dict[str, Any]:
     """Give the row of an entry that cannot be applied."""
     text = base64.b64encode(raw).decode()
     return {

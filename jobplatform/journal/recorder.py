@@ -71,6 +71,7 @@ class Recording:
 
     direct: Sink | None = None
     result_limit: int = 1_048_576
+    stop_seconds: float = 10.0
     #: The largest message that is taken from publishers that know nothing of the platform, in bytes.
     message_limit: int = 16 * 1_048_576
 
@@ -91,6 +92,10 @@ class JobRequest(Request):  # type: ignore[misc]
     _given_back = False
     _lost = False
     _in_thread = False
+    #: The pool, if it can end the process of a job.
+    _process_pool: Any = None
+    #: Monotonic seconds by which a job that is not to run any more must have stopped.
+    _stop_by: float | None = None
     #: Seconds since the epoch.
     started_at: float | None = None
     _head: str | None = None
@@ -118,6 +123,7 @@ class JobRequest(Request):  # type: ignore[misc]
             raise TaskRevokedError(self.id)
         self._in_thread = hasattr(pool, "executor")
         if not self._in_thread:
+            self._process_pool = pool if getattr(pool, "_pool", None) is not None else None
             sink_of(self.message).engage(self.message.delivery_tag)
         hard, soft = self.time_limits
         task = self._task
@@ -306,10 +312,31 @@ class JobRequest(Request):  # type: ignore[misc]
             committer.ledger.settle(self.message.delivery_tag)
         super().acknowledge()
 
-    def lose(self) -> bool:
-        """Note that another worker was given the job, unless it has begun; the pool passes over the request."""
-        self._lost = self._ledger.lose(self.message.delivery_tag)
-        return self._lost
+    def stop(self, now: float, settle: bool) -> None:
+        """Let the pool pass over a job that has not begun; one that runs has a time to stop.
+
+        :param now: monotonic seconds.
+        :param settle: whether its lease is still held here.
+        """
+        tag = self.message.delivery_tag
+        if self._stop_by is None and self._ledger.lose(tag):
+            self._lost = True
+            if settle:
+                self._ledger.settle(tag)
+        elif self._stop_by is None and not self._lost:
+            self._stop_by = now + Recording.stop_seconds
+            logger.warning("job %s is not to run any more and is told to stop; its outcome will be refused", self.id)
+
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether a job that was told to stop has had its time, and has a process that can be ended.
+
+        :param now: monotonic seconds.
+        """
+        return self._stop_by is not None and now > self._stop_by and self._process_pool is not None
+
+    def end(self) -> None:
+        """End the process of a job that does not stop."""
+        self.terminate(self._process_pool, "KILL")
 
     def reject(self, requeue: bool = False) -> None:
         """Reject the message; one whose outcome is journalled is settled instead, so that it never loops."""

@@ -31,7 +31,7 @@ class Dispatcher:
 
     Rows are claimed and committed before their messages are pushed: a dispatcher that dies in between leaves rows that
     no message stands for, which are found by that rule, while the other order could run a job twice. A job that may
-    have a message already gets a fence, so that only the newest is handed out.
+    have a message already gets a fence, so that only the newest is handed out; a cancelled one, a fence above all.
 
     :param batch: rows claimed at once.
     :param interval: seconds between looks when nothing was due.
@@ -46,20 +46,19 @@ class Dispatcher:
         self.interval = interval
 
     def run_once(self, now: datetime) -> Counter[str]:
-        """Publish one batch of due jobs, the most urgent first, and those before that were made first."""
+        """Publish one batch of due jobs, the most urgent first, and of those what was made first."""
         self.publisher.ping()
         with self.database.transaction() as transaction:
-            due = jobs.claim_due(transaction, now, self.batch)
-        if not due:
-            return Counter()
+            claimed = jobs.claim_due(transaction, now, self.batch)
+            self.publisher.fence({job.task_id: job.attempt + job.void for job in claimed if job.again or job.void})
+        due = [job for job in claimed if not job.void]
         ordered = sorted(due, key=lambda job: (-job.priority, job.job_id))
         try:
-            self.publisher.fence({job.task_id: job.attempt for job in due if job.again})
             self.publisher.push_many(message_of(job, now.timestamp()) for job in ordered)
         except UNREACHABLE:
             self._return(ordered, now)
             raise
-        return Counter(published=len(due))
+        return +Counter(published=len(due), voided=len(claimed) - len(due))
 
     def _return(self, due: Sequence[DueJob], now: datetime) -> None:
         logger.warning("Redis did not take %d due jobs; they stay due", len(due))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobplatform.records import DueJob, RetryFacts
-from jobplatform.states import State, rank_sql
+from jobplatform.states import UNFINISHED, State, rank_sql, states_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -51,17 +51,19 @@ CLAIM_DUE = Statement(
         for update skip locked
     )
     update @jobs as j
-    set status = case when j.expires_at <= %(now)s then 'CANCELLED' else 'PENDING' end,
-        error_type = case when j.expires_at <= %(now)s then 'Expired' else j.error_type end,
-        completed_at = case when j.expires_at <= %(now)s then %(now)s end,
+    set status = case when due.was = 'CANCELLED' or j.expires_at <= %(now)s then 'CANCELLED' else 'PENDING' end,
+        error_type = case when due.was <> 'CANCELLED' and j.expires_at <= %(now)s then 'Expired' else j.error_type end,
+        completed_at = case
+            when due.was = 'CANCELLED' then j.completed_at when j.expires_at <= %(now)s then %(now)s
+        end,
         attempt = j.attempt + (j.status = 'RETRYING')::int,
         retry_count = j.retry_count + (j.status = 'RETRYING')::int,
         due_at = null, enqueued_at = %(now)s, updated_at = %(now)s
     from due
-    where j.job_id = due.job_id and j.status in ('PENDING', 'SCHEDULED', 'RETRYING')
+    where j.job_id = due.job_id and j.status in ('PENDING', 'SCHEDULED', 'RETRYING', 'CANCELLED')
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
         j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
-        due.was = 'PENDING' and j.attempt > 1 as again
+        due.was = 'PENDING' and j.attempt > 1 as again, due.was = 'CANCELLED' as void
     """,
     {"now": _NOW, "limit": 1},
 )
@@ -95,12 +97,16 @@ LIST_MISSING = Statement(
 
 CANCEL_JOBS = Statement(
     "cancel_jobs",
-    """
-    update @jobs set status = 'CANCELLED', due_at = null, completed_at = now(), updated_at = now(),
-        error_type = 'Cancelled', error_message = %(reason)s, hold_reason = null, hold_by = null, hold_until = null
-    where job_id = any(%(job_ids)s::uuid[])
-        and status in ('BLOCKED', 'SCHEDULED', 'PENDING', 'RETRYING', 'PAUSED')
-    returning job_id::text
+    f"""
+    with open as materialized (
+        select job_id, status as was from @jobs
+        where job_id = any(%(job_ids)s::uuid[]) and status in {states_sql(UNFINISHED)} for update
+    )
+    update @jobs as j set status = 'CANCELLED', due_at = case when open.was in ('PENDING', 'PROCESSING') then now() end,
+        completed_at = now(), updated_at = now(), error_type = 'Cancelled', error_message = %(reason)s,
+        hold_reason = null, hold_by = null, hold_until = null
+    from open where j.job_id = open.job_id
+    returning j.job_id::text, open.was
     """,
     {"job_ids": [_ID], "reason": ""},
 )
@@ -139,12 +145,15 @@ def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) 
 
 
 def claim_due(transaction: Transaction, now: datetime, limit: int) -> list[DueJob]:
-    """Turn due rows into pending ones and return them for publishing; expired ones are cancelled instead."""
+    """Turn due rows into pending ones and return them for publishing; expired ones are cancelled instead.
+
+    Rows of cancelled jobs, whose messages are not to be handed out any more, are returned as ``void``.
+    """
     fields = DueJob.__dataclass_fields__
     return [
         DueJob(**{name: row[name] for name in fields})
         for row in transaction.rows(CLAIM_DUE, now=now, limit=limit)
-        if row["status"] == State.PENDING
+        if row["status"] == State.PENDING or row["void"]
     ]
 
 
@@ -167,9 +176,13 @@ def missing(transaction: Transaction, job_ids: Sequence[str]) -> set[str]:
     return {row["job_id"] for row in transaction.rows(LIST_MISSING, job_ids=list(job_ids))}
 
 
-def cancel(transaction: Transaction, job_ids: Sequence[str], reason: str) -> list[str]:
-    """Cancel waiting jobs and return the ids that were waiting."""
-    return [row["job_id"] for row in transaction.rows(CANCEL_JOBS, job_ids=list(job_ids), reason=reason)]
+def cancel(transaction: Transaction, job_ids: Sequence[str], reason: str) -> dict[str, State]:
+    """Cancel jobs that have not ended, and return what they were, by id.
+
+    The dispatcher then sees to it that no message of theirs is handed out, and that what runs is told to stop.
+    """
+    rows = transaction.rows(CANCEL_JOBS, job_ids=list(job_ids), reason=reason)
+    return {row["job_id"]: State(row["was"]) for row in rows}
 
 
 def replay(transaction: Transaction, job_ids: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@
 --       6 fences (hash: task id -> the lowest attempt whose message counts)
 -- ARGV: 1 number of this commit   2 seconds to remember it   3 seconds that a result stays fresh
 --       4 prefix of the keys that mark taken leases
---       5 seconds to keep the fences
+--       5 seconds to keep the fences and the marks made here
 --       6 count of plain journal entries, then the entries
 --       then the count of leases that Redis forgot, then for each: tag, lease, journal entry of its start or ''
 --       then the count of starts, then for each: tag, journal entry
@@ -14,7 +14,7 @@
 --        forgotten the commit before this one (0 or 1). A commit that had been applied before, as the reply got lost and
 --        the worker asked again, changes nothing. A lease that is merely gone, with a Redis that lost its memory, refuses
 --        nothing: nobody else was given the job. The message of a forgotten lease may be in its queue again: a fence
---        keeps it from being handed out.
+--        keeps it from being handed out. If a newer one was published meanwhile, the lease counts as taken.
 local number, last = tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[4]) or '0')
 if last == number then return {0, 0} end
 local fields, refused, i = {}, 0, 7
@@ -30,13 +30,17 @@ local forgotten = tonumber(ARGV[i])
 i = i + 1
 for _ = 1, forgotten do
   if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 and redis.call('EXISTS', ARGV[4] .. ARGV[i]) == 0 then
-    local clock = redis.call('TIME')
-    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
-    redis.call('ZADD', KEYS[2], clock[1] .. '.' .. string.format('%06d', clock[2]), ARGV[i])
-    if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 2]) end
-    local task = string.match(ARGV[i + 1], '"correlation_id": ?"([^"]+)"')
+    local task = string.match(ARGV[i + 1], '"correlation_id": ?"([^"]+)"') or ''
     local attempt = tonumber(string.match(ARGV[i + 1], '"jp_attempt": ?(%d+)') or '1')
-    if task then redis.call('HSET', KEYS[6], task, attempt + 1) end
+    if tonumber(redis.call('HGET', KEYS[6], task) or '0') >= attempt + 1 then
+      redis.call('SET', ARGV[4] .. ARGV[i], '1', 'EX', ARGV[5])
+    else
+      local clock = redis.call('TIME')
+      redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+      redis.call('ZADD', KEYS[2], clock[1] .. '.' .. string.format('%06d', clock[2]), ARGV[i])
+      if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 2]) end
+      redis.call('HSET', KEYS[6], task, tostring(attempt + 0.5))
+    end
   end
   i = i + 3
 end

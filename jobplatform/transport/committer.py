@@ -42,8 +42,10 @@ class Committer:
     jobs_block_the_loop = False
     #: Says what this process does and takes.
     describe_worker: Callable[[], dict[str, Any]] = staticmethod(dict)
-    #: Lets go of jobs whose leases were taken away.
-    lose_jobs: Callable[[set[str]], None] = staticmethod(lambda tags: None)
+    #: Lets go of jobs whose leases were taken away, and of jobs that are not to run any more.
+    stop_jobs: Callable[[set[str], set[str]], None] = staticmethod(lambda taken, void: None)
+    #: Ends the processes of jobs that were told to stop and did not.
+    end_overdue: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
         self.ledger = ledger
@@ -58,7 +60,7 @@ class Committer:
             self.client,
             float(options.get("heartbeat_seconds", 5)),
             lambda: {**self.describe_worker(), "counts": dict(ledger.counts), "settled": ledger.settled},
-            lambda tags: self.lose_jobs(tags),
+            lambda taken, void: self.stop_jobs(taken, void),
             self.commit,
         )
         ledger.on_news = self.hear
@@ -85,7 +87,10 @@ class Committer:
         self._later = loop.call_later
         self._thread = threading.get_ident()
         loop.on_tick.add(self.tick)
-        self._timers = [loop.call_repeatedly(_STALL_SECONDS, self.notice_stall)]
+        self._timers = [
+            loop.call_repeatedly(_STALL_SECONDS, self.notice_stall),
+            loop.call_repeatedly(_STALL_SECONDS, lambda: self.end_overdue()),
+        ]
         self.heart.between = self._stand_in if self.jobs_block_the_loop else None
         self.heart.start()
         self.heart.hurry()

@@ -26,7 +26,8 @@ class Heart:
     :param client: a Redis client that threads may share.
     :param seconds: between two beats.
     :param describe: what the process does and takes, as values that JSON can hold.
-    :param on_taken: told the leases that were taken away, in the thread of the heart.
+    :param on_void: told the leases that were taken away, and those of jobs that are not to run any more, in the thread
+        of the heart.
     :param write: commits the ledger.
     """
 
@@ -39,14 +40,14 @@ class Heart:
         client: Any,
         seconds: float,
         describe: Callable[[], dict[str, Any]],
-        on_taken: Callable[[set[str]], None],
+        on_void: Callable[[set[str], set[str]], None],
         write: Callable[[], Any],
     ) -> None:
         self.ledger = ledger
         self.client = client
         self.seconds = seconds
         self.describe = describe
-        self.on_taken = on_taken
+        self.on_void = on_void
         self.write = write
         self._reminded = False
         self._stopped = False
@@ -79,30 +80,29 @@ class Heart:
         """Beat once; returns whether Redis heard it."""
         began = self.ledger.clock()
         try:
-            forgot, count, *tags = self._tell(self.describe(), list(self.ledger.held))
+            forgot, taken, void, *tags = self._tell(self.describe(), list(self.ledger.held))
         except (redis.RedisError, OSError) as error:
             self.ledger.counts["beats_failed"] += 1
             logger.warning("Redis did not hear that this worker lives; it will be told again: %s", error)
             return False
         self.ledger.beaten_at = began
         names = [tag.decode() if isinstance(tag, bytes) else tag for tag in tags]
-        if count:
-            self._hear_of_taken(set(names[:count]))
-        if forgot or names[count:]:
-            self._remind(bool(forgot), names[count:])
+        if taken:
+            self.ledger.counts["taken"] += taken
+            logger.error("%d leases were taken away, as this worker had said nothing for too long", taken)
+        if taken or void:
+            self.on_void(set(names[:taken]), set(names[taken : taken + void]))
+        if forgot or names[taken + void :]:
+            self._remind(bool(forgot), names[taken + void :])
         return True
 
     def _tell(self, report: dict[str, Any], held: list[str]) -> list[Any]:
-        names = [keys.LEASES, keys.LEASE_TIMES, keys.WORKERS, keys.last_commit(self.ledger.node)]
+        last = keys.last_commit(self.ledger.node)
+        names = [keys.LEASES, keys.LEASE_TIMES, keys.WORKERS, last, keys.FENCES]
         waited = self.ledger.waited()
         args = [self.ledger.node, json.dumps(report), keys.TAKEN, self.ledger.confirmed, f"{waited:.6f}", *held]
         reply: list[Any] = BEAT.run(self.client, names, args)
         return reply
-
-    def _hear_of_taken(self, tags: set[str]) -> None:
-        self.ledger.counts["taken"] += len(tags)
-        logger.error("%d leases were taken away, as this worker had said nothing for too long", len(tags))
-        self.on_taken(tags)
 
     def _remind(self, forgot: bool, tags: list[str]) -> None:
         """Write again what Redis has lost, and soon see whether it is there."""

@@ -23,6 +23,8 @@ Command = tuple[str | int | bytes, ...]
 KEPT_SECONDS = 2.5
 _LOOK_SECONDS = 0.5
 _REMEMBERED_SECONDS = 3_600
+#: A Redis that forgets at once is not told more often at a time.
+_ROUNDS = 3
 
 
 class Pushed(NamedTuple):
@@ -67,27 +69,61 @@ class Keeper:
         :raises RedisError: when they may not have been taken; then they are not kept.
         """
         with self._lock:
-            self._number += 1
-            mark: Command = ("SET", keys.pushed(self.name), self._number, "EX", _REMEMBERED_SECONDS)
-            self.ask([*commands, mark])
-            self._kept.append(Pushed(self._number, self.clock(), commands))
+            lost = self._send(commands)
+            try:
+                self._repeat(lost)
+            except (redis.RedisError, OSError) as error:
+                logger.warning("what Redis has lost cannot be repeated, it will be again: %s", error)
             if self.watch and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
                 self._thread.start()
+
+    def _send(self, commands: Sequence[Command]) -> list[Pushed]:
+        """Send commands and keep them; returns what Redis turns out to have lost."""
+        self._number += 1
+        name = keys.pushed(self.name)
+        mark: Command = ("SET", name, self._number, "EX", _REMEMBERED_SECONDS)
+        *_, before, _ = self.ask([*commands, ("GET", name), mark])
+        lost = self._lost_after(int(before or 0))
+        self._kept.append(Pushed(self._number, self.clock(), commands))
+        return lost
 
     def look(self) -> None:
         """Push again what Redis has lost, and let go of what it has held for long enough."""
         with self._lock:
             (value,) = self.ask([("GET", keys.pushed(self.name))])
-            last = int(value or 0)
-            lost = [pushed for pushed in self._kept if pushed.number > last]
+            lost = self._lost_after(int(value or 0))
             durable = self.clock() - KEPT_SECONDS
-            self._kept = deque(pushed for pushed in self._kept if pushed.number <= last and pushed.at > durable)
-            if lost:
-                self.repeated += len(lost)
-                logger.warning("Redis has lost what was submitted last; %d pushes are repeated", len(lost))
-            for number, pushed in enumerate(lost):
-                self._push_again(pushed, lost[number:])
+            self._kept = deque(pushed for pushed in self._kept if pushed.at > durable)
+            self._repeat(lost)
+
+    def _lost_after(self, last: int) -> list[Pushed]:
+        """Take out what Redis does not know, given the last number that it does."""
+        lost = [pushed for pushed in self._kept if pushed.number > last]
+        self._kept = deque(pushed for pushed in self._kept if pushed.number <= last)
+        return lost
+
+    def _repeat(self, lost: Sequence[Pushed]) -> None:
+        for _ in range(_ROUNDS):
+            if not lost:
+                return
+            self.repeated += len(lost)
+            logger.warning("Redis has lost what was submitted last; %d pushes are repeated", len(lost))
+            again: list[Pushed] = []
+            for place, pushed in enumerate(lost):
+                try:
+                    again += self._send(pushed.commands)
+                except BaseException:
+                    self._keep_for_later([*again, *lost[place:]])
+                    raise
+            lost = again
+        self._keep_for_later(lost)
+
+    def _keep_for_later(self, lost: Sequence[Pushed]) -> None:
+        """Keep what Redis does not know under numbers that it does not know, so that the next look finds it."""
+        for pushed in lost:
+            self._number += 1
+            self._kept.append(Pushed(self._number, self.clock(), pushed.commands))
 
     def close(self) -> None:
         """Look no more."""
@@ -95,13 +131,6 @@ class Keeper:
         thread = self._thread
         if thread is not None:
             thread.join()
-
-    def _push_again(self, pushed: Pushed, rest: Sequence[Pushed]) -> None:
-        try:
-            self.push(pushed.commands)
-        except BaseException:
-            self._kept.extend(rest)
-            raise
 
     def _run(self) -> None:
         while not self._has_ended() and not self._closed.wait(_LOOK_SECONDS):

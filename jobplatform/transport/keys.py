@@ -10,8 +10,9 @@ WATCH = "jp:watch"
 #: That Redis was not emptied since somebody looked.
 CANARY = "jp:canary"
 COUNTS = "jp:counts"
-#: The lowest attempt whose message counts, by task id, for jobs that may have been published twice; and for how many
-#: seconds that is remembered.
+#: The lowest attempt whose message counts, by task id, for jobs that may have been published twice or are not to run;
+#: and for how many seconds that is remembered. From attempt + 1 on a run of the attempt is void as well; half a step
+#: above the attempt says that a worker runs it, and its message is not to be handed out a second time.
 FENCES = "jp:fences"
 FENCE_SECONDS = 86_400
 #: Before the tag of a lease: that it was taken away, and how long that is remembered, in seconds.

@@ -117,6 +117,11 @@ class Publisher:
             pairs = [part for pair in attempts.items() for part in pair]
             self._ask([("HSET", keys.FENCES, *pairs), ("EXPIRE", keys.FENCES, keys.FENCE_SECONDS)])
 
+    def fence_of(self, task_id: str) -> float:
+        """Tell from which attempt on the messages of a job count; 0 when nobody has set it."""
+        (fence,) = self._ask([("HGET", keys.FENCES, task_id)])
+        return float(fence or 0)
+
     def push_many(self, messages: Iterable[Message], entries: Iterable[str] = ()) -> int:
         """Push messages in one pipeline, each list's in order; journal entries go first.
 

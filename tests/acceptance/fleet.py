@@ -192,4 +192,4 @@ class Fleet:
 
     def is_quiet(self) -> bool:
         """Tell whether no lease is held and the journal is mirrored."""
-        return not self.redis.hlen("unacked") and not self.redis.xlen("jp:journal")
+        return not any((self.redis.hlen("unacked"), self.redis.xlen("jp:journal"), self.redis.xlen("jp:early")))

@@ -44,3 +44,10 @@ def steady(directory: str, name: str, seconds: float) -> None:
     """Work for some time."""
     mark(directory, name)
     time.sleep(seconds)
+
+
+@job()
+def parent(directory: str, name: str) -> None:
+    """Submit a job."""
+    mark(directory, name)
+    brief.submit(directory, "child")

@@ -110,14 +110,14 @@ def test_an_unknown_job_exits_with_3(cli_environment: CliEnvironment) -> None:
         assert "there is no such job; see: jobplatform jobs list" in result.stderr
 
 
-def test_cancel_reaches_waiting_jobs_and_names_the_state_of_others(cli_environment: CliEnvironment) -> None:
+def test_cancel_reaches_what_has_not_ended_and_names_the_state_of_others(cli_environment: CliEnvironment) -> None:
     waiting, scheduled = cli_environment.add(), cli_environment.add("SCHEDULED")
-    running = cli_environment.add("PROCESSING")
-    done = cli_environment.json("jobs", "cancel", waiting, scheduled, "--reason", "a mistake")
-    assert [row["outcome"] for row in done] == ["cancelled", "cancelled"]
+    running, ended = cli_environment.add("PROCESSING"), cli_environment.add("COMPLETED")
+    done = cli_environment.json("jobs", "cancel", waiting, scheduled, running, "--reason", "a mistake")
+    assert [row["outcome"] for row in done] == ["cancelled", "cancelled", "told to stop"]
     shown = cli_environment.json("jobs", "show", waiting)
     assert (shown["status"], shown["error_message"]) == ("CANCELLED", "a mistake")
-    for job_id, status in ((running, "PROCESSING"), (waiting, "CANCELLED")):
+    for job_id, status in ((ended, "COMPLETED"), (waiting, "CANCELLED")):
         result = cli_environment.run("jobs", "cancel", job_id)
         assert result.exit_code == Exit.CONFLICT
         assert f"{job_id} is {status}" in result.stderr

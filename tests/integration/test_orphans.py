@@ -73,7 +73,7 @@ class Place:
 
     def beat(self, ledger: Ledger) -> None:
         """Let a worker say that it lives, and the controller hear of it."""
-        heart = Heart(ledger, self.client, 5.0, lambda: {"name": "w"}, lambda tags: None, lambda: self.commit(ledger))
+        heart = Heart(ledger, self.client, 5.0, lambda: {"name": "w"}, lambda *_: None, lambda: self.commit(ledger))
         assert heart.beat()
         assert heart.beat()
         self.roster.run_once(self.now)

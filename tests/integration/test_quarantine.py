@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from jobplatform.jobs.retry import decide
 from jobplatform.journal import entry
 from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.journal.writer import connect
+from jobplatform.maintenance.early_news import EarlyNews
+from jobplatform.records import NewJob, row_of
 from jobplatform.store.database import Database
 from jobplatform.transport import keys
 
@@ -136,10 +139,24 @@ def test_a_message_fails_the_attempt_that_it_names_once(mirror: Mirror, cli_envi
 
 
 def test_news_of_a_job_without_a_row_is_kept(mirror: Mirror, cli_environment: CliEnvironment) -> None:
-    nobody = str(uuid.uuid4())
-    lines = journal_of(nobody, ["completed"])
-    assert journalled(mirror, *lines)["quarantined"] == 2
+    nobody, now = str(uuid.uuid4()), datetime.now(UTC)
+    waiting = EarlyNews(mirror.database, mirror.client)
+    assert journalled(mirror, *journal_of(nobody, ["completed"]))["early"] == 2
+    assert not waiting.run_once(now)
+    assert listed(cli_environment) == []
+    assert EarlyNews(mirror.database, mirror.client, wait_seconds=-1).run_once(now) == {"quarantined": 2}
     assert {row["reason"] for row in listed(cli_environment)} == {f"no row stands for job {nobody}"}
     known = cli_environment.add()
     lines = journal_of(known, ["completed"])
-    assert sum(journalled(mirror, *lines)["quarantined"] for _ in range(2)) == 0
+    assert sum(journalled(mirror, *lines)["early"] for _ in range(2)) == 0
+
+
+def test_news_that_came_before_its_row_is_applied_after_it(mirror: Mirror, cli_environment: CliEnvironment) -> None:
+    job = NewJob(str(uuid.uuid4()), "t.job", '{"args":[],"kwargs":{}}', "celery", enqueued_at=time.time())
+    waiting, now = EarlyNews(mirror.database, mirror.client), datetime.now(UTC)
+    assert journalled(mirror, *journal_of(job.job_id, ["completed"]))["early"] == 2
+    journalled(mirror, entry.submitted(job.job_id, time.time(), row_of(job)).encode())
+    assert waiting.run_once(now) == {"journalled": 2}
+    assert mirror.run_once(now)["transitions"] == 1
+    assert cli_environment.status(job.job_id) == "COMPLETED"
+    assert not waiting.run_once(now)

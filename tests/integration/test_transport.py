@@ -102,6 +102,20 @@ def test_what_has_no_row_yet_is_pushed_again_when_redis_loses_it(client: Any) ->
     assert (len(keeper), journal(client)) == (0, [])
 
 
+def test_a_push_notices_that_redis_lost_the_one_before(client: Any) -> None:
+    def ask(commands: Any) -> list[Any]:
+        return [client.execute_command(*command) for command in commands]
+
+    keeper = Keeper(ask, lambda: 100.0, watch=False)
+    for text in ("first", "second", "third"):
+        keeper.push([("XADD", keys.JOURNAL, "*", "e1", text)])
+        if text == "second":
+            client.flushdb()
+    assert [text for _, text in journal(client)] == ["third", "first", "second"]
+    keeper.look()
+    assert (len(keeper), keeper.repeated, client.xlen(keys.JOURNAL)) == (3, 2, 3)
+
+
 def test_what_could_not_be_pushed_again_is_kept(client: Any) -> None:
     down = list[str]()
 
@@ -340,8 +354,39 @@ def test_a_beat_renews_what_exists_and_names_what_was_taken(client: Any, publish
     assert (float(known), json.loads(report)) == (pytest.approx(float(at), abs=0.001), {"name": "w1"})
 
 
-def heart_of(ledger: Ledger, client: Any, taken: set[str]) -> Heart:
-    return Heart(ledger, client, 5.0, lambda: {"name": "w1"}, taken.update, lambda: ledger.commit(client, 30))
+def heart_of(ledger: Ledger, client: Any, taken: set[str], void: set[str] | None = None) -> Heart:
+    def on_void(found: set[str], also: set[str]) -> None:
+        taken.update(found)
+        (taken if void is None else void).update(also)
+
+    return Heart(ledger, client, 5.0, lambda: {"name": "w1"}, on_void, lambda: ledger.commit(client, 30))
+
+
+def test_a_beat_names_what_is_not_to_run_any_more(client: Any, publisher: Publisher) -> None:
+    publisher.push_many([message(1), message(2), message(3)])
+    ledger, taken, void = Ledger(), set[str](), set[str]()
+    for tag, queue_list, raw in acquire(client, 3):
+        ledger.hold(tag, queue_list, json.dumps(raw).encode())
+    _, cancelled, _ = ledger.held
+    publisher.fence({message(2).job_id: 2, message(3).job_id: 1})
+    assert heart_of(ledger, client, taken, void).beat()
+    assert (taken, void) == (set(), {cancelled})
+    assert (publisher.fence_of(message(2).job_id), publisher.fence_of("unknown")) == (2.0, 0.0)
+
+
+def test_a_lease_whose_job_was_published_anew_is_not_restored(client: Any, publisher: Publisher) -> None:
+    publisher.push(message(1))
+    ledger, taken = Ledger(), set[str]()
+    ((tag, queue_list, raw),) = acquire(client, 1)
+    ledger.hold(tag, queue_list, json.dumps(raw).encode())
+    client.flushdb()
+    publisher.fence({message(1).job_id: 2})
+    heart = heart_of(ledger, client, taken)
+    assert heart.beat()
+    assert taken == set()
+    assert heart.beat()
+    assert taken == {tag}
+    assert places(client)[1] == 0
 
 
 def test_an_emptied_redis_is_told_what_is_held_and_what_was_written_last(client: Any, publisher: Publisher) -> None:
@@ -429,7 +474,7 @@ def test_a_heart_does_not_stop_when_a_beat_goes_wrong(client: Any) -> None:
         told.set()
         return {"name": "w1"}
 
-    heart = Heart(ledger, client, 0.01, describe, lambda tags: None, lambda: None)
+    heart = Heart(ledger, client, 0.01, describe, lambda taken, void: None, lambda: None)
     heart.start()
     assert told.wait(30)
     heart.stop()

@@ -1,0 +1,104 @@
+"""A Redis that loses what it holds: emptied under load, and evicting under a mistaken policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import rescue_jobs
+from fleet import Fleet
+from processes import eventually
+
+from jobplatform.devstack.stack import DevStack
+
+SETTINGS = {"JOBPLATFORM_HEARTBEAT_SECONDS": "1", "JOBPLATFORM_QUEUES": "celery,elsewhere"}
+WAITING = 2_000
+#: Bytes of Redis memory, and of each value that pushes others out.
+MEMORY, FILLER = 20 * 1024 * 1024, 100_000
+
+
+@pytest.fixture
+def fleet(stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
+    with Fleet(stack, tmp_path, [rescue_jobs.__name__], **SETTINGS) as made:
+        yield made
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    made = tmp_path / "marks"
+    made.mkdir()
+    return made
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_an_emptied_redis_is_filled_again_and_what_runs_is_not_run_twice(fleet: Fleet, marks: Path, pool: str) -> None:
+    long, brief = fleet.client.tasks["rescue_jobs.wait_for"], fleet.client.tasks["rescue_jobs.brief"]
+    fleet.start_controller()
+    fleet.start_worker("-c", "2", "-P", pool)
+    slots = 1 if pool == "solo" else 2
+    long.using(priority=5).submit_many([(str(marks), f"long{number}") for number in range(slots)])
+    eventually(lambda: fleet.states()["PROCESSING"] == slots, 30, fleet.describe)
+    brief.submit_many([(str(marks), f"brief{number}") for number in range(WAITING)])
+    brief.using(priority=5).submit_many([(str(marks), f"urgent{number}") for number in range(20)])
+    fleet.redis.flushall()
+    eventually(lambda: fleet.redis.llen("celery") > WAITING / 2, 60, fleet.describe)
+    assert fleet.redis.llen("celery\x06\x165") > 0
+    (marks / "release").touch()
+    jobs = WAITING + slots + 20
+    assert fleet.wait_final(jobs, 120) == {"COMPLETED": jobs}
+    assert {mark.name: len(mark.read_text().split()) for mark in marks.iterdir() if mark.name != "release"} == {
+        **{f"long{number}": 1 for number in range(slots)},
+        **{f"brief{number}": 1 for number in range(WAITING)},
+        **{f"urgent{number}": 1 for number in range(20)},
+    }
+
+
+@contextmanager
+def evicting(fleet: Fleet) -> Iterator[None]:
+    """Let Redis throw away what was not used for longest."""
+    before = fleet.redis.config_get("maxmemory*")
+    fleet.redis.config_set("maxmemory", MEMORY)
+    fleet.redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        yield
+    finally:
+        for name in ("maxmemory", "maxmemory-policy"):
+            fleet.redis.config_set(name, before[name])
+
+
+def test_jobs_whose_queue_was_evicted_complete(fleet: Fleet, marks: Path) -> None:
+    brief = fleet.client.tasks["rescue_jobs.brief"]
+    fleet.start_controller()
+    with evicting(fleet):
+        brief.submit_many([(str(marks), f"brief{number}") for number in range(WAITING)])
+        number = 0
+        while fleet.redis.exists("celery"):
+            fleet.redis.set(f"filler{number}", bytes(FILLER))
+            number += 1
+            assert number < 4 * MEMORY / FILLER, "the queue was never evicted"
+        for name in range(number):
+            fleet.redis.delete(f"filler{name}")
+    fleet.start_worker("-c", "2")
+    assert fleet.wait_final(WAITING, 120) == {"COMPLETED": WAITING}
+    assert {len(mark.read_text().split()) for mark in marks.iterdir()} == {1}
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_what_jobs_submit_outlives_an_emptied_redis(fleet: Fleet, marks: Path, pool: str) -> None:
+    """Nothing is mirrored when Redis is emptied: what a job and a chain submitted is in Redis alone."""
+    fleet.start_worker("-c", "2", "-P", pool)
+    parent, brief = fleet.client.tasks["rescue_jobs.parent"], fleet.client.tasks["rescue_jobs.brief"]
+    parent.submit(str(marks), "parent")
+    chained = brief.si(str(marks), "first") | brief.si(str(marks), "second").set(queue="elsewhere")
+    chained()
+    names = {"parent", "child", "first"}
+    eventually(lambda: {mark.name for mark in marks.iterdir()} == names, 30, fleet.describe)
+    eventually(lambda: fleet.redis.llen("elsewhere") == 1, 30, fleet.describe)
+    fleet.redis.flushall()
+    eventually(lambda: fleet.redis.llen("elsewhere") == 1, 30, fleet.describe)
+    fleet.start_controller()
+    fleet.start_worker("-c", "1", "-Q", "elsewhere", name="w2")
+    assert fleet.wait_final(4, 60) == {"COMPLETED": 4}
+    assert (marks / "second").read_text() == "1\n"
