@@ -1,4 +1,7 @@
-"""What was submitted without a row, pushed again should Redis lose it before the mirror has made the row."""
+"""What was submitted without a row, journalled again should Redis lose it before the mirror has made the row.
+
+The message is not pushed again: its job may have run already. If it has not, its row is one that no message stands for.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,15 @@ _ROUNDS = 3
 
 
 class Pushed(NamedTuple):
-    """Commands that were sent together, their number, and when."""
+    """What was sent together: its number, when, and what to send should it get lost."""
 
     number: int
     at: float
-    commands: Sequence[Command]
+    again: Sequence[Command]
 
 
 class Keeper:
-    """Push, and keep what was pushed for some seconds in which a thread looks whether Redis still knows of it.
+    """Push, and remember it for some seconds in which a thread looks whether Redis still knows of it.
 
     :param ask: sends commands together and gives the answers.
     :param clock: monotonic seconds.
@@ -63,13 +66,14 @@ class Keeper:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def push(self, commands: Sequence[Command]) -> None:
+    def push(self, commands: Sequence[Command], again: Sequence[Command]) -> None:
         """Send commands that push messages and journal entries.
 
+        :param again: those that are sent once more should Redis lose what these did.
         :raises RedisError: when they may not have been taken; then they are not kept.
         """
         with self._lock:
-            lost = self._send(commands)
+            lost = self._send(commands, again)
             try:
                 self._repeat(lost)
             except (redis.RedisError, OSError) as error:
@@ -78,14 +82,14 @@ class Keeper:
                 self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
                 self._thread.start()
 
-    def _send(self, commands: Sequence[Command]) -> list[Pushed]:
+    def _send(self, commands: Sequence[Command], again: Sequence[Command]) -> list[Pushed]:
         """Send commands and keep them; returns what Redis turns out to have lost."""
         self._number += 1
         name = keys.pushed(self.name)
         mark: Command = ("SET", name, self._number, "EX", _REMEMBERED_SECONDS)
         *_, before, _ = self.ask([*commands, ("GET", name), mark])
         lost = self._lost_after(int(before or 0))
-        self._kept.append(Pushed(self._number, self.clock(), commands))
+        self._kept.append(Pushed(self._number, self.clock(), again))
         return lost
 
     def look(self) -> None:
@@ -108,11 +112,11 @@ class Keeper:
             if not lost:
                 return
             self.repeated += len(lost)
-            logger.warning("Redis has lost what was submitted last; %d pushes are repeated", len(lost))
+            logger.warning("Redis has lost what was submitted last; %d entries are repeated", len(lost))
             again: list[Pushed] = []
             for place, pushed in enumerate(lost):
                 try:
-                    again += self._send(pushed.commands)
+                    again += self._send(pushed.again, pushed.again)
                 except BaseException:
                     self._keep_for_later([*again, *lost[place:]])
                     raise
@@ -123,7 +127,7 @@ class Keeper:
         """Keep what Redis does not know under numbers that it does not know, so that the next look finds it."""
         for pushed in lost:
             self._number += 1
-            self._kept.append(Pushed(self._number, self.clock(), pushed.commands))
+            self._kept.append(Pushed(self._number, self.clock(), pushed.again))
 
     def close(self) -> None:
         """Look no more."""

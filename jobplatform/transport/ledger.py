@@ -233,12 +233,14 @@ class Ledger:
             return len(self._repeated)
 
     def _note_waiting(self) -> None:
-        if self._waiting_since is None:
+        if self._waiting_since is None and len(self):
             self._waiting_since = self.clock()
 
     def waited(self) -> float:
         """Tell for how many seconds the oldest news has waited to be written."""
         with self._lock:
+            if not len(self):
+                self._waiting_since = None
             since = [at for at in (self._unanswered_since, self._waiting_since) if at is not None]
             return self.clock() - min(since) if since else 0.0
 

@@ -31,7 +31,7 @@ class Publisher:
 
     :param url: of the broker's Redis.
     :param timeout: seconds for a connection and for each reply.
-    :param keep: push what has no row yet again, should Redis lose it.
+    :param keep: journal what has no row yet again, should Redis lose it.
     """
 
     def __init__(self, url: str, timeout: float, keep: bool = False) -> None:
@@ -70,7 +70,7 @@ class Publisher:
     def _push(self, names: list[str], values: list[str | bytes], keep: bool) -> None:
         whole: Command = ("EVAL", PUSH.text, len(names), *names, *values)
         if self._keeper is not None and keep:
-            self._keeper.push([whole])
+            self._keeper.push([whole], again=[("XADD", keys.JOURNAL, "*", "e1", values[1])])
             return
         try:
             self._ask([("EVALSHA", PUSH.sha, len(names), *names, *values)])
@@ -140,16 +140,18 @@ class Publisher:
         """
         commands: list[Command] = []
         fields = [part for number, entry in enumerate(entries) for part in (f"e{number}", entry)]
-        if fields:
-            commands.append(("XADD", keys.JOURNAL, "*", *fields))
+        entries_alone: list[Command] = [("XADD", keys.JOURNAL, "*", *fields)] if fields else []
+        commands += entries_alone
         for (queue, priority), texts in lists.items():
             name, starts = keys.queue_list(queue, priority), range(0, len(texts), _TOGETHER)
             commands += [("LPUSH", name, *texts[start : start + _TOGETHER]) for start in starts]
         for queue in sorted({queue for queue, _ in lists}):
             bell = keys.bell(queue)
             commands += [("LPUSH", bell, "1"), ("LTRIM", bell, 0, 0), ("EXPIRE", bell, 60)]
-        if commands:
-            (self._keeper.push if self._keeper is not None and fields else self._ask)(commands)
+        if self._keeper is not None and fields:
+            self._keeper.push(commands, again=entries_alone)
+        elif commands:
+            self._ask(commands)
         return sum(map(len, lists.values()))
 
     def ping(self) -> None:
