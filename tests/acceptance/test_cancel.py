@@ -29,13 +29,6 @@ def fleet(stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
         yield made
 
 
-@pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    made = tmp_path / "marks"
-    made.mkdir()
-    return made
-
-
 def cancel(fleet: Fleet, *ids: str) -> list[str]:
     """Cancel jobs by the command line; returns what became of each."""
     said = CliRunner().invoke(main, ["jobs", "cancel", *ids, "--json"], env=fleet.environment, catch_exceptions=False)

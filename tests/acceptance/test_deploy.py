@@ -58,9 +58,7 @@ class Load:
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_a_rolling_restart_loses_nothing_and_uses_up_no_attempt(fleet: Fleet, tmp_path: Path, pool: str) -> None:
-    marks = tmp_path / "marks"
-    marks.mkdir()
+def test_a_rolling_restart_loses_nothing_and_uses_up_no_attempt(fleet: Fleet, marks: Path, pool: str) -> None:
     fleet.start_controller()
     names = (f"w{number}" for number in itertools.count())
 

@@ -25,13 +25,6 @@ def fleet(stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
         yield made
 
 
-@pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    made = tmp_path / "marks"
-    made.mkdir()
-    return made
-
-
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_an_emptied_redis_is_filled_again_and_what_runs_is_not_run_twice(fleet: Fleet, marks: Path, pool: str) -> None:
     long, brief = fleet.client.tasks["rescue_jobs.wait_for"], fleet.client.tasks["rescue_jobs.brief"]

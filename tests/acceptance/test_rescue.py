@@ -26,13 +26,6 @@ def fleet(stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
         yield made
 
 
-@pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    made = tmp_path / "marks"
-    made.mkdir()
-    return made
-
-
 def kill_tree(process: Process) -> None:
     """Kill a worker and all its children, as a machine that loses power does."""
     main = psutil.Process(process.pid)
