@@ -199,6 +199,7 @@ class JobRequest(Request):  # type: ignore[misc]
         at = self.started_at = time.time() - (time.monotonic() - time_accepted)
         held = sink_of(self.message).start(self.message.delivery_tag, lambda: entry.started(self.head(), at))
         if self._in_thread and not held:
+            self._pass_over()
             raise GivenBack(self.id)
         super().on_accepted(pid, time_accepted)
 
@@ -284,9 +285,13 @@ class JobRequest(Request):  # type: ignore[misc]
         if not self._lost and hasattr(channel, "committer"):
             self._lost = not channel.committer.still_holds(self.message.delivery_tag)
         if self._lost:
-            task_ready(self)
-            channel.qos.forget(self.message.delivery_tag)
+            self._pass_over()
         return self._lost
+
+    def _pass_over(self) -> None:
+        """Let the worker count a job no longer that does not run here."""
+        task_ready(self)
+        self.message.channel.qos.forget(self.message.delivery_tag)
 
     def is_unstarted(self) -> bool:
         """Tell whether the job surely has not begun: in a process it may have before we hear of it."""
