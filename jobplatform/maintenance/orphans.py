@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Workers give back about so many messages at once, to the head of a list.
 _NEAR_HEAD = 200
+#: Row and message of a job may differ by so much in when it was enqueued, as each rounds the time in its own way.
+_ROUNDING_SECONDS = 0.001
 #: Rows marked in one transaction.
 _CHUNK = 1_000
 
@@ -132,7 +134,7 @@ class OrphanFinder:
             if oldest is None:
                 return []
             if oldest < before.timestamp():
-                before = datetime.fromtimestamp(oldest, UTC)
+                before = datetime.fromtimestamp(oldest - _ROUNDING_SECONDS, UTC)
             found = orphans.overdue(transaction, queue, priority, before, limit)
             if not found:
                 return []

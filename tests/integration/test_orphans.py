@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,10 +48,13 @@ class Place:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def new_job(self, priority: int = 1) -> NewJob:
+        now = time.time()
+        return NewJob(new_job_id(now), "t.job", '{"args":[],"kwargs":{}}', QUEUE, priority, enqueued_at=now)
+
     def submit(self, priority: int = 1, push: bool = True) -> NewJob:
         """Write a row, and its message unless it is to have none."""
-        now = time.time()
-        job = NewJob(new_job_id(now), "t.job", '{"args":[],"kwargs":{}}', QUEUE, priority, enqueued_at=now)
+        job = self.new_job(priority)
         with self.database.transaction() as transaction:
             new_jobs.insert_one(transaction, job)
         if push:
@@ -136,6 +140,15 @@ def test_rows_whose_message_waits_is_leased_or_is_settled_are_no_orphans(place: 
     assert place.look() == place.look() == {}
     states = place.rows()
     assert [states[job.job_id][0] for job in (settled, leased, waiting)] == ["COMPLETED", "PENDING", "PENDING"]
+
+
+@pytest.mark.parametrize("fraction", [0.1234565, 0.0681529, 0.9999996, 0.5000004])
+def test_row_and_message_may_round_the_time_in_their_own_way(place: Place, fraction: float) -> None:
+    job = replace(place.new_job(), enqueued_at=int(time.time()) - 100 + fraction)
+    with place.database.transaction() as transaction:
+        new_jobs.insert_one(transaction, job)
+    place.publisher.push(replace(message_of(job), enqueued_at=(job.enqueued_at or 0) + 0.000001))
+    assert place.look() == place.look() == {}
 
 
 def test_the_message_of_a_client_that_was_too_slow_is_dropped(place: Place) -> None:
