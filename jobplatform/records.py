@@ -96,6 +96,8 @@ class DueJob:
     again: bool = False
     #: Whether it was cancelled, and no message of it counts.
     void: bool = False
+    #: Whether it was interrupted, and has waited for its turn already.
+    first: bool = False
 
     @property
     def task_id(self) -> str:

@@ -22,7 +22,7 @@ class Pusher(Protocol):
     """What pushes messages to the broker."""
 
     def ping(self) -> None: ...
-    def push_many(self, messages: Iterable[Message]) -> int: ...
+    def push_many(self, messages: Iterable[Message], *, first: bool = False) -> int: ...
     def fence(self, attempts: Mapping[str, int]) -> None: ...
 
 
@@ -54,7 +54,9 @@ class Dispatcher:
         due = [job for job in claimed if not job.void]
         ordered = sorted(due, key=lambda job: (-job.priority, job.job_id))
         try:
-            self.publisher.push_many(message_of(job, now.timestamp()) for job in ordered)
+            for first in (True, False):
+                part = [message_of(job, now.timestamp()) for job in ordered if job.first is first]
+                self.publisher.push_many(part, first=first)
         except UNREACHABLE:
             self._return(ordered, now)
             raise

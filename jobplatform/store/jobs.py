@@ -63,7 +63,8 @@ CLAIM_DUE = Statement(
     where j.job_id = due.job_id and j.status in ('PENDING', 'SCHEDULED', 'RETRYING', 'CANCELLED')
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
         j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
-        due.was = 'PENDING' and j.attempt > 1 as again, due.was = 'CANCELLED' as void
+        due.was = 'PENDING' and j.attempt > 1 as again, due.was = 'CANCELLED' as void,
+        due.was = 'PENDING' and j.deaths > 0 as first
     """,
     {"now": _NOW, "limit": 1},
 )

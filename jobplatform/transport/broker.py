@@ -32,7 +32,7 @@ class BrokerPublisher:
     def fence(self, attempts: Mapping[str, int]) -> None:
         """Do nothing: a broker that is not ours hands out every message."""
 
-    def push_many(self, messages: Iterable[Message]) -> int:
+    def push_many(self, messages: Iterable[Message], first: bool = False) -> int:
         """Publish messages one by one; each queue is declared if it is missing.
 
         :returns: how many were published.

@@ -122,20 +122,24 @@ class Publisher:
         (fence,) = self._ask([("HGET", keys.FENCES, task_id)])
         return float(fence or 0)
 
-    def push_many(self, messages: Iterable[Message], entries: Iterable[str] = ()) -> int:
+    def push_many(self, messages: Iterable[Message], entries: Iterable[str] = (), first: bool = False) -> int:
         """Push messages in one pipeline, each list's in order; journal entries go first.
 
+        :param first: they are handed out before what waits already.
         :returns: how many were pushed.
         """
         lists: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
         for message in messages:
             lists[message.queue, message.priority].append(envelope(message))
-        return self.push_texts(lists, entries)
+        return self.push_texts(lists, entries, first)
 
-    def push_texts(self, lists: Mapping[tuple[str, int], Sequence[str]], entries: Iterable[str] = ()) -> int:
+    def push_texts(
+        self, lists: Mapping[tuple[str, int], Sequence[str]], entries: Iterable[str] = (), first: bool = False
+    ) -> int:
         """Push messages that are built already, in one pipeline; journal entries go first.
 
         :param lists: by queue and priority.
+        :param first: they are handed out before what waits already.
         :returns: how many were pushed.
         """
         commands: list[Command] = []
@@ -144,7 +148,8 @@ class Publisher:
         commands += entries_alone
         for (queue, priority), texts in lists.items():
             name, starts = keys.queue_list(queue, priority), range(0, len(texts), _TOGETHER)
-            commands += [("LPUSH", name, *texts[start : start + _TOGETHER]) for start in starts]
+            verb, texts = ("RPUSH", texts[::-1]) if first else ("LPUSH", texts)
+            commands += [(verb, name, *texts[start : start + _TOGETHER]) for start in starts]
         for queue in sorted({queue for queue, _ in lists}):
             bell = keys.bell(queue)
             commands += [("LPUSH", bell, "1"), ("LTRIM", bell, 0, 0), ("EXPIRE", bell, 60)]

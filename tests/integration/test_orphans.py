@@ -209,4 +209,5 @@ def test_a_running_row_that_no_worker_holds_is_journalled_as_lost(place: Place) 
     place.read()
     states = place.rows()
     assert (states[held.job_id], states[dropped.job_id]) == (("PROCESSING", 1, 0), ("PENDING", 2, 0))
-    assert place.dispatch() == [dropped.job_id]
+    waiting = place.submit()
+    assert place.dispatch() == [dropped.job_id, waiting.job_id], "it has waited for its turn before"
