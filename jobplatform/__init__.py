@@ -10,17 +10,44 @@ if TYPE_CHECKING:
     from jobplatform.jobs.context import current_job
     from jobplatform.jobs.decorator import job
     from jobplatform.jobs.retry import RetryRule
+    from jobplatform.jobs.steering import (
+        cancel,
+        move,
+        pause,
+        pause_queue,
+        pause_type,
+        resume,
+        resume_queue,
+        resume_type,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["RetryRule", "__version__", "attach", "current_job", "job", "submit"]
+__all__ = [
+    "RetryRule",
+    "__version__",
+    "attach",
+    "cancel",
+    "current_job",
+    "job",
+    "move",
+    "pause",
+    "pause_queue",
+    "pause_type",
+    "resume",
+    "resume_queue",
+    "resume_type",
+    "submit",
+]
 
+_STEERING = ("cancel", "move", "pause", "pause_queue", "pause_type", "resume", "resume_queue", "resume_type")
 _HOMES = {
     "RetryRule": "jobplatform.jobs.retry",
     "attach": "jobplatform.jobs.attach",
     "current_job": "jobplatform.jobs.context",
     "job": "jobplatform.jobs.decorator",
     "submit": "jobplatform.jobs.client",
+    **dict.fromkeys(_STEERING, "jobplatform.jobs.steering"),
 }
 
 

@@ -75,9 +75,14 @@ class NewJob:
     message: Mapping[str, Any] | None = None
 
 
+#: What the dispatcher does with a due job: publish its message; see to it that none is handed out and that what runs is
+#: told to stop (void), or to stop at its next checkpoint (hold); or take that back (unhold).
+STEPS = frozenset({"publish", "void", "hold", "unhold"})
+
+
 @dataclass(frozen=True, slots=True)
 class DueJob:
-    """A job that was just made due for its queue: what the dispatcher needs to publish it."""
+    """A job that was just found due: what the dispatcher needs to tell Redis of it."""
 
     job_id: str
     job_type: str
@@ -92,10 +97,10 @@ class DueJob:
     root_id: str | None
     parent_id: str | None
     message: Mapping[str, Any] | None
+    #: What is to be done, one of ``STEPS``.
+    step: str = "publish"
     #: Whether an earlier message of it may still be on its way.
     again: bool = False
-    #: Whether it was cancelled, and no message of it counts.
-    void: bool = False
     #: Whether it was interrupted, and has waited for its turn already.
     first: bool = False
 

@@ -82,6 +82,20 @@ class Since(_Text):
             return Moment().read(text)
 
 
+class Until(_Text):
+    """A time, or a duration from now."""
+
+    name = "time or duration"
+    wanted = "a duration such as 2h, or an ISO time"
+
+    def read(self, text: str) -> datetime:
+        """Read the time."""
+        try:
+            return datetime.now(UTC) + Duration().read(text)
+        except ValueError:
+            return Moment().read(text)
+
+
 class JobId(_Text):
     """A job id in full; a Celery task id that is no UUID stands for the job id made from it."""
 
@@ -114,6 +128,7 @@ class Cursor(_Text):
 DURATION = Duration()
 MOMENT = Moment()
 SINCE = Since()
+UNTIL = Until()
 JOB_ID = JobId()
 CURSOR = Cursor()
 DIRECTORY = click.Path(file_okay=False, path_type=Path)

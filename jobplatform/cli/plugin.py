@@ -10,13 +10,13 @@ import click
 
 @click.command(
     "jobs",
-    short_help="List, show, retry and cancel jobs.",
+    short_help="List, show and steer jobs.",
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def jobs(arguments: tuple[str, ...]) -> None:
-    """List, show, retry and cancel jobs, as ``jobplatform jobs`` does."""
+    """List, show and steer jobs, as ``jobplatform jobs`` does."""
     from jobplatform.cli.jobs import jobs as group
 
     group.main(list(arguments), prog_name="celery jobs")

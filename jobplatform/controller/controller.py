@@ -20,6 +20,7 @@ from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.early_news import EarlyNews
 from jobplatform.maintenance.journal_watch import JournalWatch
 from jobplatform.maintenance.orphans import OrphanFinder
+from jobplatform.maintenance.pauser import Pauser
 from jobplatform.maintenance.releaser import Releaser
 from jobplatform.maintenance.rescuer import Rescuer
 from jobplatform.maintenance.roster import Roster
@@ -84,6 +85,7 @@ class Controller:
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
         services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:
+            services.append(Pauser(self.database, self.client))
             services.append(OrphanFinder(self.database, self.client, settings.orphan_grace_seconds))
             services.append(Rescuer(self.client, settings.stale_seconds))
             services.append(Roster(self.database, self.client, settings.stale_seconds))

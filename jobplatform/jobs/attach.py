@@ -45,6 +45,8 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     redis.install()
     Channel.describe_unreadable = staticmethod(refusals.describe_unreadable)
     Committer.give_back_surplus = staticmethod(surplus.give_back_surplus)
+    Channel.describe_parked = staticmethod(refusals.describe_paused)
+    Committer.give_back_held = staticmethod(surplus.give_back_held)
     Committer.stop_jobs = staticmethod(stopping.stop_jobs)
     Committer.end_overdue = staticmethod(stopping.end_overdue)
     app.amqp_cls = JobAMQP

@@ -16,7 +16,9 @@ from jobplatform.jobs.checkpoint import Checkpoint
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.journal import entry
 from jobplatform.journal.inbound import ATTEMPT_HEADER
+from jobplatform.journal.recorder import Interrupted
 from jobplatform.records import job_id_of
+from jobplatform.transport import keys
 from jobplatform.transport.publisher import UNREACHABLE
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ class CurrentJob:
         self._done = 0.0
         self.id = job_id_of(request.id)
         self._task_id = str(request.id)
-        self._cancelled = False
+        self._fence = 0.0
         self._asked_at = 0.0
         self.attempt = int(request.get(ATTEMPT_HEADER) or (request.retries or 0) + 1)
         self.job_type = request.task
@@ -81,14 +83,18 @@ class CurrentJob:
         Look often and stop soon: what the run returns or raises is refused, and after a time its process is killed.
         Redis is asked at most every half second; while it is away the answer stays what it was.
         """
+        return self._ask() >= keys.VOID
+
+    def _ask(self) -> float:
+        """Tell how far the fence of the job is above this attempt, as Redis said last."""
         now = self._clock()
-        if not self._cancelled and now - self._asked_at >= ASK_SECONDS and self._platform.leases:
+        if self._fence < keys.VOID and now - self._asked_at >= ASK_SECONDS and self._platform.leases:
             self._asked_at = now
             try:
-                self._cancelled = self._platform.publisher.fence_of(self._task_id) >= self.attempt + 1
+                self._fence = self._platform.publisher.fence_of(self._task_id) - self.attempt
             except UNREACHABLE as error:
-                logger.warning("whether job %s is cancelled cannot be told: %s", self.id, error)
-        return self._cancelled
+                logger.warning("whether job %s is cancelled or paused cannot be told: %s", self.id, error)
+        return self._fence
 
     @property
     def state(self) -> Any:
@@ -101,12 +107,19 @@ class CurrentJob:
     def checkpoint(self, state: Any) -> bool:
         """Save a state from which the next attempt can go on; while PostgreSQL is away it is not saved.
 
+        A job that was asked to pause ends here, by an exception that is to pass through; its next attempt uses up no
+        retry.
+
         :param state: a JSON value, at most as large as a payload.
         :returns: whether it is saved durably.
         :raises InvalidPayload: when it cannot be stored.
         :raises Superseded: when the job has a newer attempt; end then.
+        :raises Interrupted: when the job is to pause, after its state was saved.
         """
-        return self._checkpoint.save(state)
+        saved = self._checkpoint.save(state)
+        if saved and keys.HELD <= self._ask() < keys.VOID:
+            raise Interrupted("the job was asked to pause and stopped at a checkpoint")
+        return saved
 
     def progress(self, done: float, total: float, note: str = "") -> bool:
         """Report how far the job is.

@@ -74,6 +74,8 @@ def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFact
     :param error: what ``journal.failure.describe`` says of the failure.
     """
     facts = _informed(facts, error)
+    if error.get("interrupted") and not error.get("died"):
+        return RetryDecision(0.0, f"{error.get('message')}; goes on at once"[:300], free=True)
     death = _decide_death(error, facts) if error.get("died") else None
     if death is not None:
         return death

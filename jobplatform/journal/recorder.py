@@ -63,6 +63,10 @@ class Replaced(Ignore):  # type: ignore[misc]
     """Other jobs stand in for the one that raises this, which is not at its end."""
 
 
+class Interrupted(Ignore):  # type: ignore[misc]
+    """A job that stops at a checkpoint, from which its next attempt goes on."""
+
+
 class Recording:
     """How this worker records: set once when the application is attached.
 
@@ -247,6 +251,8 @@ class JobRequest(Request):  # type: ignore[misc]
         if isinstance(error, Reject):
             if not error.requeue:
                 self.record_failure({**describe_text("Reject", str(error.reason)), "final": True})
+        elif isinstance(error, Interrupted):
+            self.record_failure({**describe_text("Interrupted", str(error)), "interrupted": True})
         elif isinstance(error, Ignore):
             self._tell(entry.completed(self.head(), self.time_start or now, now, "null"))
         elif isinstance(error, Retry):

@@ -66,7 +66,7 @@ class RefusingConsumer:
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Park a message whose job type this worker does not know."""
         try:
-            name, job_id, text = parked(message)
+            name, job_id, text = parked(message, "unroutable: no worker knows the job type {!r}")
         except (*UNREADABLE, InvalidTaskError, DecodeError, ContentDisallowed) as error:
             self._quarantine(message, str(error))
             return
@@ -95,9 +95,18 @@ class RefusingConsumer:
         signals.task_rejected.send(sender=self, message=message, exc=InvalidTaskError(problem))
 
 
-def parked(message: Any) -> tuple[str, str, str]:
-    """Give the name, the task id and the journal entry of a message whose job type is not known here.
+def describe_paused(message: Any) -> str:
+    """Write the journal entry of a message whose job type is paused.
 
+    :raises ValueError: or another of ``UNREADABLE``, when no worker could make a job of the message.
+    """
+    return parked(message, "paused: jobs of type {!r} wait until it is resumed")[2]
+
+
+def parked(message: Any, reason: str) -> tuple[str, str, str]:
+    """Give the name, the task id and the journal entry of a message whose job is to wait in its row.
+
+    :param reason: with a place for the name of the job type.
     :raises ValueError: or another of ``UNREADABLE``, when no worker could make a job of the message.
     """
     headers = message.headers
@@ -109,8 +118,8 @@ def parked(message: Any) -> tuple[str, str, str]:
     name, task_id = headers["task"], headers["id"]
     attempt = headers.get(ATTEMPT_HEADER) or (headers.get("retries") or 0) + 1
     head = entry.attempt_head(job_id_of(task_id), attempt, "", os.getpid(), headers.get(ENQUEUED_HEADER), row)
-    reason = f"unroutable: no worker knows the job type {name!r}"
-    return name, task_id, entry.ended(Kind.PARKED, head, None, time.time(), {"message": reason})
+    told = {"message": reason.format(name)}
+    return name, task_id, entry.ended(Kind.PARKED, head, None, time.time(), told)
 
 
 def _read(message: Any) -> ForeignMessage:

@@ -1,4 +1,4 @@
-"""Jobs that wait in a worker and are too many for it."""
+"""Jobs that wait in a worker and go back: too many for it, or not to begin."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def give_back_surplus() -> int:
     waiting.sort(key=lambda request: [int(part) for part in request.message.delivery_tag.split(":")[1:]])
     keep = waiting[0].message.channel.qos.prefetch_count if waiting else 0
     return sum(request.give_back() for request in waiting[keep:])
+
+
+def give_back_held(tags: frozenset[str]) -> int:
+    """Give back those of some jobs that wait in this worker.
+
+    :param tags: of their leases.
+    :returns: how many there were.
+    """
+    waiting = [request for request in snapshot(reserved_requests) if request.is_unstarted()]
+    return sum(request.give_back() for request in waiting if request.message.delivery_tag in tags)

@@ -6,12 +6,13 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from jobplatform.records import DueJob
 from jobplatform.store import jobs
 from jobplatform.store.database import Database
+from jobplatform.transport import keys
 from jobplatform.transport.message import Message
 from jobplatform.transport.publisher import UNREACHABLE
 
@@ -23,7 +24,7 @@ class Pusher(Protocol):
 
     def ping(self) -> None: ...
     def push_many(self, messages: Iterable[Message], *, first: bool = False) -> int: ...
-    def fence(self, attempts: Mapping[str, int]) -> None: ...
+    def fence(self, attempts: Mapping[str, float]) -> None: ...
 
 
 class Dispatcher:
@@ -31,27 +32,33 @@ class Dispatcher:
 
     Rows are claimed and committed before their messages are pushed: a dispatcher that dies in between leaves rows that
     no message stands for, which are found by that rule, while the other order could run a job twice. A job that may
-    have a message already gets a fence, so that only the newest is handed out; a cancelled one, a fence above all.
+    have a message already gets a fence, so that only the newest is handed out; a cancelled one, a fence above all; and
+    one that is paused, a fence between the two.
 
     :param batch: rows claimed at once.
     :param interval: seconds between looks when nothing was due.
+    :param again_after: seconds until Redis is told once more of a job that was cancelled or paused. A worker tells in
+        that time what it holds, and Redis keeps on its disk what it was told.
     """
 
     name = "dispatcher"
 
-    def __init__(self, database: Database, publisher: Pusher, batch: int, interval: float) -> None:
+    def __init__(
+        self, database: Database, publisher: Pusher, batch: int, interval: float, again_after: float = 6.0
+    ) -> None:
         self.database = database
         self.publisher = publisher
         self.batch = batch
         self.interval = interval
+        self.again_after = timedelta(seconds=again_after)
 
     def run_once(self, now: datetime) -> Counter[str]:
         """Publish one batch of due jobs, the most urgent first, and of those what was made first."""
         self.publisher.ping()
         with self.database.transaction() as transaction:
-            claimed = jobs.claim_due(transaction, now, self.batch)
-            self.publisher.fence({job.task_id: job.attempt + job.void for job in claimed if job.again or job.void})
-        due = [job for job in claimed if not job.void]
+            claimed = jobs.claim_due(transaction, now, self.batch, self.again_after)
+            self.publisher.fence({job.task_id: fence for job in claimed if (fence := fence_of(job)) is not None})
+        due = [job for job in claimed if job.step == "publish"]
         ordered = sorted(due, key=lambda job: (-job.priority, job.job_id))
         try:
             for first in (True, False):
@@ -60,12 +67,20 @@ class Dispatcher:
         except UNREACHABLE:
             self._return(ordered, now)
             raise
-        return +Counter(published=len(due), voided=len(claimed) - len(due))
+        told = Counter(job.step for job in claimed)
+        return +Counter(published=len(due), voided=told["void"], held=told["hold"], released=told["unhold"])
 
     def _return(self, due: Sequence[DueJob], now: datetime) -> None:
         logger.warning("Redis did not take %d due jobs; they stay due", len(due))
         with self.database.transaction() as transaction:
             jobs.mark_due(transaction, [job.job_id for job in due], now, again=True)
+
+
+def fence_of(job: DueJob) -> float | None:
+    """Give the lowest attempt whose messages count, None when there is no other message of the job."""
+    if job.step == "publish":
+        return job.attempt if job.again else None
+    return job.attempt + {"void": keys.VOID, "hold": keys.HELD, "unhold": 0.0}[job.step]
 
 
 def message_of(job: DueJob, now: float) -> Message:

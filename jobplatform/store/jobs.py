@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobplatform.records import DueJob, RetryFacts
+from jobplatform.records import STEPS, DueJob, RetryFacts
 from jobplatform.states import UNFINISHED, State, rank_sql, states_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _ID = "00000000-0000-7000-8000-000000000000"
+
+#: A job that was asked to pause while it ran is paused before it begins again.
+_STAYS_HELD = "j.status = 'PROCESSING' and j.hold_by is not null and r.status in ('PROCESSING', 'PENDING', 'RETRYING')"
 
 APPLY_TRANSITIONS = Statement(
     "apply_transitions",
@@ -23,7 +26,9 @@ APPLY_TRANSITIONS = Statement(
         started_at = to_timestamp(r.started_at), completed_at = to_timestamp(r.completed_at),
         due_at = to_timestamp(r.due_at), result = r.result, error_type = r.error_type,
         error_message = r.error_message, fingerprint = r.fingerprint, deaths = coalesce(r.deaths, j.deaths),
-        hold_reason = r.hold_reason, hold_by = r.hold_by, hold_until = null, updated_at = now()
+        hold_reason = case when {_STAYS_HELD} then j.hold_reason else r.hold_reason end,
+        hold_by = case when {_STAYS_HELD} then j.hold_by else r.hold_by end,
+        hold_until = case when {_STAYS_HELD} then j.hold_until end, updated_at = now()
     from json_to_recordset(%(rows)s) as r(job_id uuid, status text, attempt int, rank int, worker_id text,
         started_at float8, completed_at float8, due_at float8, result jsonb, error_type text, error_message text,
         fingerprint text, deaths int, hold_reason text, hold_by text)
@@ -43,30 +48,50 @@ APPLY_PROGRESS = Statement(
     {"rows": "[]"},
 )
 
+# A void or a hold is told to Redis twice, the second time after it has surely kept what it was told first.
 CLAIM_DUE = Statement(
     "claim_due",
     """
     with due as materialized (
-        select job_id, status as was from @jobs where due_at <= %(now)s order by due_at limit %(limit)s
+        select job_id, status as was, case
+            when status = 'CANCELLED' then 'void'
+            when status = 'PROCESSING' and hold_by is null then 'unhold'
+            when status = 'PROCESSING' or (status = 'PAUSED' and coalesce(hold_until > %(now)s, true)) then 'hold'
+            when expires_at <= %(now)s then 'expire'
+            when status <> 'PAUSED' and hold_by is not null then 'pause'
+            when exists (select from @pauses p where p.scope = 'type' and p.name = job_type) then 'park'
+            when scheduled_at > %(now)s then 'postpone'
+            else 'publish' end as step
+        from @jobs where due_at <= %(now)s order by due_at limit %(limit)s
         for update skip locked
     )
     update @jobs as j
-    set status = case when due.was = 'CANCELLED' or j.expires_at <= %(now)s then 'CANCELLED' else 'PENDING' end,
-        error_type = case when due.was <> 'CANCELLED' and j.expires_at <= %(now)s then 'Expired' else j.error_type end,
-        completed_at = case
-            when due.was = 'CANCELLED' then j.completed_at when j.expires_at <= %(now)s then %(now)s
-        end,
-        attempt = j.attempt + (j.status = 'RETRYING')::int,
-        retry_count = j.retry_count + (j.status = 'RETRYING')::int,
-        due_at = null, enqueued_at = %(now)s, updated_at = %(now)s
+    set status = case due.step when 'void' then 'CANCELLED' when 'expire' then 'CANCELLED' when 'unhold' then due.was
+            when 'hold' then due.was when 'pause' then 'PAUSED' when 'park' then 'PAUSED'
+            when 'postpone' then 'SCHEDULED' else 'PENDING' end,
+        error_type = case when due.step = 'expire' then 'Expired' else j.error_type end,
+        completed_at = case due.step when 'void' then j.completed_at when 'expire' then %(now)s end,
+        attempt = j.attempt + (due.was = 'RETRYING' or (due.was = 'PAUSED' and due.step <> 'hold'))::int,
+        retry_count = j.retry_count + (due.was = 'RETRYING')::int,
+        due_at = case
+            when due.step in ('void', 'hold', 'unhold') and j.updated_at > now() - %(again_after)s
+                then %(now)s + %(again_after)s
+            when due.step in ('hold', 'pause') and due.was <> 'PROCESSING' then j.hold_until
+            when due.step = 'postpone' then j.scheduled_at end,
+        hold_reason = case when due.step in ('hold', 'pause') then j.hold_reason
+            when due.step = 'park' then 'paused: jobs of this type wait until it is resumed' end,
+        hold_by = case when due.step in ('hold', 'pause') then j.hold_by when due.step = 'park' then 'platform' end,
+        hold_until = case when due.step in ('hold', 'pause') then j.hold_until end,
+        enqueued_at = case when due.step = 'publish' then %(now)s else j.enqueued_at end,
+        updated_at = case when due.step in ('void', 'hold', 'unhold') then j.updated_at else %(now)s end
     from due
-    where j.job_id = due.job_id and j.status in ('PENDING', 'SCHEDULED', 'RETRYING', 'CANCELLED')
+    where j.job_id = due.job_id and due.was in ('PENDING', 'SCHEDULED', 'RETRYING', 'CANCELLED', 'PAUSED', 'PROCESSING')
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
         j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
-        due.was = 'PENDING' and j.attempt > 1 as again, due.was = 'CANCELLED' as void,
+        due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
         due.was = 'PENDING' and j.deaths > 0 as first
     """,
-    {"now": _NOW, "limit": 1},
+    {"now": _NOW, "limit": 1, "again_after": timedelta(seconds=6)},
 )
 
 MARK_DUE = Statement(
@@ -145,16 +170,19 @@ def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) 
     return transaction.count(APPLY_PROGRESS, rows=json.dumps(rows)) if rows else 0
 
 
-def claim_due(transaction: Transaction, now: datetime, limit: int) -> list[DueJob]:
-    """Turn due rows into pending ones and return them for publishing; expired ones are cancelled instead.
+def claim_due(transaction: Transaction, now: datetime, limit: int, again_after: timedelta) -> list[DueJob]:
+    """Do what is due to rows, and return the jobs of which Redis is to be told.
 
-    Rows of cancelled jobs, whose messages are not to be handed out any more, are returned as ``void``.
+    Waiting ones become pending, to be published; those that expired are cancelled instead, and those that are held, or
+    whose type is, are paused. Jobs that were cancelled or paused while Redis had their messages are returned too.
+
+    :param again_after: after so long Redis is told of those once more, should it have lost its last writes.
     """
     fields = DueJob.__dataclass_fields__
     return [
         DueJob(**{name: row[name] for name in fields})
-        for row in transaction.rows(CLAIM_DUE, now=now, limit=limit)
-        if row["status"] == State.PENDING or row["void"]
+        for row in transaction.rows(CLAIM_DUE, now=now, limit=limit, again_after=again_after)
+        if row["step"] in STEPS
     ]
 
 

@@ -35,15 +35,7 @@ class JobFilter:
     root_id: str | None = None
 
 
-# The order names the table, since a bare job_id would be the text of the output, which has no index.
-LIST_JOBS = Statement(
-    "list_jobs",
-    """
-    select job_id::text, job_type, status, priority, queue, attempt, retry_count, max_retries, created_at,
-        updated_at, scheduled_at, started_at, completed_at, due_at, worker_id, error_type,
-        left(error_message, 500) as error_message, tags, tenant, root_id::text, parent_id::text
-    from @jobs as j
-    where (%(states)s::text[] is null or status = any(%(states)s::text[]))
+_MATCHES = """(%(states)s::text[] is null or status = any(%(states)s::text[]))
         and (%(job_type)s::text is null or job_type = %(job_type)s)
         and (%(queue)s::text is null or queue = %(queue)s)
         and (%(tag)s::text is null or tags @> array[%(tag)s::text])
@@ -52,23 +44,50 @@ LIST_JOBS = Statement(
         and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
         and (%(root_id)s::uuid is null or root_id = %(root_id)s::uuid or job_id = %(root_id)s::uuid)
         and (%(before_time)s::timestamptz is null
-            or (created_at, job_id) < (%(before_time)s::timestamptz, %(before_id)s::uuid))
+            or (created_at, job_id) < (%(before_time)s::timestamptz, %(before_id)s::uuid))"""
+_EXAMPLE: dict[str, Any] = {
+    "states": ["FAILED", "RETRYING"],
+    "job_type": "shop.charge",
+    "queue": "celery",
+    "tag": "vip",
+    "error_type": "TimeoutError",
+    "created_after": _NOW,
+    "created_before": _NOW,
+    "root_id": None,
+    "before_time": _NOW,
+    "before_id": _ID,
+    "limit": 50,
+}
+
+# The order names the table, since a bare job_id would be the text of the output, which has no index.
+LIST_JOBS = Statement(
+    "list_jobs",
+    f"""
+    select job_id::text, job_type, status, priority, queue, attempt, retry_count, max_retries, created_at,
+        updated_at, scheduled_at, started_at, completed_at, due_at, worker_id, error_type,
+        left(error_message, 500) as error_message, tags, tenant, root_id::text, parent_id::text
+    from @jobs as j
+    where {_MATCHES}
     order by j.created_at desc, j.job_id desc
     limit %(limit)s
     """,
-    {
-        "states": ["FAILED", "RETRYING"],
-        "job_type": "shop.charge",
-        "queue": "celery",
-        "tag": "vip",
-        "error_type": "TimeoutError",
-        "created_after": _NOW,
-        "created_before": _NOW,
-        "root_id": None,
-        "before_time": _NOW,
-        "before_id": _ID,
-        "limit": 50,
-    },
+    _EXAMPLE,
+)
+
+SELECT_JOBS = Statement(
+    "select_jobs",
+    f"""
+    select job_id::text, created_at from @jobs as j where {_MATCHES}
+    order by j.created_at desc, j.job_id desc
+    limit %(limit)s
+    """,
+    _EXAMPLE,
+)
+
+COUNT_JOBS = Statement(
+    "count_jobs",
+    f"select count(*) as jobs from (select from @jobs as j where {_MATCHES} limit %(limit)s) as found",
+    _EXAMPLE,
 )
 
 COUNT_BY_STATE = Statement(
@@ -155,21 +174,35 @@ def list_jobs(
     :param limit: the most rows of the page.
     :param before: (created_at, job_id) of the last row of the page before this one.
     """
+    return transaction.rows(LIST_JOBS, **_parameters(filter, limit, before))
+
+
+def select_jobs(
+    transaction: Transaction, filter: JobFilter, limit: int, before: tuple[datetime, str] | None = None
+) -> list[tuple[datetime, str]]:
+    """List (created_at, job_id) of jobs, newest first, a page as ``list_jobs`` gives it."""
+    rows = transaction.rows(SELECT_JOBS, **_parameters(filter, limit, before))
+    return [(row["created_at"], row["job_id"]) for row in rows]
+
+
+def count_jobs(transaction: Transaction, filter: JobFilter, cap: int) -> int:
+    """Count jobs.
+
+    :param cap: where counting stops; it means "as many or more".
+    """
+    return int(transaction.rows(COUNT_JOBS, **_parameters(filter, cap, None))[0]["jobs"])
+
+
+def _parameters(filter: JobFilter, limit: int, before: tuple[datetime, str] | None) -> dict[str, Any]:
     before_time, before_id = before or (None, None)
-    return transaction.rows(
-        LIST_JOBS,
-        states=list(filter.states) if filter.states else None,
-        job_type=filter.job_type,
-        queue=filter.queue,
-        tag=filter.tag,
-        error_type=filter.error_type,
-        created_after=filter.created_after,
-        created_before=filter.created_before,
-        root_id=filter.root_id,
-        before_time=before_time,
-        before_id=before_id,
-        limit=limit,
-    )
+    values = {name: getattr(filter, name) for name in JobFilter.__dataclass_fields__}
+    return {
+        **values,
+        "states": list(filter.states) if filter.states else None,
+        "before_time": before_time,
+        "before_id": before_id,
+        "limit": limit,
+    }
 
 
 def count_by_state(transaction: Transaction, cap: int = 100_000) -> dict[str, int]:

@@ -29,6 +29,7 @@ RELEASE_PARKED = Statement(
             and (%(job_types)s::text[] is null or job_type = any(%(job_types)s::text[]))
             and (%(queues)s::text[] is null or queue = any(%(queues)s::text[]))
             and updated_at <= %(now)s - {_PATIENCE}
+            and not exists (select from @pauses p where p.scope = 'type' and p.name = job_type)
         limit %(limit)s for update skip locked
     )
     update @jobs as j

@@ -2,14 +2,17 @@
 -- KEYS: 1 leases (hash: tag -> [message, "", queue], the layout that stock kombu restores from)
 --       2 lease times (zset: tag -> seconds since the epoch)   3 journal (stream)
 --       4 fences (hash: task id -> the lowest attempt whose message counts)   5 counts (hash)
---       6.. queue lists, most urgent first
+--       6 what is paused (hash: "queue:" or "type:" and a name -> why)
+--       7.. queue lists, most urgent first
 -- ARGV: 1 n   2 prefix of the lease tags   3 separator between queue and priority in a list's name   4 journal limit
 -- Reply: tag, queue list, message, tag, queue list, message ...; empty when there is nothing; the text FULL when the journal
 --        is over its limit, so that no more work is begun than can be recorded. Messages below their fence are dropped
---        and counted.
+--        and counted. A paused queue hands out nothing. A message whose type is paused is leased with a tag that ends in
+--        "p", and is to be parked.
 if redis.call('XLEN', KEYS[3]) > tonumber(ARGV[4]) then return 'FULL' end
 local wanted, taken, reply = tonumber(ARGV[1]), 0, {}
 local fenced = redis.call('EXISTS', KEYS[4]) == 1
+local paused = redis.call('EXISTS', KEYS[6]) == 1
 local function counts(message)
   if not fenced then return true end
   local task = string.match(message, '"correlation_id": ?"([^"]+)"')
@@ -18,21 +21,27 @@ local function counts(message)
   redis.call('HINCRBY', KEYS[5], 'dropped', 1)
   return false
 end
+local function is_paused(scope, name)
+  return paused and name and redis.call('HEXISTS', KEYS[6], scope .. ':' .. name) == 1
+end
+local function queue_of(list)
+  local cut = string.find(list, ARGV[3], 1, true)
+  return cut and string.sub(list, 1, cut - 1) or list
+end
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
-for k = 6, #KEYS do
-  while taken < wanted do
+for k = 7, #KEYS do
+  local queue = queue_of(KEYS[k])
+  while taken < wanted and not is_paused('queue', queue) do
     local asked = wanted - taken
     local messages = redis.call('RPOP', KEYS[k], asked)
     if not messages then break end
-    local queue = KEYS[k]
-    local cut = string.find(queue, ARGV[3], 1, true)
-    if cut then queue = string.sub(queue, 1, cut - 1) end
     local times, leases = {}, {}
     for j = 1, #messages do
       if counts(messages[j]) then
         taken = taken + 1
         local tag = ARGV[2] .. string.format('%03d', taken)
+        if is_paused('type', string.match(messages[j], '"task": ?"([^"]+)"')) then tag = tag .. 'p' end
         times[#times + 1] = now
         times[#times + 1] = tag
         leases[#leases + 1] = tag

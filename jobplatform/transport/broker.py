@@ -29,7 +29,7 @@ class BrokerPublisher:
             self._connection = self.connect()
             self._connection.ensure_connection(max_retries=1, timeout=3)
 
-    def fence(self, attempts: Mapping[str, int]) -> None:
+    def fence(self, attempts: Mapping[str, float]) -> None:
         """Do nothing: a broker that is not ours hands out every message."""
 
     def push_many(self, messages: Iterable[Message], first: bool = False) -> int:

@@ -24,6 +24,11 @@ def oldest_message(client: Any, queue: str, priority: int, among: int = 1) -> fl
     return min(times, default=None if messages else float("inf"))
 
 
+def waiting(client: Any, queue: str) -> int:
+    """Count the messages that wait in a queue."""
+    return sum(int(client.llen(keys.queue_list(queue, priority))) for priority in range(1, 6))
+
+
 def leased_jobs(client: Any) -> set[str]:
     """Name the jobs whose messages workers hold."""
     found = (_ID.search(lease) for lease in client.hvals(keys.LEASES))
@@ -33,6 +38,11 @@ def leased_jobs(client: Any) -> set[str]:
 def begun_jobs(client: Any) -> set[str]:
     """Name the jobs that run under a lease."""
     return {json.loads(start)["j"] for start in client.hvals(keys.STARTS)}
+
+
+def paused(client: Any) -> dict[str, str]:
+    """Read what Redis knows to be paused: why, by scope and name."""
+    return {name.decode(): reason.decode() for name, reason in client.hgetall(keys.PAUSED).items()}
 
 
 class Heartbeat(NamedTuple):

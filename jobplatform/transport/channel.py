@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 SUBMITTED_HEADER = "jp_submitted"
 #: The most messages that one acquire takes.
 _MOST = 100
+#: How the tags of messages end that are to be parked.
+_TO_PARK = "p"
 
 
 #: What a hostile message makes the code that reads it raise.
@@ -56,6 +58,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
     leasing = False
     #: Writes the journal entry of a message that cannot be read: (queue, raw bytes, problem) -> text.
     describe_unreadable: Callable[[str, bytes, str], str] = staticmethod(lambda queue, raw, problem: "")
+    #: Writes the journal entry of a message whose job type is paused.
+    describe_parked: Callable[[Any], str] = staticmethod(lambda message: "")
     from_transport_options = (*stock.Channel.from_transport_options, "journal_limit", "idle_poll_seconds")
 
     #: Times to live of queues; kombu before 5.7 knows none.
@@ -117,7 +121,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         lists = [self._q_for_pri(queue, step) for step in reversed(self.priority_steps) for queue in queues]
         wanted = min(self.qos.can_consume_max_estimate() or _MOST, _MOST)
         prefix = f"{self.ledger.node}:{next(self._tags)}:"
-        names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, *lists]
+        names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, keys.PAUSED, *lists]
         connection.send_command(
             "EVALSHA", ACQUIRE.sha, len(names), *names, wanted, prefix, keys.SEPARATOR, self.journal_limit
         )
@@ -191,7 +195,10 @@ class Channel(stock.Channel):  # type: ignore[misc]
         try:
             message = json.loads(raw)
             message["properties"]["delivery_tag"] = tag
-            self.connection._deliver(message, queue)
+            if tag.endswith(_TO_PARK):
+                self._park(tag, message, queue)
+            else:
+                self.connection._deliver(message, queue)
         except UNREADABLE as error:
             logger.error("a message in queue %s cannot be read and is quarantined: %s", queue, error)
             self.ledger.counts["unreadable"] += 1
@@ -203,3 +210,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
             self.delivering = None
         if tag not in self.qos._delivered and tag in self.ledger.held:
             self.ledger.settle(tag)
+
+    def _park(self, tag: str, message: dict[str, Any], queue: str) -> None:
+        message["properties"].setdefault("delivery_info", {})["routing_key"] = queue
+        self.ledger.outcome(tag, self.describe_parked(self.message_to_python(message)))
+        self.ledger.counts["parked"] += 1

@@ -32,14 +32,15 @@ for _ = 1, forgotten do
   if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 and redis.call('EXISTS', ARGV[4] .. ARGV[i]) == 0 then
     local task = string.match(ARGV[i + 1], '"correlation_id": ?"([^"]+)"') or ''
     local attempt = tonumber(string.match(ARGV[i + 1], '"jp_attempt": ?(%d+)') or '1')
-    if tonumber(redis.call('HGET', KEYS[6], task) or '0') >= attempt + 1 then
+    local fence = tonumber(redis.call('HGET', KEYS[6], task) or '0')
+    if fence >= attempt + 1 then
       redis.call('SET', ARGV[4] .. ARGV[i], '1', 'EX', ARGV[5])
     else
       local clock = redis.call('TIME')
       redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
       redis.call('ZADD', KEYS[2], clock[1] .. '.' .. string.format('%06d', clock[2]), ARGV[i])
       if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 2]) end
-      redis.call('HSET', KEYS[6], task, tostring(attempt + 0.5))
+      redis.call('HSET', KEYS[6], task, tostring(math.max(fence, attempt + 0.5)))
     end
   end
   i = i + 3

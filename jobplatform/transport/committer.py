@@ -44,6 +44,8 @@ class Committer:
     describe_worker: Callable[[], dict[str, Any]] = staticmethod(dict)
     #: Lets go of jobs whose leases were taken away, and of jobs that are not to run any more.
     stop_jobs: Callable[[set[str], set[str]], None] = staticmethod(lambda taken, void: None)
+    #: Gives back those of some jobs that have not begun, and tells how many that were.
+    give_back_held: Callable[[frozenset[str]], int] = staticmethod(lambda tags: 0)
     #: Ends the processes of jobs that were told to stop and did not.
     end_overdue: Callable[[], None] = staticmethod(lambda: None)
 
@@ -90,6 +92,7 @@ class Committer:
         self._timers = [
             loop.call_repeatedly(_STALL_SECONDS, self.notice_stall),
             loop.call_repeatedly(_STALL_SECONDS, lambda: self.end_overdue()),
+            loop.call_repeatedly(_STALL_SECONDS, self._hold_back),
         ]
         self.heart.between = self._stand_in if self.jobs_block_the_loop else None
         self.heart.start()
@@ -110,6 +113,11 @@ class Committer:
         """Let go of messages that wait behind long jobs, so that idle workers can take them."""
         if self.ledger.held and self.ledger.clock() - self.ledger.settled_at > _STALL_SECONDS:
             self.ledger.counts["given_back"] += self.give_back_surplus()
+
+    def _hold_back(self) -> None:
+        tags, self.ledger.held_back = self.ledger.held_back, frozenset()
+        if tags:
+            self.ledger.counts["given_back"] += self.give_back_held(tags)
 
     def hear(self) -> None:
         """Hear of news: without an event loop it is written now, with one in a few milliseconds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
@@ -80,7 +81,7 @@ class Heart:
         """Beat once; returns whether Redis heard it."""
         began = self.ledger.clock()
         try:
-            forgot, taken, void, *tags = self._tell(self.describe(), list(self.ledger.held))
+            forgot, taken, void, held, *tags = self._tell(self.describe(), list(self.ledger.held))
         except (redis.RedisError, OSError) as error:
             self.ledger.counts["beats_failed"] += 1
             logger.warning("Redis did not hear that this worker lives; it will be told again: %s", error)
@@ -90,15 +91,17 @@ class Heart:
         if taken:
             self.ledger.counts["taken"] += taken
             logger.error("%d leases were taken away, as this worker had said nothing for too long", taken)
+        ends = list(itertools.accumulate((taken, void, held)))
         if taken or void:
-            self.on_void(set(names[:taken]), set(names[taken : taken + void]))
-        if forgot or names[taken + void :]:
-            self._remind(bool(forgot), names[taken + void :])
+            self.on_void(set(names[: ends[0]]), set(names[ends[0] : ends[1]]))
+        self.ledger.hold_back(names[ends[1] : ends[2]])
+        if forgot or names[ends[2] :]:
+            self._remind(bool(forgot), names[ends[2] :])
         return True
 
     def _tell(self, report: dict[str, Any], held: list[str]) -> list[Any]:
         last = keys.last_commit(self.ledger.node)
-        names = [keys.LEASES, keys.LEASE_TIMES, keys.WORKERS, last, keys.FENCES]
+        names = [keys.LEASES, keys.LEASE_TIMES, keys.WORKERS, last, keys.FENCES, keys.PAUSED]
         waited = self.ledger.waited()
         args = [self.ledger.node, json.dumps(report), keys.TAKEN, self.ledger.confirmed, f"{waited:.6f}", *held]
         reply: list[Any] = BEAT.run(self.client, names, args)

@@ -10,10 +10,14 @@ WATCH = "jp:watch"
 #: That Redis was not emptied since somebody looked.
 CANARY = "jp:canary"
 COUNTS = "jp:counts"
+#: What is paused (hash: "queue:" or "type:" and a name -> why).
+PAUSED = "jp:paused"
 #: The lowest attempt whose message counts, by task id, for jobs that may have been published twice or are not to run;
-#: and for how many seconds that is remembered. From attempt + 1 on a run of the attempt is void as well; half a step
-#: above the attempt says that a worker runs it, and its message is not to be handed out a second time.
+#: and for how many seconds that is remembered.
 FENCES = "jp:fences"
+#: How far a fence is above an attempt of which no message is to be handed out: as a worker has it already, as it is
+#: held back, or as a run of it is void as well. A run that is held back is to stop at its next checkpoint.
+LEASED, HELD, VOID = 0.5, 0.75, 1.0
 FENCE_SECONDS = 86_400
 #: Before the tag of a lease: that it was taken away, and how long that is remembered, in seconds.
 TAKEN = "jp:taken:"

@@ -82,6 +82,8 @@ class Ledger:
         #: The starts of held messages that were written.
         self._begun: dict[str, str] = {}
         self._forgotten: set[str] = set()
+        #: Messages of jobs that are not to begin, and go back unless they have.
+        self.held_back: frozenset[str] = frozenset()
         self._plain: list[str] = []
         self._returned: dict[str, str] = {}
         self._outcomes: dict[str, Ending] = {}
@@ -118,6 +120,12 @@ class Ledger:
             tags = list(self._unopened)
             self.give_back(tags)
             return len(tags)
+
+    def hold_back(self, tags: Iterable[str]) -> None:
+        """Return those messages that nothing has been done with, and note the others for who knows of their jobs."""
+        with self._lock:
+            self.held_back = frozenset(tags)
+            self.give_back([tag for tag in self.held_back if tag in self._unopened])
 
     def engage(self, tag: str) -> bool:
         """Note that a job begins, or is handed to a process; returns whether its message is still held here."""

@@ -108,13 +108,13 @@ class Publisher:
             connection.connect()
         return connection
 
-    def fence(self, attempts: Mapping[str, int]) -> None:
+    def fence(self, attempts: Mapping[str, float]) -> None:
         """Let no message of a job be handed out that is of an attempt before the one given.
 
         :param attempts: by task id.
         """
         if attempts:
-            pairs = [part for pair in attempts.items() for part in pair]
+            pairs = [part for task_id, attempt in attempts.items() for part in (task_id, str(attempt))]
             self._ask([("HSET", keys.FENCES, *pairs), ("EXPIRE", keys.FENCES, keys.FENCE_SECONDS)])
 
     def fence_of(self, task_id: str) -> float:
@@ -151,8 +151,7 @@ class Publisher:
             verb, texts = ("RPUSH", texts[::-1]) if first else ("LPUSH", texts)
             commands += [(verb, name, *texts[start : start + _TOGETHER]) for start in starts]
         for queue in sorted({queue for queue, _ in lists}):
-            bell = keys.bell(queue)
-            commands += [("LPUSH", bell, "1"), ("LTRIM", bell, 0, 0), ("EXPIRE", bell, 60)]
+            commands += ring(queue)
         if self._keeper is not None and fields:
             self._keeper.push(commands, again=entries_alone)
         elif commands:
@@ -170,6 +169,12 @@ class Publisher:
         while self._idle:
             self._idle.pop().disconnect()
         self.client.close()
+
+
+def ring(queue: str) -> list[Command]:
+    """Give the commands that wake a worker which waits for a queue."""
+    bell = keys.bell(queue)
+    return [("LPUSH", bell, "1"), ("LTRIM", bell, 0, 0), ("EXPIRE", bell, 60)]
 
 
 def _reply_of(connection: Any) -> Any:

@@ -18,7 +18,7 @@ def message(number: int, priority: int = 1) -> Message:
 
 def acquire(client: Any, count: int, tag: str = "w:1:", limit: int = 1000) -> list[tuple[str, str, dict[str, Any]]]:
     lists = [keys.queue_list(QUEUE, step) for step in reversed(keys.PRIORITY_STEPS)]
-    names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, *lists]
+    names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, keys.PAUSED, *lists]
     reply = ACQUIRE.run(client, names, [count, tag, keys.SEPARATOR, limit])
     if reply in (b"FULL", "FULL"):
         raise OverflowError("FULL")

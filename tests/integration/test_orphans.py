@@ -64,7 +64,7 @@ class Place:
     def acquire(self, count: int = 1) -> list[tuple[str, bytes, bytes]]:
         """Take messages as a worker does."""
         lists = [keys.queue_list(QUEUE, step) for step in reversed(keys.PRIORITY_STEPS)]
-        names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, *lists]
+        names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, keys.PAUSED, *lists]
         reply = ACQUIRE.run(self.client, names, [count, f"w:{time.monotonic_ns()}:", keys.SEPARATOR, 1_000])
         return [(tag.decode(), queue, raw) for tag, queue, raw in zip(*[iter(reply)] * 3, strict=True)]
 

@@ -1,0 +1,53 @@
+"""What is paused, written to Redis for those who hand out messages, and resumed when its time has come."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from jobplatform.store import pauses
+from jobplatform.store.database import Database
+from jobplatform.transport import census, keys
+from jobplatform.transport.publisher import ring
+
+logger = logging.getLogger(__name__)
+
+
+class Pauser:
+    """Keep Redis up with the table of pauses; a Redis that lost what it knew of them is told again.
+
+    :param client: a Redis client.
+    """
+
+    name = "pauser"
+    interval = 1.0
+
+    def __init__(self, database: Database, client: Any) -> None:
+        self.database = database
+        self.client = client
+
+    def run_once(self, now: datetime) -> Counter[str]:
+        """End the pauses whose time has come, and write those that are left."""
+        with self.database.transaction() as transaction:
+            ended = pauses.end_due(transaction)
+            left = pauses.list_pauses(transaction)
+        for scope, name in ended:
+            logger.info("%s %s is resumed, as its time has come", scope, name)
+        wanted = {f"{row['scope']}:{row['name']}": row["reason"] for row in left}
+        known = census.paused(self.client)
+        if wanted != known:
+            self._write(wanted, known)
+        return +Counter(resumed=len(ended))
+
+    def _write(self, wanted: Mapping[str, str], known: Iterable[str]) -> None:
+        resumed = {name.partition(":")[2] for name in known if name.startswith("queue:") and name not in wanted}
+        with self.client.pipeline() as together:
+            together.delete(keys.PAUSED)
+            if wanted:
+                together.hset(keys.PAUSED, mapping=dict(wanted))
+            for command in (command for queue in sorted(resumed) for command in ring(queue)):
+                together.execute_command(*command)
+            together.execute()
