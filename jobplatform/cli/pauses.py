@@ -21,8 +21,8 @@ from jobplatform.transport import census
 
 _PAUSE_COLUMNS = ("paused", "reason", "paused_by", "paused_at", "paused_until")
 
-#: Names what a group lists, each with what is known of it.
-Found = Callable[[Settings, Transaction], Mapping[str, Mapping[str, Any]]]
+#: Names what workers take, and more that is named, each with what is known of it.
+Found = Callable[[Settings, Transaction, Iterable[str]], Mapping[str, Mapping[str, Any]]]
 
 
 def _group(scope: Scope, noun: str, columns: tuple[str, ...], found: Found) -> click.Group:
@@ -31,7 +31,9 @@ def _group(scope: Scope, noun: str, columns: tuple[str, ...], found: Found) -> c
     :param noun: what it is about, in words.
     """
 
-    @click.group(f"{scope}s", help=f"List, pause and resume {noun}s.")
+    line = f"List, pause and resume {noun}s."
+
+    @click.group(f"{scope}s", help=line, short_help=line)
     def group() -> None:
         """See ``help``."""
 
@@ -42,8 +44,8 @@ def _group(scope: Scope, noun: str, columns: tuple[str, ...], found: Found) -> c
         settings = require_settings()
         with open_database(settings) as database, database.session() as session:
             paused = {row["name"]: row for row in pauses.list_pauses(session) if row["scope"] == scope}
-            known = found(settings, session)
-        rows = [_row(name, known.get(name, {}), paused.get(name)) for name in sorted({*known, *paused})]
+            known = found(settings, session, paused)
+        rows = [_row(name, known[name], paused.get(name)) for name in sorted(known)]
         if output.as_json:
             output.json({f"{scope}s": rows})
         else:
@@ -59,7 +61,7 @@ def _group(scope: Scope, noun: str, columns: tuple[str, ...], found: Found) -> c
         with open_database(settings) as database, database.transaction() as transaction:
             for name in names:
                 pauses.pause(transaction, scope, name, hold)
-            known = found(settings, transaction)
+            known = found(settings, transaction, ())
         _report(names, "paused", output)
         for name in sorted(set(names) - set(known)):
             output.note(f"no worker that is alive takes {noun} {name}")
@@ -102,15 +104,15 @@ def _report(names: Iterable[str], outcome: str, output: Output) -> None:
         output.table(rows, ("name", "outcome"), empty=f"nothing was {outcome}")
 
 
-def _queues(settings: Settings, transaction: Transaction) -> dict[str, dict[str, Any]]:
-    taken = {queue for _, queues in workers.skills(transaction) for queue in queues or ()}
-    paused = {row["name"] for row in pauses.list_pauses(transaction) if row["scope"] == Scope.QUEUE}
+def _queues(settings: Settings, transaction: Transaction, more: Iterable[str]) -> dict[str, dict[str, Any]]:
+    names = {queue for _, taken in workers.skills(transaction) for queue in taken or ()}
     with closing(connect(settings.journal_url, timeout=settings.connect_seconds)) as client:
-        return {queue: {"waiting": census.waiting(client, queue)} for queue in {*taken, *paused, *settings.queues}}
+        return {queue: {"waiting": census.waiting(client, queue)} for queue in {*names, *settings.queues, *more}}
 
 
-def _types(settings: Settings, transaction: Transaction) -> dict[str, dict[str, Any]]:
-    return {name: {} for types, _ in workers.skills(transaction) for name in types or ()}
+def _types(settings: Settings, transaction: Transaction, more: Iterable[str]) -> dict[str, dict[str, Any]]:
+    known = {name for types, _ in workers.skills(transaction) for name in types or ()}
+    return {name: {} for name in {*known, *more}}
 
 
 queues = _group(Scope.QUEUE, "queue", ("name", "waiting"), _queues)

@@ -108,7 +108,7 @@ def _apply_to_filter(database: Database, verb: Verb, chosen: JobFilter, jobs: Se
     with database.session() as session:
         count = listing.count_jobs(session, chosen, _MOST)
     if jobs.dry_run:
-        output.record({"matching": count})
+        _report({"matching": count}, output)
         return
     if count > _MANY and not jobs.sure:
         click.confirm(f"{count} jobs match; go on?", abort=True, err=True)
@@ -117,7 +117,14 @@ def _apply_to_filter(database: Database, verb: Verb, chosen: JobFilter, jobs: Se
         with database.transaction() as transaction:
             done = verb(transaction, page)
         outcomes.update(done.values())
-    output.record(dict(outcomes) or {"matching": 0})
+    _report(outcomes or {"matching": 0}, output)
+
+
+def _report(counts: Mapping[str, int], output: Output) -> None:
+    if output.as_json:
+        output.json(dict(counts))
+    else:
+        output.record(counts)
 
 
 def _pages(database: Database, chosen: JobFilter) -> Iterator[list[str]]:

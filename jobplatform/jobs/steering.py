@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 
+from jobplatform.errors import JobPlatformError
 from jobplatform.jobs.options import check_priority
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.records import job_id_of
@@ -109,7 +110,12 @@ def resume_type(name: str, *, app: Any = None) -> bool:
 def _pause(scope: str, name: str, hold: Hold, app: Any) -> None:
     from jobplatform.store import pauses
 
-    with _platform(app).database.transaction() as transaction:
+    platform = _platform(app)
+    if not platform.leases:
+        raise JobPlatformError(
+            f"{scope} {name!r}: only the Redis transport of the platform can pause it; set REDIS_URL"
+        )
+    with platform.database.transaction() as transaction:
         pauses.pause(transaction, pauses.Scope(scope), name, hold)
 
 

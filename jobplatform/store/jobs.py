@@ -55,8 +55,8 @@ CLAIM_DUE = Statement(
     with due as materialized (
         select job_id, status as was, case
             when status = 'CANCELLED' then 'void'
-            when status = 'PROCESSING' and hold_by is null then 'unhold'
-            when status = 'PROCESSING' or (status = 'PAUSED' and coalesce(hold_until > %(now)s, true)) then 'hold'
+            when status = 'PROCESSING' and (hold_by is null or hold_until <= %(now)s) then 'unhold'
+            when status in ('PROCESSING', 'PAUSED') and coalesce(hold_until > %(now)s, true) then 'hold'
             when expires_at <= %(now)s then 'expire'
             when status <> 'PAUSED' and hold_by is not null then 'pause'
             when exists (select from @pauses p where p.scope = 'type' and p.name = job_type) then 'park'
@@ -75,8 +75,8 @@ CLAIM_DUE = Statement(
         retry_count = j.retry_count + (due.was = 'RETRYING')::int,
         due_at = case
             when due.step in ('void', 'hold', 'unhold') and j.updated_at > now() - %(again_after)s
-                then %(now)s + %(again_after)s
-            when due.step in ('hold', 'pause') and due.was <> 'PROCESSING' then j.hold_until
+                then least(%(now)s + %(again_after)s, j.hold_until)
+            when due.step in ('hold', 'pause') then j.hold_until
             when due.step = 'postpone' then j.scheduled_at end,
         hold_reason = case when due.step in ('hold', 'pause') then j.hold_reason
             when due.step = 'park' then 'paused: jobs of this type wait until it is resumed' end,
