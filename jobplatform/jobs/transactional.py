@@ -20,7 +20,8 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
     :param handle: an SQLAlchemy Session or Connection.
     """
     from jobplatform.store import new_jobs
-    from jobplatform.store.database import Transaction, after_commit, connection_of
+    from jobplatform.store.after_commit import after_commit
+    from jobplatform.store.database import Transaction, connection_of
 
     publishes = job.due_at is None
     told = publishes and after_commit(handle, lambda: _publish(platform, job))
@@ -32,7 +33,8 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
 def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Chunk], handle: Any) -> None:
     """Write the rows of many jobs in the caller's transaction, and publish them right after the commit."""
     from jobplatform.store import new_jobs
-    from jobplatform.store.database import Transaction, after_commit, connection_of
+    from jobplatform.store.after_commit import after_commit
+    from jobplatform.store.database import Transaction, connection_of
 
     taken: list[submission.Chunk] = []
     publishes = like.due_at is None

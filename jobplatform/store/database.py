@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -149,25 +149,3 @@ def savepoint(handle: Any, schema: str) -> Iterator[Transaction]:
         raise JobOptionError("session: it commits every statement by itself (AUTOCOMMIT); give one with transactions")
     with handle.begin_nested():
         yield Transaction(connection_of(handle), schema)
-
-
-def after_commit(handle: Any, action: Callable[[], None]) -> bool:
-    """Do something once a session's present transaction has committed; a rollback forgets it.
-
-    :returns: whether the handle can tell; a plain connection cannot.
-    """
-    if isinstance(handle, Connection):
-        return False
-    session = (getattr(handle, "registry", None) and handle()) or handle
-    pending = [action]
-
-    def committed(session: Any) -> None:
-        if pending and not session.in_nested_transaction():
-            pending.pop()()
-
-    def rolled_back(session: Any, previous: Any) -> None:
-        pending.clear()
-
-    event.listen(session, "after_commit", committed)
-    event.listen(session, "after_soft_rollback", rolled_back)
-    return True
