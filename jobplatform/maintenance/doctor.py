@@ -16,7 +16,7 @@ from importlib.metadata import version
 from jobplatform.journal import inspection
 from jobplatform.journal.inspection import RedisReading
 from jobplatform.settings import Settings
-from jobplatform.store import leadership, listing, migrate
+from jobplatform.store import leadership, listing, migrate, pauses, quarantine
 from jobplatform.store.database import UNREACHABLE, Database
 from jobplatform.transport import keys
 
@@ -48,11 +48,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class PostgresReading:
-    """The state of PostgreSQL; ``clock_skew`` in seconds, positive when it is ahead of this machine."""
+    """The state of PostgreSQL; ``clock_skew`` in seconds, positive when it is ahead of this machine.
+
+    ``quarantined`` counts what waits in quarantine, ``paused`` names queues and job types; empty without our tables.
+    """
 
     version: int
     revision: str | None
     clock_skew: float
+    quarantined: int = 0
+    paused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,18 @@ def judge_postgres(reading: PostgresReading, head: str) -> Iterator[Finding]:
         found = f"the database is at {reading.revision or 'none'}, this code at {head}"
         yield Finding("migration", Level.FAIL, found, "run: jobplatform migrate")
     yield judge_clock("PostgreSQL clock", reading.clock_skew)
+    yield judge_quarantine(reading.quarantined)
+    if reading.paused:
+        found, fix = ", ".join(reading.paused), "see: jobplatform queues list, jobplatform types list"
+        yield Finding("paused", Level.WARN, found, fix)
+
+
+def judge_quarantine(count: int) -> Finding:
+    """Check that nothing waits in quarantine."""
+    if not count:
+        return Finding("quarantine", Level.OK, "empty")
+    found = f"{count} messages or journal entries could not be read"
+    return Finding("quarantine", Level.WARN, found, "see: jobplatform quarantine list")
 
 
 def judge_redis(reading: RedisReading) -> Iterator[Finding]:
@@ -193,7 +210,12 @@ def _read_postgres(settings: Settings) -> PostgresReading | str:
                 server = listing.server_version(session)
                 asked = time.time()
                 skew = leadership.probe(session) - (asked + time.time()) / 2
-            return PostgresReading(server, migrate.current(database), skew)
+            revision = migrate.current(database)
+            if revision != migrate.head():
+                return PostgresReading(server, revision, skew)
+            with database.session() as session:
+                paused = tuple(f"{row['scope']} {row['name']}" for row in pauses.list_pauses(session))
+                return PostgresReading(server, revision, skew, quarantine.count_open(session), paused)
     except UNREACHABLE as error:
         return f"it cannot be reached: {_first_line(getattr(error, 'orig', None) or error)}"
 

@@ -41,6 +41,12 @@ LIST_QUARANTINE = Statement(
     {"kind": "message", "queue": "celery", "open_only": True, "before_id": 1000, "limit": 50},
 )
 
+COUNT_QUARANTINED = Statement(
+    "count_quarantined",
+    "select count(*) as open from (select from @journal_quarantine where resolved_at is null limit %(cap)s) as found",
+    {"cap": 100},
+)
+
 SHOW_QUARANTINED = Statement(
     "show_quarantined",
     f"select {_SHOWN}, stream_id, field, entry from @journal_quarantine where quarantine_id = %(quarantine_id)s",
@@ -99,6 +105,14 @@ def list_quarantine(
     return transaction.rows(
         LIST_QUARANTINE, kind=kind, queue=queue, open_only=open_only, limit=limit, before_id=before_id
     )
+
+
+def count_open(transaction: Transaction, cap: int = 10_000) -> int:
+    """Count what is open.
+
+    :param cap: where counting stops; it means "as many or more".
+    """
+    return int(transaction.rows(COUNT_QUARANTINED, cap=cap)[0]["open"])
 
 
 def show(transaction: Transaction, quarantine_id: int) -> Row | None:

@@ -20,6 +20,7 @@ from jobplatform.cli.exits import Exit
 from jobplatform.devstack.redis import redis_program
 from jobplatform.journal.inspection import RedisReading
 from jobplatform.maintenance.doctor import Finding, Level, PostgresReading, Readings, judge
+from jobplatform.store import quarantine
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def judged(
 def test_the_doctor_is_content_with_a_sound_platform() -> None:
     findings = judged()
     assert {finding.level for finding in findings.values()} == {Level.OK}
-    assert len(findings) == 11
+    assert len(findings) == 12
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,29 @@ def test_the_doctor_judges_postgres(changes: dict[str, Any], check: str) -> None
     findings = judged(postgres=replace(POSTGRES, **changes))
     assert {name for name, finding in findings.items() if finding.level is Level.FAIL} == {check}
     assert findings[check].fix
+
+
+def test_the_doctor_mentions_what_waits_for_people(cli_environment: CliEnvironment) -> None:
+    row = {
+        "stream_id": "1-1",
+        "field": "e1",
+        "kind": "message",
+        "queue": "celery",
+        "size": 1,
+        "raw": "YQ==",
+        "reason": "no",
+    }
+    with cli_environment.database.transaction() as transaction:
+        quarantine.add(transaction, [row])
+    cli_environment.run("queues", "pause", "celery")
+    found = {each["check"]: (each["level"], each["found"]) for each in cli_environment.json("doctor")}
+    assert found["quarantine"] == ("warn", "1 messages or journal entries could not be read")
+    assert found["paused"] == ("warn", "queue celery")
+    cli_environment.run("quarantine", "discard", "1")
+    cli_environment.run("queues", "resume", "celery")
+    found = {each["check"]: (each["level"], each["found"]) for each in cli_environment.json("doctor")}
+    assert found["quarantine"] == ("ok", "empty")
+    assert "paused" not in found
 
 
 @pytest.mark.parametrize(
