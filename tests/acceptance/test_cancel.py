@@ -38,7 +38,7 @@ def cancel(fleet: Fleet, *ids: str) -> list[str]:
 
 def is_told(fleet: Fleet, job_id: str) -> bool:
     """Tell whether the queues know that a job is cancelled."""
-    return fleet.redis.hget("jp:fences", job_id) == b"2"
+    return float(fleet.redis.hget("jp:fences", job_id) or 0) == 2
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
