@@ -4,11 +4,12 @@
 --       the epoch, and 0 for a Redis that has forgotten something
 --       4 this worker's last commit (string)   5 fences (hash: task id -> the lowest attempt whose message counts)
 --       6 what is paused (hash: "queue:" or "type:" and a name -> why)
+--       7 duties (hash: node -> what the worker is asked to do)
 -- ARGV: 1 node   2 report (JSON)   3 prefix of the keys that mark taken leases   4 number of its last commit
 --       5 for how many seconds its news have waited to be written   6.. tags of the leases it holds
 -- Reply: whether Redis forgot the worker's last commit (0 or 1), how many leases were taken from it, how many stand for
---        jobs that are not to run any more, how many for jobs that are not to begin; then the tags of those, of these, of
---        the last, and of leases that Redis forgot.
+--        jobs that are not to run any more, how many for jobs that are not to begin, and what the worker is to do, '' when
+--        Redis does not know; then the tags of those, of these, of the last, and of leases that Redis forgot.
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
 local forgot = tonumber(redis.call('GET', KEYS[4]) or '0') < tonumber(ARGV[4]) and 1 or 0
@@ -49,7 +50,8 @@ end
 local known = 0
 if forgot == 0 and #forgotten == 0 then known = tonumber(now) - tonumber(ARGV[5]) end
 redis.call('HSET', KEYS[3], ARGV[1], now .. string.format(' %.6f ', known) .. ARGV[2])
-local reply = {forgot, #taken, #void, #held}
+local duty = redis.call('HGET', KEYS[7], ARGV[1]) or redis.call('EXISTS', KEYS[7]) == 1 and 'work' or ''
+local reply = {forgot, #taken, #void, #held, duty}
 for _, tags in ipairs({taken, void, held, forgotten}) do
   for _, tag in ipairs(tags) do reply[#reply + 1] = tag end
 end

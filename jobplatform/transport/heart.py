@@ -30,6 +30,7 @@ class Heart:
     :param on_void: told the leases that were taken away, and those of jobs that are not to run any more, in the thread
         of the heart.
     :param write: commits the ledger.
+    :param on_duty: told what the process is asked to do, '' when Redis does not know, in the thread of the heart.
     """
 
     #: Done several times between two beats, where the process itself may be busy with a job.
@@ -43,6 +44,7 @@ class Heart:
         describe: Callable[[], dict[str, Any]],
         on_void: Callable[[set[str], set[str]], None],
         write: Callable[[], Any],
+        on_duty: Callable[[str], None] = lambda said: None,
     ) -> None:
         self.ledger = ledger
         self.client = client
@@ -50,6 +52,7 @@ class Heart:
         self.describe = describe
         self.on_void = on_void
         self.write = write
+        self.on_duty = on_duty
         self._reminded = False
         self._stopped = False
         self._woken = threading.Event()
@@ -81,13 +84,13 @@ class Heart:
         """Beat once; returns whether Redis heard it."""
         began = self.ledger.clock()
         try:
-            forgot, taken, void, held, *tags = self._tell(self.describe(), list(self.ledger.held))
+            forgot, taken, void, held, duty, *tags = self._tell(self.describe(), list(self.ledger.held))
         except (redis.RedisError, OSError) as error:
             self.ledger.counts["beats_failed"] += 1
             logger.warning("Redis did not hear that this worker lives; it will be told again: %s", error)
             return False
         self.ledger.beaten_at = began
-        names = [tag.decode() if isinstance(tag, bytes) else tag for tag in tags]
+        said, *names = [text.decode() if isinstance(text, bytes) else text for text in (duty, *tags)]
         if taken:
             self.ledger.counts["taken"] += taken
             logger.error("%d leases were taken away, as this worker had said nothing for too long", taken)
@@ -97,11 +100,12 @@ class Heart:
         self.ledger.hold_back(names[ends[1] : ends[2]])
         if forgot or names[ends[2] :]:
             self._remind(bool(forgot), names[ends[2] :])
+        self.on_duty(said)
         return True
 
     def _tell(self, report: dict[str, Any], held: list[str]) -> list[Any]:
         last = keys.last_commit(self.ledger.node)
-        names = [keys.LEASES, keys.LEASE_TIMES, keys.WORKERS, last, keys.FENCES, keys.PAUSED]
+        names = [keys.LEASES, keys.LEASE_TIMES, keys.WORKERS, last, keys.FENCES, keys.PAUSED, keys.DUTIES]
         waited = self.ledger.waited()
         args = [self.ledger.node, json.dumps(report), keys.TAKEN, self.ledger.confirmed, f"{waited:.6f}", *held]
         reply: list[Any] = BEAT.run(self.client, names, args)

@@ -7,6 +7,8 @@ LEASE_TIMES = "unacked_index"
 STARTS = "jp:starts"
 WORKERS = "jp:workers"
 WATCH = "jp:watch"
+#: What workers are asked to do, by node (hash); the field without a name tells that the others are known.
+DUTIES = "jp:duties"
 #: That Redis was not emptied since somebody looked.
 CANARY = "jp:canary"
 COUNTS = "jp:counts"
