@@ -43,6 +43,10 @@ class JobNotFound(JobPlatformError, LookupError):
     """No row stands for the job id."""
 
 
+class WorkerNotFound(JobPlatformError, LookupError):
+    """No worker that lives has the name."""
+
+
 class NotQuarantined(JobPlatformError, LookupError):
     """Nothing in quarantine has the id."""
 

@@ -105,6 +105,15 @@ class Settings:
         "is killed, where it has one of its own.",
         0,
     )
+    drain_seconds: float = _setting(
+        "JOBPLATFORM_DRAIN_SECONDS",
+        25.0,
+        float,
+        "Seconds that running jobs have to end when their worker is drained or gets SIGTERM; then they are interrupted "
+        "and begin again elsewhere, with no retry used up. Keep it below the time after which your deploy system kills "
+        "(Kubernetes 30 s, Docker 10 s, systemd 90 s); `inf` waits for as long as it takes, as Celery does.",
+        0,
+    )
     payload_limit: int = _setting("JOBPLATFORM_PAYLOAD_LIMIT", 1_048_576, int, "The largest payload, in bytes.", 2)
     result_limit: int = _setting("JOBPLATFORM_RESULT_LIMIT", 1_048_576, int, "The largest result, in bytes.", 2)
     result_fresh_seconds: int = _setting(
@@ -131,8 +140,10 @@ class Settings:
             )
         for item in fields(self):
             low = item.metadata.get("low")
-            if low is not None and getattr(self, item.name) < low:
-                raise SettingsError(f"{item.metadata['env']}: {getattr(self, item.name)!r} is below {low}; raise it")
+            if low is not None and not getattr(self, item.name) >= low:
+                raise SettingsError(
+                    f"{item.metadata['env']}: {getattr(self, item.name)!r} is not {low} or more; raise it"
+                )
 
     @property
     def stale_seconds(self) -> float:

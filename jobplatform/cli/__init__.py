@@ -1,4 +1,4 @@
-"""The command line: ``jobplatform`` and, for the group ``jobs``, ``celery -A jobplatform``."""
+"""The command line: ``jobplatform`` and, for the groups ``jobs`` and ``workers``, ``celery -A jobplatform``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMANDS = {
     "types": ("jobplatform.cli.pauses", "List, pause and resume job types."),
     "dlq": ("jobplatform.cli.dlq", "List, show and replay dead letters."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
-    "workers": ("jobplatform.cli.workers", "List workers."),
+    "workers": ("jobplatform.cli.workers", "List, cordon and drain workers."),
 }
 
 

@@ -1,24 +1,35 @@
-"""The group ``workers``: who runs jobs, and whether they live."""
+"""The group ``workers``: who runs jobs, whether they live, and what they are asked to do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from jobplatform.cli.connect import open_database
 from jobplatform.cli.exits import mapped
+from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
+from jobplatform.cli.parameters import DURATION
+from jobplatform.errors import TransitionRefused, WorkerNotFound
+from jobplatform.store import duties
 from jobplatform.store import workers as rows
 
-_COLUMNS = ("name", "status", "pid", "active", "waiting", "settled", "memory", "started_at", "last_seen_at")
+_COLUMNS = ("name", "status", "duty", "pid", "active", "waiting", "settled", "memory", "started_at", "last_seen_at")
+_RUNNING_COLUMNS = ("job_id", "type", "attempt", "pid", "since")
+_PROCESS_COLUMNS = ("pid", "memory", "cpu")
+_REPORT_COLUMNS = ("worker_id", "name", "status", "duty", "outcome")
 _MIB = 1024 * 1024
+_NAMES = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+_REASON = click.option("--reason", help="Why, kept with the worker.")
+_BY = click.option("--by", help="Who does it; who is logged in, if not given.")
 
 
-@click.group(short_help="List workers.")
+@click.group(short_help="List, cordon and drain workers.")
 def workers() -> None:
-    """List the workers that the controller has heard of."""
+    """List the workers that the controller has heard of, and tell them to take no more jobs, or to leave."""
 
 
 @workers.command("list")
@@ -36,8 +47,100 @@ def list_workers(gone: bool, limit: int, output: Output) -> None:
         output.table([_shown(row) for row in found], _COLUMNS, empty="no such workers")
 
 
+@workers.command("show")
+@click.argument("name")
+@json_option
+@mapped()
+def show_worker(name: str, output: Output) -> None:
+    """Show the worker that was last seen under a name, with its last report."""
+    with open_database() as database, database.session() as session:
+        found = rows.named(session, [name])
+    if not found:
+        raise _missing(name)
+    if output.as_json:
+        output.json(dict(found[0]))
+        return
+    report = found[0]["report"] or {}
+    shown = _shown(found[0])
+    output.record({key: value for key, value in shown.items() if key != "report"} | {"does": report.get("duty")})
+    running = [{**job, "since": _moment(job.get("since"))} for job in report.get("running", ())]
+    output.section("running", running, _RUNNING_COLUMNS)
+    processes = [{**each, "memory": _memory(each["rss"])} for each in report.get("processes", ())]
+    output.section("processes", processes, _PROCESS_COLUMNS)
+
+
+@workers.command("cordon")
+@_NAMES
+@_REASON
+@_BY
+@json_option
+@mapped()
+def cordon(names: tuple[str, ...], reason: str | None, by: str | None, output: Output) -> None:
+    """Let workers take no more jobs: what they hold and have not begun goes back, what runs ends."""
+    _ask(names, "cordon", reason, by, None, output)
+
+
+@workers.command("uncordon")
+@_NAMES
+@_REASON
+@_BY
+@json_option
+@mapped()
+def uncordon(names: tuple[str, ...], reason: str | None, by: str | None, output: Output) -> None:
+    """Let cordoned workers take jobs again."""
+    _ask(names, "work", reason, by, None, output)
+
+
+@workers.command("drain")
+@_NAMES
+@_REASON
+@click.option("--grace", type=DURATION, help="Seconds that running jobs have to end, else the setting says.")
+@_BY
+@json_option
+@mapped()
+def drain(names: tuple[str, ...], reason: str | None, grace: timedelta | None, by: str | None, output: Output) -> None:
+    """Let workers end, as SIGTERM does: what runs may end within the grace, the rest begins again elsewhere."""
+    _ask(names, "drain", reason, by, None if grace is None else grace.total_seconds(), output)
+
+
+def _ask(
+    names: Sequence[str], duty: str, reason: str | None, by: str | None, grace: float | None, output: Output
+) -> None:
+    """Ask workers for a duty in one transaction, and report what became of each.
+
+    :raises WorkerNotFound: when no worker that lives has one of the names.
+    :raises TransitionRefused: when one is to drain already; the others are asked all the same.
+    """
+    with open_database() as database, database.transaction() as transaction:
+        asked = duties.ask(transaction, names, duty, reason, by or operator(), grace)
+        found = [row for row in rows.named(transaction, names) if row["status"] != "gone"]
+    report = [{**row, "outcome": "asked" if row["name"] in asked else "refused"} for row in found]
+    if output.as_json:
+        output.json([{name: row[name] for name in _REPORT_COLUMNS} for row in report])
+    elif report:
+        output.table(report, _REPORT_COLUMNS, empty="")
+    for name in names:
+        if name not in {row["name"] for row in found}:
+            raise _missing(name)
+    for row in report:
+        if row["outcome"] == "refused":
+            raise TransitionRefused(f"worker {row['name']} is to drain already, which cannot be taken back")
+
+
+def _missing(name: str) -> WorkerNotFound:
+    return WorkerNotFound(f"worker {name}: no such worker is known; see: jobplatform workers list --all")
+
+
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     report = row["report"] or {}
     memory = sum(process["rss"] for process in report.get("processes", ()))
     counts = {name: report.get(name) for name in ("active", "waiting", "settled")}
-    return {**row, **counts, "memory": f"{memory / _MIB:.0f} MiB"}
+    return {**row, **counts, "memory": _memory(memory)}
+
+
+def _memory(size: int) -> str:
+    return f"{size / _MIB:.0f} MiB"
+
+
+def _moment(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC)

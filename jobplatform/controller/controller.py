@@ -17,6 +17,7 @@ from jobplatform.jobs.retry import decide
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.maintenance.dispatcher import Dispatcher
+from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
 from jobplatform.maintenance.journal_watch import JournalWatch
 from jobplatform.maintenance.orphans import OrphanFinder
@@ -88,6 +89,7 @@ class Controller:
             services.append(Pauser(self.database, self.client))
             services.append(OrphanFinder(self.database, self.client, settings.orphan_grace_seconds))
             services.append(Rescuer(self.client, settings.stale_seconds))
+            services.append(Duties(self.database, self.client))
             services.append(Roster(self.database, self.client, settings.stale_seconds))
         return services
 

@@ -13,9 +13,10 @@ from celery import signals
 from jobplatform.errors import PoolRefused
 from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
+from jobplatform.jobs.leave_step import LeaveStep
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
-from jobplatform.journal import recorder, refusals, stopping, surplus
+from jobplatform.journal import leaving, recorder, refusals, stopping, surplus
 from jobplatform.journal.report import Report
 from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
@@ -47,14 +48,18 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Committer.give_back_surplus = staticmethod(surplus.give_back_surplus)
     Channel.describe_parked = staticmethod(refusals.describe_paused)
     Committer.give_back_held = staticmethod(surplus.give_back_held)
+    Committer.give_back_waiting = staticmethod(surplus.give_back_waiting)
+    Committer.leave = staticmethod(leaving.ask_to_leave)
     Committer.stop_jobs = staticmethod(stopping.stop_jobs)
     Committer.end_overdue = staticmethod(stopping.end_overdue)
+    app.steps["worker"].add(LeaveStep)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
     _harden(app)
     recorder.Recording.result_limit = settings.result_limit
     recorder.Recording.stop_seconds = settings.stop_seconds
+    leaving.Leaving.grace = settings.drain_seconds
     recorder.Recording.message_limit = 16 * settings.payload_limit
     _connect_signals(app)
     return app

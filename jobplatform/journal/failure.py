@@ -87,6 +87,15 @@ def describe_text(kind: str, message: str) -> dict[str, Any]:
     return {"type": kind, "message": clean(message), "classes": [kind]}
 
 
+def describe_interruption(worker: str, grace: float) -> dict[str, Any]:
+    """Describe that a worker ended a job to leave, which is no failure of the job.
+
+    :param grace: seconds that the job had to end.
+    """
+    message = f"worker {worker} left, and the job did not end within {grace:g} s"
+    return {**describe_text("Interrupted", message), "interrupted": True}
+
+
 def seed_row(values: dict[str, Any], payload: str) -> str:
     """Write the row of a message that was published without one.
 

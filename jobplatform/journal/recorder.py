@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from signal import SIGKILL
 from typing import Any, Protocol
 from weakref import ref
 
@@ -26,7 +27,7 @@ from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
-from jobplatform.journal.failure import describe, describe_text, seconds_from
+from jobplatform.journal.failure import describe, describe_interruption, describe_text, seconds_from
 from jobplatform.journal.foreign import ForeignMessage
 from jobplatform.journal.inbound import (
     ATTEMPT_HEADER,
@@ -98,6 +99,8 @@ class JobRequest(Request):  # type: ignore[misc]
     _in_thread = False
     #: The pool, if it can end the process of a job.
     _process_pool: Any = None
+    #: For how many seconds this worker waited before it ended the job's process to leave.
+    _interrupted_after: float | None = None
     #: Monotonic seconds by which a job that is not to run any more must have stopped.
     _stop_by: float | None = None
     #: Seconds since the epoch.
@@ -239,16 +242,19 @@ class JobRequest(Request):  # type: ignore[misc]
         error = error if isinstance(error, BaseException) and not isinstance(exc_info.exception, Retry) else None
         error = error or exc_info.exception
         self._record_error(error, getattr(exc_info, "traceback", None))
-        if isinstance(error, MemoryError):
+        if isinstance(error, MemoryError) or self._is_interruption(error):
+            task_ready(self)
             self.acknowledge()
             return None
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def _record_error(self, error: BaseException, traceback: str | None) -> None:
         now = time.time()
-        if isinstance(error, Terminated | Replaced) or (isinstance(error, SystemExit) and self._already_revoked):
+        if self._is_interruption(error):
+            self.record_failure(describe_interruption(self._hostname, self._interrupted_after or 0.0))
+        elif isinstance(error, Terminated | Replaced) or (isinstance(error, SystemExit) and self._already_revoked):
             return
-        if isinstance(error, Reject):
+        elif isinstance(error, Reject):
             if not error.requeue:
                 self.record_failure({**describe_text("Reject", str(error.reason)), "final": True})
         elif isinstance(error, Interrupted):
@@ -348,6 +354,21 @@ class JobRequest(Request):  # type: ignore[misc]
     def end(self) -> None:
         """End the process of a job that does not stop."""
         self.terminate(self._process_pool, "KILL")
+
+    def interrupt(self, grace: float) -> bool:
+        """End the process of a job that runs while its worker leaves; it begins again, with no retry used up.
+
+        :param grace: seconds that it had.
+        :returns: whether it has a process that can be ended, and was not interrupted before.
+        """
+        if self._process_pool is None or self._interrupted_after is not None:
+            return False
+        self._interrupted_after = grace
+        self._process_pool.terminate_job(self.worker_pid, SIGKILL)
+        return True
+
+    def _is_interruption(self, error: BaseException) -> bool:
+        return self._interrupted_after is not None and isinstance(error, Terminated | WorkerLostError)
 
     def reject(self, requeue: bool = False) -> None:
         """Reject the message; one whose outcome is journalled is settled instead, so that it never loops."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery.worker.state import reserved_requests
 
+from jobplatform.journal.recorder import JobRequest
 from jobplatform.journal.report import snapshot
 
 
@@ -12,8 +13,7 @@ def give_back_surplus() -> int:
 
     :returns: how many there were.
     """
-    waiting = [request for request in snapshot(reserved_requests) if request.is_unstarted()]
-    waiting.sort(key=lambda request: [int(part) for part in request.message.delivery_tag.split(":")[1:]])
+    waiting = _waiting()
     keep = waiting[0].message.channel.qos.prefetch_count if waiting else 0
     return sum(request.give_back() for request in waiting[keep:])
 
@@ -24,5 +24,18 @@ def give_back_held(tags: frozenset[str]) -> int:
     :param tags: of their leases.
     :returns: how many there were.
     """
+    return sum(request.give_back() for request in _waiting() if request.message.delivery_tag in tags)
+
+
+def give_back_waiting() -> int:
+    """Give back all jobs that wait in this worker.
+
+    :returns: how many there were.
+    """
+    return sum(request.give_back() for request in _waiting())
+
+
+def _waiting() -> list[JobRequest]:
+    """List the jobs that surely have not begun, the first taken first."""
     waiting = [request for request in snapshot(reserved_requests) if request.is_unstarted()]
-    return sum(request.give_back() for request in waiting if request.message.delivery_tag in tags)
+    return sorted(waiting, key=lambda request: [int(part) for part in request.message.delivery_tag.split(":")[1:]])

@@ -35,5 +35,5 @@ class Releaser:
             return +Counter(released=self._release(transaction, now))
 
     def _release(self, transaction: Transaction, now: datetime) -> int:
-        skills = workers.skills(transaction) if self.ask_workers else [(None, None)]
+        skills = workers.skills(transaction, cordoned=False) if self.ask_workers else [(None, None)]
         return sum(parked.release(transaction, types, queues, now, self.limit) for types, queues in skills)

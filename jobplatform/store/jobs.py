@@ -89,7 +89,7 @@ CLAIM_DUE = Statement(
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
         j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
         due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
-        due.was = 'PENDING' and j.deaths > 0 as first
+        due.was = 'PENDING' and (j.deaths > 0 or j.error_type is not distinct from 'Interrupted') as first
     """,
     {"now": _NOW, "limit": 1, "again_after": timedelta(seconds=6)},
 )

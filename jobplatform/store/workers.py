@@ -36,19 +36,30 @@ LIST_ALIVE = Statement("list_alive", "select worker_id from @workers where statu
 LIST_WORKERS = Statement(
     "list_workers",
     """
-    select worker_id, name, pid, status, started_at, last_seen_at, report from @workers
-    where %(gone)s or status <> 'gone' order by last_seen_at desc limit %(limit)s
+    select worker_id, name, pid, status, duty, duty_reason, duty_by, duty_since, duty_grace, started_at, last_seen_at,
+        report
+    from @workers where %(gone)s or status <> 'gone' order by last_seen_at desc limit %(limit)s
     """,
     {"gone": False, "limit": 1},
 )
 
+LIST_NAMED = Statement(
+    "list_named",
+    """
+    select worker_id, name, pid, status, duty, duty_reason, duty_by, duty_since, duty_grace, started_at, last_seen_at,
+        report
+    from @workers where name = any(%(names)s::text[]) order by last_seen_at desc limit 1000
+    """,
+    {"names": ["w1@host"]},
+)
 
 LIST_SKILLS = Statement(
     "list_skills",
     """
-    select distinct report->'types' as types, report->'queues' as queues from @workers where status = 'alive'
+    select distinct report->'types' as types, report->'queues' as queues from @workers
+    where status = 'alive' and (%(cordoned)s or duty = 'work')
     """,
-    {},
+    {"cordoned": False},
 )
 
 
@@ -70,6 +81,14 @@ def list_workers(transaction: Transaction, gone: bool, limit: int) -> Sequence[M
     return transaction.rows(LIST_WORKERS, gone=gone, limit=limit)
 
 
-def skills(transaction: Transaction) -> list[tuple[list[str] | None, list[str] | None]]:
-    """List the (job types, queues) that workers that are alive say they take; None where one does not say."""
-    return [(row["types"], row["queues"]) for row in transaction.rows(LIST_SKILLS)]
+def named(transaction: Transaction, names: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """List the workers of some names, also those that have ended, the last seen first."""
+    return transaction.rows(LIST_NAMED, names=list(names))
+
+
+def skills(transaction: Transaction, cordoned: bool = True) -> list[tuple[list[str] | None, list[str] | None]]:
+    """List the (job types, queues) that workers that are alive say they take; None where one does not say.
+
+    :param cordoned: also of workers that are asked to take none.
+    """
+    return [(row["types"], row["queues"]) for row in transaction.rows(LIST_SKILLS, cordoned=cordoned)]

@@ -177,7 +177,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         ]
         for tag, queue_list, raw in leases:
             self.ledger.hold(tag, queue_list, raw)
-        if self._closing:
+        if self._closing or not self.committer.takes:
             self.ledger.give_back([tag for tag, _, _ in leases])
             self.committer.commit()
             return

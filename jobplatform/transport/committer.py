@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from jobplatform.settings import STALE_BEATS
+from jobplatform.transport.duty import Duty, Order
 from jobplatform.transport.heart import Heart
 from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.rescue import rescue
@@ -38,6 +39,10 @@ class Committer:
 
     #: Gives back what waits in this worker beyond its prefetch count, and tells how much that was.
     give_back_surplus: Callable[[], int] = staticmethod(lambda: 0)
+    #: Gives back all that waits in this worker, and tells how much that was.
+    give_back_waiting: Callable[[], int] = staticmethod(lambda: 0)
+    #: Lets this worker end, as a signal would: what runs has so many seconds, or as many as the settings say if None.
+    leave: Callable[[float | None], None] = staticmethod(lambda grace: None)
     #: Whether jobs run in the thread of the event loop.
     jobs_block_the_loop = False
     #: Says what this process does and takes.
@@ -46,7 +51,7 @@ class Committer:
     stop_jobs: Callable[[set[str], set[str]], None] = staticmethod(lambda taken, void: None)
     #: Gives back those of some jobs that have not begun, and tells how many that were.
     give_back_held: Callable[[frozenset[str]], int] = staticmethod(lambda tags: 0)
-    #: Ends the processes of jobs that were told to stop and did not.
+    #: Ends the processes of jobs that were told to stop and did not, or outlast the grace of a worker that leaves.
     end_overdue: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
@@ -61,12 +66,16 @@ class Committer:
             ledger,
             self.client,
             float(options.get("heartbeat_seconds", 5)),
-            lambda: {**self.describe_worker(), "counts": dict(ledger.counts), "settled": ledger.settled},
+            self._describe,
             lambda taken, void: self.stop_jobs(taken, void),
             self.commit,
+            self.obey,
         )
         ledger.on_news = self.hear
         ledger.on_forgotten = self.heart.hurry
+        self.order = Order()
+        #: Whether the worker is on its way out.
+        self.closing = False
         self._thread = 0
         self._later: Callable[[float, Callable[[], Any]], Any] | None = None
         self._scheduled = False
@@ -110,14 +119,51 @@ class Committer:
         self._timers = []
 
     def notice_stall(self) -> None:
-        """Let go of messages that wait behind long jobs, so that idle workers can take them."""
-        if self.ledger.held and self.ledger.clock() - self.ledger.settled_at > _STALL_SECONDS:
+        """Let go of messages that wait behind long jobs, or in a worker that is to take no more."""
+        if not self.takes:
+            self.let_go()
+        elif self.ledger.held and self.ledger.clock() - self.ledger.settled_at > _STALL_SECONDS:
             self.ledger.counts["given_back"] += self.give_back_surplus()
 
     def _hold_back(self) -> None:
         tags, self.ledger.held_back = self.ledger.held_back, frozenset()
         if tags:
             self.ledger.counts["given_back"] += self.give_back_held(tags)
+
+    @property
+    def takes(self) -> bool:
+        """Tell whether this worker may take messages."""
+        return self.order.duty is Duty.WORK and not self.closing
+
+    def obey(self, said: str) -> None:
+        """Hear what this worker is asked to do; what waits in it goes back within a second, in the thread of the loop.
+
+        :param said: an order as Redis keeps it, '' when Redis does not know.
+        """
+        before, self.order = self.order, self.order.follow(said)
+        if self.order == before:
+            return
+        logger.warning("this worker was asked to %s", self.order.duty)
+        if self.order.duty is Duty.DRAIN:
+            self.leave(self.order.grace)
+
+    def let_go(self) -> None:
+        """Give back all that surely has not begun."""
+        count = self.give_back_waiting() + len(self.ledger.recall(list(self.ledger.held)))
+        self.ledger.counts["given_back"] += count
+
+    def retire(self) -> None:
+        """Take no more and let go of what waits; while the worker waits for what runs, the heart writes the news."""
+        self.closing = True
+        self.let_go()
+        self.commit()
+        self.heart.between = self._stand_in
+        self.heart.hurry()
+
+    def _describe(self) -> dict[str, Any]:
+        duty = Duty.DRAIN if self.closing else self.order.duty
+        counts = dict(self.ledger.counts)
+        return {**self.describe_worker(), "duty": str(duty), "counts": counts, "settled": self.ledger.settled}
 
     def hear(self) -> None:
         """Hear of news: without an event loop it is written now, with one in a few milliseconds.
@@ -208,10 +254,12 @@ class Committer:
     def _stand_in(self) -> None:
         """Do what the event loop would, while a job in its thread keeps it from doing so."""
         now = self.ledger.clock()
-        if now - self.ledger.settled_at > _STALL_SECONDS:
+        if not self.takes or now - self.ledger.settled_at > _STALL_SECONDS:
             self.ledger.counts["given_back"] += self.ledger.give_back_unopened()
         if len(self.ledger) and now - self.ledger.committed_at > _OVERDUE_SECONDS:
             self.commit()
+        if self.closing:
+            self.end_overdue()
 
     def still_holds(self, tag: str) -> bool:
         """Tell whether a lease is surely held; a process that was stopped for long asks Redis first."""
@@ -253,6 +301,13 @@ def committer_of(connection_parameters: dict[str, Any], options: dict[str, Any])
     if key not in _committers:
         _committers[key] = Committer(Ledger(), connection_parameters, options)
     return _committers[key]
+
+
+def retire_committers() -> None:
+    """Let this process take no more messages, as it is about to end."""
+    for (pid, *_place), committer in _committers.items():
+        if pid == os.getpid() and committer.driven:
+            committer.retire()
 
 
 def close_committers(**_: Any) -> None:

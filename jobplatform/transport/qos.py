@@ -30,6 +30,8 @@ class QoS(stock.QoS):  # type: ignore[misc]
 
     def can_consume(self) -> bool:
         """Tell whether to ask for more: below the prefetch count always, above it when half of the credit is free."""
+        if not self.channel.committer.takes:
+            return False
         if not self.prefetch_count:
             return True
         held: int = len(self._delivered) - len(self._dirty)

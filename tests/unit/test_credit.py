@@ -28,7 +28,7 @@ class Holding:
     def __init__(self, prefetch: int = PREFETCH) -> None:
         self.clock = Clock()
         self.ledger = Ledger(self.clock)
-        committer = SimpleNamespace(ledger=self.ledger)
+        self.committer = committer = SimpleNamespace(ledger=self.ledger, takes=True)
         channel: Any = SimpleNamespace(committer=committer, do_restore=False)
         self.qos = QoS(channel, prefetch)
         self.qos.credit()
@@ -81,3 +81,10 @@ def test_without_a_prefetch_count_there_is_no_limit() -> None:
     holding.hold(500)
     assert holding.qos.can_consume()
     assert holding.qos.can_consume_max_estimate() is None
+
+
+def test_a_worker_that_is_to_take_no_more_asks_for_nothing() -> None:
+    holding = Holding()
+    holding.hold(0)
+    holding.committer.takes = False
+    assert not holding.qos.can_consume()

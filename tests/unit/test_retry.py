@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.retry import DEFAULT, RetryRule, decide
-from jobplatform.records import RetryFacts
+from jobplatform.journal.failure import describe_interruption
+from jobplatform.records import RetryDecision, RetryFacts
 
 BOOM = {"type": "ValueError", "message": "boom", "classes": ["ValueError"]}
 
@@ -44,6 +45,13 @@ def test_a_job_that_ended_its_process_uses_up_a_retry() -> None:
     assert decision.delay is not None
     assert not decision.free
     assert decide("job", 1, DEAD, facts(most=0)).delay is None
+
+
+def test_a_job_that_its_worker_interrupted_begins_again_at_once_and_for_nothing() -> None:
+    decision = decide("job", 1, describe_interruption("w1", 25), replace(facts(most=0), deaths=2))
+    assert decision == RetryDecision(
+        0.0, "worker w1 left, and the job did not end within 25 s; goes on at once", free=True
+    )
 
 
 @pytest.mark.parametrize("error", [LOST, DEAD])
