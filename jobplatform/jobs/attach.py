@@ -22,7 +22,8 @@ from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
 from jobplatform.transport import keys, redis
 from jobplatform.transport.channel import Channel
-from jobplatform.transport.committer import Committer, close_committers
+from jobplatform.transport.committer import Committer
+from jobplatform.transport.committers import close_committers
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from celery import bootsteps
 
 from jobplatform.journal.leaving import begin_to_leave
-from jobplatform.transport.committer import retire_committers
+from jobplatform.transport.committers import retire_committers
 
 
 class LeaveStep(bootsteps.StartStopStep):  # type: ignore[misc]

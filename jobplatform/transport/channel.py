@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from jobplatform.errors import SettingsError
 from jobplatform.transport import keys
-from jobplatform.transport.committer import committer_of
+from jobplatform.transport.committers import committer_of
 from jobplatform.transport.packed import Message
 from jobplatform.transport.qos import QoS
 from jobplatform.transport.scripts import ACQUIRE, PUSH

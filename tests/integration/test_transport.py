@@ -13,7 +13,7 @@ from queues import QUEUE, Forgetful, acquire, journal, message, places, silence
 from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import SettingsError
 from jobplatform.journal import entry
-from jobplatform.transport import committer, keys, redis
+from jobplatform.transport import committers, keys, redis
 from jobplatform.transport.channel import Channel
 from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.message import Message, envelope
@@ -203,7 +203,7 @@ def test_a_message_below_its_fence_is_dropped_and_counted(client: Any, publisher
 @pytest.fixture
 def connection(stack: DevStack, client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     # Redis was emptied: a ledger of an earlier test would write its last news again.
-    monkeypatch.setattr(committer, "_committers", {})
+    monkeypatch.setattr(committers, "_committers", {})
     redis.install()
     Channel.describe_unreadable = staticmethod(entry.unreadable)
     options = {"priority_steps": keys.PRIORITY_STEPS, "idle_poll_seconds": 0.1}
