@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import click
 
@@ -19,6 +21,7 @@ from jobplatform.store.listing import JobFilter
 _COLUMNS = ("job_id", "job_type", "status", "queue", "attempt", "created_at", "error_type")
 _ATTEMPT_COLUMNS = ("attempt_number", "status", "worker_id", "started_at", "completed_at", "error_type")
 _DECISION_COLUMNS = ("attempt", "action", "delay_seconds", "decided_by", "reason")
+_MIB = 1024 * 1024
 
 
 @click.group(short_help="List, show and steer jobs.")
@@ -58,11 +61,22 @@ def show_job(job_id: str, output: Output) -> None:
         output.json({**job, **lists})
         return
     output.record(job)
-    output.section("attempts", attempts, _ATTEMPT_COLUMNS)
+    shown = [{**attempt, "death": _death((attempt["metrics"] or {}).get("death"))} for attempt in attempts]
+    deadly = any(attempt["death"] for attempt in shown)
+    output.section("attempts", shown, (*_ATTEMPT_COLUMNS, "death") if deadly else _ATTEMPT_COLUMNS)
     output.section("retry decisions", decisions, _DECISION_COLUMNS)
     for attempt in attempts[-1:]:
         if attempt["traceback"]:
             output.block(f"traceback of attempt {attempt['attempt_number']}", attempt["traceback"])
+
+
+def _death(known: Mapping[str, Any] | None) -> str | None:
+    """Say how the process of an attempt died, and what memory it took, in a few words."""
+    if known is None:
+        return None
+    code = known.get("exit_code")
+    how = known.get("signal") or ("worker lost" if code is None else f"exit code {code}")
+    return f"{how}, {known['rss'] / _MIB:.0f} MiB" if "rss" in known else how
 
 
 for command in COMMANDS:

@@ -14,7 +14,12 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
+from billiard.common import human_status
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import WorkerLostError
 from celery.concurrency import asynpool, prefork
+
+from jobplatform.journal.processes import read_process
 
 #: So many bytes are read at once: what a pipe holds.
 _PIPE_BYTES = 65_536
@@ -129,6 +134,21 @@ class JobPool(asynpool.AsynPool):  # type: ignore[misc]
             if job._accepted:
                 return
         super().on_job_process_down(job, pid_gone)
+
+    def _create_worker_process(self, number: int) -> Any:
+        """Read the memory of a process as it begins: the first job that it is handed may be its end."""
+        process = super()._create_worker_process(number)
+        read_process(process.pid)
+        return process
+
+    def mark_as_worker_lost(self, job: Any, exitcode: int) -> None:
+        """Let a job fail whose process died, and keep the exit code with the failure."""
+        lost = WorkerLostError(f"Worker exited prematurely: {human_status(exitcode)} Job: {job._job}.")
+        lost.exit_code = exitcode
+        try:
+            raise lost
+        except WorkerLostError:
+            job._set(None, (False, ExceptionInfo()))
 
     def flush(self) -> None:
         """Keep what was handed over when the broker is lost: its lease outlives the connection that it came over."""

@@ -158,10 +158,11 @@ def _was_started(entry: Entry) -> bool:
 
 def _execution_row(entry: Entry) -> dict[str, Any]:
     error = entry.error or {}
-    metrics: dict[str, float | None] = {
+    metrics: dict[str, Any] = {
         "pid": entry.pid,
         "wait": _between(entry.enqueued, entry.started),
         "run": _between(entry.started, entry.at if entry.kind is not Kind.STARTED else None),
+        "death": error.get("death"),
     }
     if entry.usage:
         metrics["cpu"], metrics["peak_rss_kib"] = entry.usage

@@ -3,9 +3,10 @@
 Version 1 has the keys ``v`` version, ``k`` kind, ``j`` job id, ``a`` attempt, ``t`` time, ``s`` start of the attempt,
 ``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``u`` CPU seconds and peak KiB, ``e`` error,
 ``n`` the new row; an entry of kind ``lost`` has the entry of the start in ``of`` and the seconds of silence in
-``silent``, or nothing there when no worker holds the job at all; one of kind ``unreadable`` has the queue, the size and
-the first bytes of a message in ``r``, and ``j`` and ``a`` only if the message names a job. Times are in seconds since
-the epoch. A reader ignores keys that it does not know and quarantines kinds and versions that it does not know.
+``silent``, with the bytes that its process took in ``rss`` and when they were read in ``read``, or nothing there when
+no worker holds the job at all; one of kind ``unreadable`` has the queue, the size and the first bytes of a message in
+``r``, and ``j`` and ``a`` only if the message names a job. Times are in seconds since the epoch. A reader ignores
+keys that it does not know and quarantines kinds and versions that it does not know.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from jobplatform.journal.death import death_of, describe_memory
 
 VERSION = 1
 #: The longest error message and traceback that are kept, in characters.
@@ -171,9 +174,13 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
 def _lost(value: dict[str, Any]) -> dict[str, Any]:
     """Turn the entry of a lost attempt into that of a failed one: its worker was silent, and its lease taken away."""
     start, worker = value["of"], value["of"].get("w")
-    message = f"worker {worker} began the job, and no worker holds it"
+    message, death = f"worker {worker} began the job, and no worker holds it", {}
     if "silent" in value:
         silent = f"was silent for {float(value['silent']):.0f} s while it ran the job"
         message = f"worker {worker} (process {start.get('p')}) {silent}"
+        death = {"death": death_of(start.get("p"), None, value.get("rss"), value.get("read"))}
+    if "rss" in value:
+        message += f"; {describe_memory(value['rss'], value['t'] - value['read'])}"
     error = {"type": "WorkerLost", "message": message, "classes": ["WorkerLost"], "died": True, "interrupted": True}
+    error |= death
     return {**start, "k": Kind.FAILED, "t": value.get("t", 0.0), "e": error}

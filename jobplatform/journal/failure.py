@@ -6,7 +6,9 @@ import json
 from datetime import datetime
 from typing import Any
 
+from jobplatform.journal.death import death_of, describe_end, describe_memory
 from jobplatform.journal.entry import TRACEBACK_LIMIT, clean
+from jobplatform.journal.processes import Reading
 
 
 def type_name(error: BaseException) -> str:
@@ -80,6 +82,22 @@ def seconds_from(value: Any, now: float) -> float | None:
     except (TypeError, ValueError):
         return None
     return seconds if 0 <= seconds < 1e9 else None
+
+
+def describe_death(error: BaseException, pid: int | None, read: Reading | None, now: float) -> dict[str, Any]:
+    """Describe that the process of a job died: how it ended, and what memory it took when that was read last.
+
+    :param error: what the pool says; its ``exit_code`` tells how the process ended, if that is known.
+    :param now: seconds since the epoch.
+    """
+    value = {**describe(error, None, now), "died": True}
+    exit_code = getattr(error, "exit_code", None)
+    if exit_code is not None:
+        value["message"] = f"process {pid} {describe_end(exit_code)} while it ran the job"
+    if read is not None:
+        value["message"] += f"; {describe_memory(read.rss, now - read.at)}"
+    value["death"] = death_of(pid, exit_code, *(read or ()))
+    return value
 
 
 def describe_text(kind: str, message: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
-from jobplatform.journal.failure import describe, describe_interruption, describe_text, seconds_from
+from jobplatform.journal.failure import describe, describe_death, describe_interruption, describe_text, seconds_from
 from jobplatform.journal.foreign import ForeignMessage
 from jobplatform.journal.inbound import (
     ATTEMPT_HEADER,
@@ -38,6 +38,7 @@ from jobplatform.journal.inbound import (
     queue_of,
     size_of,
 )
+from jobplatform.journal.processes import last_reading
 from jobplatform.journal.result import result_meta
 from jobplatform.journal.tracer import Outcome, trace_job
 from jobplatform.records import job_id_of
@@ -267,7 +268,7 @@ class JobRequest(Request):  # type: ignore[misc]
             lost = WorkerLostError(f"the job ended its process: {error!r}")
             self.record_failure(describe(lost, traceback, now))
         elif isinstance(error, WorkerLostError):
-            self.record_failure({**describe(error, traceback, now), "died": True})
+            self.record_failure(describe_death(error, self.worker_pid, last_reading(self.worker_pid), now))
         else:
             self.record_failure(describe(error, traceback, now))
 

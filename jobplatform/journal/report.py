@@ -8,6 +8,7 @@ from typing import Any
 
 from celery.worker.state import active_requests, reserved_requests
 
+from jobplatform.journal.processes import read_processes
 from jobplatform.journal.recorder import JobRequest
 
 #: The most running jobs that a report names, and the most job types; a worker that knows more names none.
@@ -39,7 +40,7 @@ class Report:
             "running": [_running(request) for request in running[:_NAMED]],
             "active": len(running),
             "waiting": max(0, len(reserved_requests) - len(running)),
-            "processes": _processes(self.pid),
+            "processes": read_processes(self.pid),
             "types": self._job_types(),
             "queues": sorted(self.app.amqp.queues.consume_from),
         }
@@ -71,20 +72,3 @@ def _running(request: JobRequest) -> dict[str, Any]:
         "pid": request.worker_pid,
         "since": request.started_at,
     }
-
-
-def _processes(pid: int) -> list[dict[str, Any]]:
-    # Imported here, in the main process and after it forked, so that its children do not carry it.
-    import psutil
-
-    main = psutil.Process(pid)
-    return [usage for process in (main, *main.children(recursive=True)) if (usage := _usage(process, psutil))]
-
-
-def _usage(process: Any, psutil: Any) -> dict[str, Any] | None:
-    try:
-        with process.oneshot():
-            times = process.cpu_times()
-            return {"pid": process.pid, "rss": process.memory_info().rss, "cpu": round(times.user + times.system, 2)}
-    except psutil.NoSuchProcess:
-        return None

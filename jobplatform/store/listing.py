@@ -139,9 +139,11 @@ LIST_DEAD_LETTERS = Statement(
 SHOW_DEAD_LETTER = Statement(
     "show_dead_letter",
     """
-    select dlq_id, job_id::text, job_type, payload, error_type, error_message, fingerprint, reason,
-        retry_count, attempt, failed_at, last_execution_id, resolution, resolved_at
-    from @dead_letter_jobs where dlq_id = %(dlq_id)s
+    select d.dlq_id, d.job_id::text, d.job_type, d.payload, d.error_type, d.error_message, d.fingerprint, d.reason,
+        d.retry_count, d.attempt, d.failed_at, d.last_execution_id, e.metrics->'death' as death, d.resolution,
+        d.resolved_at
+    from @dead_letter_jobs d left join @job_executions e on e.execution_id = d.last_execution_id
+    where d.dlq_id = %(dlq_id)s
     """,
     {"dlq_id": 1},
 )

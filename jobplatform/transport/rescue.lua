@@ -2,6 +2,7 @@
 -- goes back to the head of its list.
 -- KEYS: 1 leases (hash)   2 lease times (zset)   3 journal (stream)   4 starts (hash: tag -> journal entry)
 --       5 watch (string: since when, and when last, somebody has looked without a pause)
+--       6 workers (hash: node -> when it beat, until when Redis knows all, and report)
 -- ARGV: 1 seconds without renewal after which a lease is taken   2 how many at the most   3 separator between queue and
 --       priority   4 prefix of the keys that mark taken leases   5 seconds to keep such a mark
 --       6 the longest pause between looks in seconds, or 0 to take without having watched
@@ -18,6 +19,12 @@ if pause > 0 then
   if now - tonumber(since) < stale then return {0, 0} end
 end
 local reply, fields = {0, 0}, {}
+local function memory(tag, start)
+  local said = redis.call('HGET', KEYS[6], string.match(tag, '^[^:]*'))
+  local pid = string.match(start, '"p":(%d+)')
+  local rss = said and pid and string.match(said, '"pid": ?' .. pid .. ', ?"rss": ?(%d+)')
+  return rss and ',"rss":' .. rss .. ',"read":' .. string.match(said, '^[%d.]+') or ''
+end
 local tags = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - stale, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[2]))
 for i = #tags - 1, 1, -2 do  -- each goes to the head of its list, so the oldest goes last
   local tag, renewed = tags[i], tonumber(tags[i + 1])
@@ -31,7 +38,8 @@ for i = #tags - 1, 1, -2 do  -- each goes to the head of its list, so the oldest
     if start then
       fields[#fields + 1] = 'e' .. i
       fields[#fields + 1] =
-        string.format('{"v":1,"k":"lost","t":%.6f,"silent":%.3f,"of":', now, now - renewed) .. start .. '}'
+        string.format('{"v":1,"k":"lost","t":%.6f,"silent":%.3f', now, now - renewed)
+        .. memory(tag, start) .. ',"of":' .. start .. '}'
       reply[1] = reply[1] + 1
     elseif message then
       local priority = tonumber(string.match(message, '"priority": ?(%d)') or '0')

@@ -47,6 +47,29 @@ def test_what_had_started_is_journalled_as_lost(client: Any, publisher: Publishe
     assert lost.error and lost.error["interrupted"] and "silent for" in lost.error["message"]
 
 
+def test_a_lost_attempt_tells_the_memory_that_its_worker_reported_last(client: Any, publisher: Publisher) -> None:
+    publisher.push_many([message(1), message(2)])
+    ledger = Ledger()
+    processes = [{"pid": 7, "rss": 1, "cpu": 0.1}, {"pid": 77, "rss": 5 << 20, "cpu": 0.1}]
+    for pid, (tag, queue, _) in zip((77, 78), acquire(client, 2, f"{ledger.node}:1:"), strict=True):
+        ledger.hold(tag, queue, b"{}")
+        head = entry.attempt_head(f"00000000-0000-7000-8000-0000000000{pid}", 1, "w1", pid, None, "")
+        ledger.start(tag, lambda head=head: entry.started(head, 5.0))
+    ledger.commit(client, 30)
+    report = {"pid": 77, "running": [{"pid": 77, "since": 1.0}], "processes": processes}
+    heart = Heart(ledger, client, 5.0, lambda: report, lambda *_: None, lambda: None)
+    assert heart.beat()
+    for tag in ledger.held:
+        silence(client, tag)
+    assert rescue(client, 30, 100, watched=0) == Rescued(2, 0, [])
+    lost = {each.pid: each for each in (entry.parse(text.encode()) for _, text in journal(client)[-2:])}
+    known, unknown = lost[77].error or {}, lost[78].error or {}
+    assert (known["death"]["pid"], known["death"]["rss"]) == (77, 5 << 20)
+    assert "; it took 5 MiB " in known["message"]
+    assert known["death"]["rss_at"] == pytest.approx(heartbeats(client)[ledger.node].at, abs=0.001)
+    assert unknown["death"] == {"pid": 78}
+
+
 def test_nothing_is_taken_before_somebody_has_watched_for_as_long_as_a_lease_lives(
     client: Any, publisher: Publisher
 ) -> None:
