@@ -149,6 +149,24 @@ def test_a_job_without_a_process_of_its_own_ends_before_its_worker_leaves(fleet:
     assert_nothing_burned(fleet, 1)
 
 
+def test_more_signals_mean_what_they_mean_to_celery(fleet: Fleet, marks: Path) -> None:
+    fleet.start_controller()
+    leaving = fleet.start_worker("-c", "1", name="leaving")
+    fleet.client.tasks["drain_jobs.stages"].submit(str(marks))
+    eventually(lambda: bool(fleet.rows("select from @jobs where checkpoint is not null")), 30, fleet.describe)
+    for number in range(2):
+        leaving.popen.send_signal(signal.SIGTERM)
+        eventually(lambda number=number: leaving.log.read_text().count("Warm shutdown") > number, 30, leaving.tail)
+    assert leaving.running
+    leaving.popen.send_signal(signal.SIGQUIT)
+    leaving.popen.wait(20)
+    (marks / "release").touch()
+    fleet.start_worker("-c", "1", name="staying")
+    assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
+    assert starts(marks) == {"from None": [1], "from half": [2]}
+    assert fleet.rows("select retry_count from @jobs") == [{"retry_count": 0}]
+
+
 def does(fleet: Fleet, name: str) -> str:
     """Ask what a worker said last that it does."""
     return str(ask(fleet, "show", name)["report"]["duty"])
