@@ -12,6 +12,9 @@ from jobplatform.devstack.stack import DevStack
 from jobplatform.devstack.supervisor import ProcessSpec, run, stop_on_signals
 from jobplatform.settings import Settings
 
+#: What a worker takes to leave beyond the time that its running jobs have.
+_LEAVING_SECONDS = 5.0
+
 
 def process_specs(settings_env: Mapping[str, str], app: str = "jobplatform", concurrency: int = 2) -> list[ProcessSpec]:
     """List the processes of the platform in the order of their start.
@@ -65,7 +68,7 @@ def up(
         migrate(stack.database_url)
         specs = process_specs({**environ, **stack.environment()}, app, concurrency)
         print(banner(stack, specs), file=out or sys.stdout, flush=True)
-        run(specs, stop, out=out)
+        run(specs, stop, out=out, grace=settings.drain_seconds + _LEAVING_SECONDS)
 
 
 def _without_password(url: str) -> str:
