@@ -105,12 +105,13 @@ def describe_text(kind: str, message: str) -> dict[str, Any]:
     return {"type": kind, "message": clean(message), "classes": [kind]}
 
 
-def describe_interruption(worker: str, grace: float) -> dict[str, Any]:
-    """Describe that a worker ended a job to leave, which is no failure of the job.
+def describe_interruption(worker: str, grace: float | None) -> dict[str, Any]:
+    """Describe that a worker left before a job ended, which is no failure of the job.
 
-    :param grace: seconds that the job had to end.
+    :param grace: seconds that the job had to end; None if whoever ended the worker ended the job as well.
     """
-    message = f"worker {worker} left, and the job did not end within {grace:g} s"
+    ended = "SIGTERM reached the job as well" if grace is None else f"the job did not end within {grace:g} s"
+    message = f"worker {worker} left, and {ended}"
     return {**describe_text("Interrupted", message), "interrupted": True}
 
 

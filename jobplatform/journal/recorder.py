@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from signal import SIGKILL
+from signal import SIGKILL, SIGTERM
 from typing import Any, Protocol
 from weakref import ref
 
@@ -21,6 +21,7 @@ from celery.exceptions import (
     WorkerLostError,
 )
 from celery.utils.functional import maybe
+from celery.worker import state as worker_state
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 from kombu.exceptions import DecodeError
@@ -252,7 +253,7 @@ class JobRequest(Request):  # type: ignore[misc]
     def _record_error(self, error: BaseException, traceback: str | None) -> None:
         now = time.time()
         if self._is_interruption(error):
-            self.record_failure(describe_interruption(self._hostname, self._interrupted_after or 0.0))
+            self.record_failure(describe_interruption(self._hostname, self._interrupted_after))
         elif isinstance(error, Terminated | Replaced) or (isinstance(error, SystemExit) and self._already_revoked):
             return
         elif isinstance(error, Reject):
@@ -369,7 +370,11 @@ class JobRequest(Request):  # type: ignore[misc]
         return True
 
     def _is_interruption(self, error: BaseException) -> bool:
-        return self._interrupted_after is not None and isinstance(error, Terminated | WorkerLostError)
+        if self._interrupted_after is not None:
+            return isinstance(error, Terminated | WorkerLostError)
+        # Whoever stops a whole group of processes, as systemd does, reaches those of jobs as well.
+        leaving = worker_state.should_stop is not None and worker_state.should_stop is not False
+        return leaving and isinstance(error, WorkerLostError) and getattr(error, "exit_code", None) == -SIGTERM
 
     def reject(self, requeue: bool = False) -> None:
         """Reject the message; one whose outcome is journalled is settled instead, so that it never loops."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import drain_jobs
+import psutil
 import pytest
 import rescue_jobs
 from click.testing import CliRunner
@@ -147,6 +148,22 @@ def test_a_job_without_a_process_of_its_own_ends_before_its_worker_leaves(fleet:
     assert leaving.popen.wait(60) == 0
     assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
     assert_nothing_burned(fleet, 1)
+
+
+def test_a_signal_that_reaches_the_processes_of_jobs_as_well_interrupts_them(fleet: Fleet, marks: Path) -> None:
+    fleet.start_controller()
+    leaving = fleet.start_worker("-c", "2", name="leaving")
+    fleet.client.tasks["drain_jobs.stages"].submit(str(marks))
+    eventually(lambda: bool(fleet.rows("select from @jobs where checkpoint is not null")), 30, fleet.describe)
+    main = psutil.Process(leaving.pid)
+    for process in (main, *main.children(recursive=True)):
+        process.terminate()
+    assert leaving.popen.wait(60) == 0
+    (marks / "release").touch()
+    fleet.start_worker("-c", "1", name="staying")
+    assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
+    assert starts(marks) == {"from None": [1], "from half": [2]}
+    assert fleet.rows("select retry_count, deaths from @jobs") == [{"retry_count": 0, "deaths": 0}]
 
 
 def test_more_signals_mean_what_they_mean_to_celery(fleet: Fleet, marks: Path) -> None:
