@@ -16,6 +16,7 @@ from jobplatform.jobs.checkpoint import Checkpoint
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.journal import entry
 from jobplatform.journal.inbound import ATTEMPT_HEADER
+from jobplatform.journal.leaving import is_leaving
 from jobplatform.journal.recorder import Interrupted
 from jobplatform.records import job_id_of
 from jobplatform.transport import keys
@@ -107,16 +108,18 @@ class CurrentJob:
     def checkpoint(self, state: Any) -> bool:
         """Save a state from which the next attempt can go on; while PostgreSQL is away it is not saved.
 
-        A job that was asked to pause ends here, by an exception that is to pass through; its next attempt uses up no
-        retry.
+        A job that was asked to pause ends here, by an exception that is to pass through, and so does one whose worker
+        leaves, as in a deploy; its next attempt uses up no retry.
 
         :param state: a JSON value, at most as large as a payload.
         :returns: whether it is saved durably.
         :raises InvalidPayload: when it cannot be stored.
         :raises Superseded: when the job has a newer attempt; end then.
-        :raises Interrupted: when the job is to pause, after its state was saved.
+        :raises Interrupted: when the job is to stop here, after its state was saved.
         """
         saved = self._checkpoint.save(state)
+        if saved and is_leaving():
+            raise Interrupted("its worker leaves, and the job stopped at a checkpoint")
         if saved and keys.HELD <= self._ask() < keys.VOID:
             raise Interrupted("the job was asked to pause and stopped at a checkpoint")
         return saved

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from mmap import mmap
 
 from celery.platforms import EX_OK
 from celery.worker import state
@@ -23,6 +24,8 @@ class Leaving:
 
     grace: float = 25.0
     deadline: float | None = None
+    #: A byte that the processes of the pool share with the one that forked them: whether it leaves.
+    shared = mmap(-1, 1)
 
 
 def ask_to_leave(grace: float | None) -> None:
@@ -36,8 +39,15 @@ def ask_to_leave(grace: float | None) -> None:
 
 
 def begin_to_leave() -> None:
-    """Let the grace begin."""
+    """Let the grace begin, and tell the processes of the pool, whose jobs may stop at a checkpoint."""
+    Leaving.shared[0] = 1
     Leaving.deadline = time.monotonic() + Leaving.grace
+
+
+def is_leaving() -> bool:
+    """Tell, in any process of a worker, whether it leaves."""
+    # Celery's flag is an exit code when it is set, and that of a worker that ends well equals False.
+    return bool(Leaving.shared[0]) or (state.should_stop is not None and state.should_stop is not False)
 
 
 def interrupt_overdue() -> None:

@@ -112,6 +112,27 @@ def test_a_job_that_outlasts_the_grace_goes_on_elsewhere_from_its_checkpoint(
 
 
 @pytest.mark.parametrize("leave", [drain, terminate])
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_a_job_with_checkpoints_lets_its_worker_leave_at_the_next_one(
+    fleet: Fleet, marks: Path, pool: str, leave: Leave
+) -> None:
+    fleet.start_controller()
+    leaving = fleet.start_worker("-c", "1", "-P", pool, name="leaving")
+    fleet.client.tasks["drain_jobs.patient"].submit(str(marks))
+    eventually(lambda: bool(fleet.rows("select from @jobs where checkpoint is not null")), 30, fleet.describe)
+    leave(fleet, leaving, "leaving", 600)
+    assert leaving.popen.wait(30) == 0
+    eventually(lambda: fleet.states() == {"PENDING": 1}, 30, fleet.describe)
+    (row,) = fleet.rows("select checkpoint from @jobs")
+    (marks / "release").touch()
+    fleet.start_worker("-c", "1", name="staying")
+    assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
+    assert starts(marks) == {"first": [1], "again": [2]}
+    ended = fleet.rows("select retry_count, deaths, result from @jobs")
+    assert ended == [{"retry_count": 0, "deaths": 0, "result": row["checkpoint"]}]
+
+
+@pytest.mark.parametrize("leave", [drain, terminate])
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_what_waits_in_a_worker_that_leaves_runs_elsewhere_while_a_long_job_ends(
     fleet: Fleet, marks: Path, pool: str, leave: Leave
