@@ -12,10 +12,21 @@ from jobplatform.errors import SettingsError
 #: A worker that was not heard for so many heartbeats is stale.
 STALE_BEATS = 3
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
+#: What stands before the hosts, the hosts, the database, and the parameters.
+_SEVERAL_HOSTS = re.compile(r"^(\w+\+\w+://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)(/[^?]*)?(?:\?(.*))?$")
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _hosts_as_query(url: re.Match[str]) -> str:
+    """Write several hosts as SQLAlchemy reads them; unless the URL says which is wanted, the one that takes writes."""
+    head, hosts, name, query = url.groups("")
+    parameters = [f"host={host}" for host in hosts.split(",")]
+    if "target_session_attrs=" not in query:
+        parameters.append("target_session_attrs=read-write")
+    return f"{head}{name or '/'}?{'&'.join([*parameters, *filter(None, [query])])}"
 
 
 def _setting(env: str, default: Any, parse: Callable[[str], Any], meaning: str, low: float | None = None) -> Any:
@@ -30,7 +41,11 @@ class Settings:
     """
 
     database_url: str = _setting(
-        "DATABASE_URL", "", str, "PostgreSQL with the job tables, as postgresql://user@host:port/name."
+        "DATABASE_URL",
+        "",
+        str,
+        "PostgreSQL with the job tables, as postgresql://user@host:port/name. "
+        "Of several servers, as user@host1:port1,host2:port2, the one that takes writes is used.",
     )
     redis_url: str = _setting("REDIS_URL", "", str, "Redis with the queues and the journal, as redis://host:port/0.")
     broker_url: str = _setting(
@@ -168,7 +183,8 @@ class Settings:
     @property
     def sqlalchemy_url(self) -> str:
         """The database URL with the driver named, as SQLAlchemy wants it."""
-        return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg2://", self.database_url)
+        url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg2://", self.database_url)
+        return _SEVERAL_HOSTS.sub(_hosts_as_query, url)
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

@@ -41,6 +41,8 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
 
 #: SQLSTATEs of a missing table, schema and column.
 _TABLES_MISSING = frozenset({"42P01", "3F000", "42703"})
+#: SQLSTATEs of a statement, and of a wait for a lock, that took too long.
+_TOO_LONG = frozenset({"57014", "55P03"})
 _NEXT = "jobplatform doctor tells more"
 
 
@@ -89,7 +91,7 @@ def _of_backend(error: Exception) -> CommandError | None:
     if state in _TABLES_MISSING:
         message = f"the tables are missing or out of date ({cause}); run: jobplatform migrate"
         return CommandError(message, Exit.CONFLICT)
-    if state == "57014":
+    if state in _TOO_LONG:
         return CommandError(f"PostgreSQL took too long ({cause}); ask for less, or try again", Exit.FAILED)
     if isinstance(error, database.UNREACHABLE):
         message = f"PostgreSQL cannot be reached ({cause}); check DATABASE_URL, {_NEXT}"

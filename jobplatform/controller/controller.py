@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a controller that says nothing is taken for dead.
 ALIVE_SECONDS = 15
+#: No transaction of a service says nothing for so long, unless its process stands still.
+_QUIET_SECONDS = 30.0
 
 
 class Presence:
@@ -66,7 +68,7 @@ class Controller:
         self.settings = settings
         self.stop = stop
         self.totals: Counter[str] = Counter()
-        self.database = Database(settings, pool_size=6, only_indexes=True)
+        self.database = Database(settings, pool_size=6, quiet_seconds=_QUIET_SECONDS, only_indexes=True)
         self.client = connect(settings.journal_url, timeout=5.0)
         self.publisher: Publisher | BrokerPublisher
         if settings.leases:

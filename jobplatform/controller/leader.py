@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import ExitStack
 from datetime import datetime
 
+from jobplatform.errors import StoreUnavailable
 from jobplatform.store import leadership
 from jobplatform.store.database import Database, Transaction
 
@@ -30,13 +31,19 @@ class Leader:
         self._session: Transaction | None = None
 
     def run_once(self, now: datetime) -> Counter[str]:
-        """Try to lead, or make sure that the lock is still held."""
+        """Try to lead, or make sure that the lock is still held.
+
+        :raises StoreUnavailable: when the server takes no writes; the next round asks on a new connection.
+        """
         try:
             if self._session is None:
                 self._session = self._stack.enter_context(self.database.session())
-            if self.leads:
-                leadership.probe(self._session)
-            elif leadership.try_lead(self._session):
+            if leadership.probe(self._session).read_only:
+                raise StoreUnavailable(
+                    "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on; "
+                    "make it writable, or point DATABASE_URL to the primary"
+                )
+            if not self.leads and leadership.try_lead(self._session):
                 self.leads = True
                 logger.info("this controller leads")
         except Exception:

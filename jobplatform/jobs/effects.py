@@ -37,7 +37,7 @@ def effect(platform: Platform, job_id: str, attempt: int, key: str, session: Any
             transaction = opened.enter_context(
                 platform.database.transaction() if session is None else savepoint(session, schema)
             )
-            first = effects.claim(transaction, job_id, key, attempt)
+            first = effects.claim(transaction, job_id, key, attempt, ours=session is None)
         except UNREACHABLE as error:
             raise StoreUnavailable(
                 f"effect {key!r} of job {job_id}: PostgreSQL did not answer, so nobody knows if it was done before; "

@@ -58,6 +58,7 @@ class PostgresReading:
     clock_skew: float
     quarantined: int = 0
     paused: tuple[str, ...] = ()
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,16 @@ def judge_packages(packages: dict[str, str]) -> Iterator[Finding]:
 
 
 def judge_postgres(reading: PostgresReading, head: str) -> Iterator[Finding]:
-    """Check the version, the migration and the clock of PostgreSQL."""
+    """Check the version of PostgreSQL, that it takes writes, its migration and its clock."""
     major = reading.version // 10_000
     if major >= LEAST_POSTGRES:
         yield Finding("PostgreSQL", Level.OK, f"reachable, version {major}")
     else:
         found = f"version {major} is older than {LEAST_POSTGRES}"
         yield Finding("PostgreSQL", Level.FAIL, found, f"upgrade to PostgreSQL {LEAST_POSTGRES} or newer")
+    if reading.read_only:
+        fix = "point DATABASE_URL to the primary, or set default_transaction_read_only off"
+        yield Finding("PostgreSQL writes", Level.FAIL, "it takes none: it is read-only", fix)
     if reading.revision == head:
         yield Finding("migration", Level.OK, f"at {head}, the newest")
     else:
@@ -209,13 +213,14 @@ def _read_postgres(settings: Settings) -> PostgresReading | str:
             with database.session() as session:
                 server = listing.server_version(session)
                 asked = time.time()
-                skew = leadership.probe(session) - (asked + time.time()) / 2
+                said = leadership.probe(session)
+                skew = said.now - (asked + time.time()) / 2
             revision = migrate.current(database)
             if revision != migrate.head():
-                return PostgresReading(server, revision, skew)
+                return PostgresReading(server, revision, skew, read_only=said.read_only)
             with database.session() as session:
                 paused = tuple(f"{row['scope']} {row['name']}" for row in pauses.list_pauses(session))
-                return PostgresReading(server, revision, skew, quarantine.count_open(session), paused)
+                return PostgresReading(server, revision, skew, quarantine.count_open(session), paused, said.read_only)
     except UNREACHABLE as error:
         return f"it cannot be reached: {_first_line(getattr(error, 'orig', None) or error)}"
 

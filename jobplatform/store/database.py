@@ -8,21 +8,26 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from jobplatform.errors import JobOptionError
 from jobplatform.settings import Settings
+from jobplatform.store.outages import UNREACHABLE as UNREACHABLE
+from jobplatform.store.outages import tell_outages
 from jobplatform.store.statement import Statement
 
 Result = TypeVar("Result")
 
-#: What a store that cannot be reached raises.
-UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout)
-
-
 #: What a value that the tables cannot hold raises.
 REFUSED = (DataError, IntegrityError)
+
+#: Let the server notice within half a minute that a client's machine is gone, and free what it held.
+_ABANDONED = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 
 class Transaction:
@@ -51,20 +56,35 @@ class Transaction:
 class Database:
     """A pool of connections to the system of record.
 
+    No statement waits for a lock for longer than for a connection.
+
     :param settings: where it is and how long to wait for it.
     :param pool_size: connections kept open.
     :param statement_seconds: the longest that one statement may run.
+    :param quiet_seconds: a transaction in which nothing is said for so long is ended by the server, so that a process
+        that stands still keeps no locks; 0 for never.
     :param only_indexes: plan no scan of a whole table where an index serves. A foreign-key check that was planned while
         a table was empty would scan it for every row for as long as the connection lives.
     """
 
     def __init__(
-        self, settings: Settings, pool_size: int = 5, statement_seconds: float = 30.0, only_indexes: bool = False
+        self,
+        settings: Settings,
+        pool_size: int = 5,
+        statement_seconds: float = 30.0,
+        quiet_seconds: float = 0.0,
+        only_indexes: bool = False,
     ) -> None:
         self.schema = settings.schema
-        options = f"-c statement_timeout={int(statement_seconds * 1000)} -c timezone=UTC"
-        if only_indexes:
-            options += " -c enable_seqscan=off"
+        wait_seconds = max(2, round(settings.connect_seconds))
+        options = {
+            **_ABANDONED,
+            "timezone": "UTC",
+            "statement_timeout": int(statement_seconds * 1000),
+            "lock_timeout": wait_seconds * 1000,
+            "idle_in_transaction_session_timeout": int(quiet_seconds * 1000),
+            "enable_seqscan": "off" if only_indexes else "on",
+        }
         self.engine = create_engine(
             settings.sqlalchemy_url,
             pool_size=pool_size,
@@ -73,17 +93,19 @@ class Database:
             pool_use_lifo=True,
             pool_pre_ping=True,
             connect_args={
-                "connect_timeout": max(2, round(settings.connect_seconds)),
+                "connect_timeout": wait_seconds,
                 "application_name": "jobplatform",
-                "options": options,
+                "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
                 "tcp_user_timeout": 15_000,
             },
         )
+        tell_outages(self.engine)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._idle: deque[Connection] = deque()
+        self._most_idle = pool_size
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -120,7 +142,11 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        self._idle.append(connection)
+        # More of them would leave none for transactions.
+        if len(self._idle) < self._most_idle:
+            self._idle.append(connection)
+        else:
+            connection.close()
         return result
 
     def _forget_idle(self) -> None:

@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
-TRY_LEAD = Statement("try_lead", "select pg_try_advisory_lock(%(space)s, %(key)s) as leads", {"space": 1, "key": 1})
-PROBE = Statement("probe", "select extract(epoch from clock_timestamp())::float8 as now", {})
+TRY_LEAD = Statement(
+    "try_lead",
+    """
+    select pg_try_advisory_lock(%(space)s, %(key)s) as leads,
+        set_config('idle_session_timeout', %(silence)s, false) as silence
+    """,
+    {"space": 1, "key": 1, "silence": "15s"},
+)
+PROBE = Statement(
+    "probe",
+    """
+    select extract(epoch from clock_timestamp())::float8 as now,
+        current_setting('transaction_read_only')::boolean as read_only
+    """,
+    {},
+)
 
 #: The first half of the lock's key: "jobp" in ASCII.
 _SPACE = 0x6A6F6270
+#: The server ends a session that says nothing for so many seconds: that of a leader which stands still.
+SILENCE_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a server says of itself: its time, in seconds since the epoch, and whether it takes no writes."""
+
+    now: float
+    read_only: bool
 
 
 def try_lead(session: Transaction) -> bool:
     """Try to take the leader's lock of this schema; it is held until the session's connection ends."""
     key = zlib.crc32(session.schema.encode()) & 0x7FFFFFFF
-    return bool(session.rows(TRY_LEAD, space=_SPACE, key=key)[0]["leads"])
+    (found,) = session.rows(TRY_LEAD, space=_SPACE, key=key, silence=f"{SILENCE_SECONDS}s")
+    return bool(found["leads"])
 
 
-def probe(session: Transaction) -> float:
-    """Ask the server for its time, in seconds since the epoch; raises when the connection is gone."""
-    return float(session.rows(PROBE)[0]["now"])
+def probe(session: Transaction) -> Probe:
+    """Ask the server how it is; raises when the connection is gone."""
+    (found,) = session.rows(PROBE)
+    return Probe(float(found["now"]), bool(found["read_only"]))

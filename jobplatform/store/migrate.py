@@ -69,6 +69,8 @@ def downgrade(database: Database, target: str = "base") -> None:
 def _run(database: Database, action: object, target: str) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with database.engine.begin() as connection:
+        # Another migration is waited for until it is done, as far as the limit of a statement allows.
+        connection.execute(text("set local lock_timeout = 0"))
         connection.execute(text("select pg_advisory_xact_lock(1785685616)"))
         action(_config(connection, database.schema), target)  # type: ignore[operator]
 

@@ -117,6 +117,7 @@ def test_the_doctor_judges_redis(changes: dict[str, Any], check: str, level: Lev
         ({"version": 130_011}, "PostgreSQL"),
         ({"revision": None}, "migration"),
         ({"clock_skew": 5.0}, "PostgreSQL clock"),
+        ({"read_only": True}, "PostgreSQL writes"),
     ],
 )
 def test_the_doctor_judges_postgres(changes: dict[str, Any], check: str) -> None:

@@ -205,12 +205,37 @@ def test_a_session_without_a_limit_gets_ours_for_the_wait_alone(
 ) -> None:
     monkeypatch.setattr(effects, "PATIENCE_SECONDS", 0.05)
     with Session(database.engine) as first, Session(database.engine) as second:
+        for session in (first, second):
+            session.execute(text("set local lock_timeout = 0"))
         assert charge(platform, job_id, first)
         assert first.scalar(text("show lock_timeout")) == "0"
         with pytest.raises(EffectPending) as pending:
             charge(platform, job_id, second)
         assert sqlstate_of(pending.value) == "55P03"
         assert second.scalar(text("show lock_timeout")) == "0"
+
+
+def test_without_a_session_the_wait_is_longer_than_that_for_any_other_lock(
+    platform: Platform, database: Database, job_id: str
+) -> None:
+    waiting = (
+        "select true from pg_stat_activity "
+        "where wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '3.2 s'"
+    )
+    with Session(database.engine) as first, database.session() as watch, ThreadPoolExecutor() as pool:
+        assert charge(platform, job_id, first)
+        second = pool.submit(done_alone, platform, job_id)
+        while not (second.done() or watch.connection.scalar(text(waiting))):
+            time.sleep(0.05)
+        assert not second.done()
+        first.rollback()
+        assert second.result() is True
+
+
+def done_alone(platform: Platform, job_id: str) -> bool:
+    """Do the effect in a transaction of the platform's."""
+    with effect(platform, job_id, 2, "charge") as first:
+        return first
 
 
 @pytest.mark.parametrize("in_session", [True, False])

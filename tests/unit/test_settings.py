@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.engine import make_url
 
 from jobplatform.errors import SettingsError
 from jobplatform.jobs.attach import attach
@@ -41,6 +43,22 @@ def test_what_cannot_be_used_is_refused_by_name(environ: dict[str, str], words: 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+psycopg"])
 def test_every_postgresql_scheme_gets_our_driver(scheme: str) -> None:
     assert Settings(database_url=f"{scheme}://u@h/d").sqlalchemy_url == "postgresql+psycopg2://u@h/d"
+
+
+def test_several_hosts_are_written_as_sqlalchemy_reads_them() -> None:
+    url = make_url(Settings(database_url="postgresql://u:p%40@a:1,b.c:2/d?sslmode=require").sqlalchemy_url)
+    assert (url.username, url.password, url.database) == ("u", "p@", "d")
+    assert PGDialect_psycopg2().create_connect_args(url)[1] == {
+        "user": "u", "password": "p@", "dbname": "d", "host": "a,b.c", "port": "1,2",
+        "target_session_attrs": "read-write", "sslmode": "require",
+    }  # fmt: skip
+
+
+def test_several_hosts_are_asked_for_what_the_url_says() -> None:
+    url = Settings(database_url="postgresql://a,b/d?target_session_attrs=any").sqlalchemy_url
+    assert PGDialect_psycopg2().create_connect_args(make_url(url))[1] == {
+        "dbname": "d", "host": "a,b", "port": ",", "target_session_attrs": "any"
+    }  # fmt: skip
 
 
 def test_the_journal_lives_with_the_leases() -> None:
