@@ -58,7 +58,7 @@ def submit(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], Non
         platform.database.once(lambda session: new_jobs.insert_one(session, job))
     except UNREACHABLE as error:
         COUNTS["without_row"] += 1
-        logger.warning("PostgreSQL did not take job %s, it goes through the journal: %s", job.job_id, error)
+        logger.warning("PostgreSQL did not take job %s, it goes through the journal: %s", job.job_id, _brief(error))
         _through_journal(platform, job, publish)
         return
     if job.due_at is None:
@@ -80,7 +80,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
         _insert_chunks(platform, like, chunks, taken)
     except UNREACHABLE as error:
         COUNTS["without_row"] += 1
-        logger.warning("PostgreSQL did not take %d chunks, they go through the journal: %s", len(taken), error)
+        logger.warning("PostgreSQL did not take %d chunks, they go through the journal: %s", len(taken), _brief(error))
         return sum(_journal_chunk(platform, like, chunk) for chunk in itertools.chain(taken, chunks))
     if like.due_at is None:
         for chunk in taken:
@@ -156,4 +156,9 @@ def _leave(platform: Platform, job_ids: list[str], again: bool) -> None:
     try:
         platform.database.once(lambda session: jobs.mark_due(session, job_ids, datetime.now(UTC), again))
     except UNREACHABLE as error:
-        logger.warning("%d rows are found later, as no message stands for them: %s", len(job_ids), error)
+        logger.warning("%d rows are found later, as no message stands for them: %s", len(job_ids), _brief(error))
+
+
+def _brief(error: BaseException) -> str:
+    """Give the first line of what PostgreSQL or its driver said; the statement is in those that follow."""
+    return str(error).partition("\n")[0]

@@ -87,6 +87,8 @@ class Database:
         }
         self.engine = create_engine(
             settings.sqlalchemy_url,
+            # Errors end up in logs, and payloads do not belong there.
+            hide_parameters=True,
             pool_size=pool_size,
             max_overflow=5,
             pool_timeout=settings.connect_seconds,

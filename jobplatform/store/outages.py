@@ -51,4 +51,10 @@ def _translate(context: ExceptionContext) -> DBAPIError | None:
     if kind is None:
         return None
     origin: Any = context.original_exception
-    return kind(context.statement, context.parameters, origin, connection_invalidated=context.is_disconnect)
+    return kind(
+        context.statement,
+        context.parameters,
+        origin,
+        hide_parameters=True,
+        connection_invalidated=context.is_disconnect,
+    )
