@@ -32,14 +32,15 @@ class Load:
     """A client that submits steadily, and what it has written down.
 
     :param first: its first counter.
+    :param pause: seconds between its calls.
     """
 
-    def __init__(self, fleet: Fleet, first: int) -> None:
+    def __init__(self, fleet: Fleet, first: int, pause: str = PAUSE) -> None:
         self.fleet = fleet
         self.path = fleet.directory / f"calls{first}"
         self.path.touch()
         script = str(HERE / "steady_client.py")
-        self.process: Process = fleet.python(script, str(self.path), str(first), PAUSE, name=f"client{first}")
+        self.process: Process = fleet.python(script, str(self.path), str(first), pause, name=f"client{first}")
 
     def calls(self) -> list[dict[str, Any]]:
         """List the calls that have returned."""
