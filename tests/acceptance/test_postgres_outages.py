@@ -7,14 +7,15 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import psycopg2
 import pytest
 from fleet import Fleet
 from outcome_jobs import LEDGER
-from postgres_faults import all_slots_taken, locked, read_only
+from postgres_faults import all_slots_taken, locked, operator, read_only
 from processes import eventually
 from test_outages import CALL_SECONDS, CALLS, Load, check_rows, duplicates, settled
 
@@ -158,8 +159,8 @@ def on_disk(disk: Disk, stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
 
 
 def test_the_disk_of_postgresql_is_full(on_disk: Fleet, disk: Disk, tmp_path: Path) -> None:
-    """No table can grow; then there is no room for the log either, and the server ends."""
-    postgres = on_disk.stack.postgres
+    """No table can grow, until there is room again."""
+    pid = on_disk.stack.postgres.pid
 
     @contextmanager
     def full() -> Iterator[None]:
@@ -171,8 +172,31 @@ def test_the_disk_of_postgresql_is_full(on_disk: Fleet, disk: Disk, tmp_path: Pa
             disk.free()
 
     with loaded(on_disk, 7_000_000) as load:
-        outlive(load, tmp_path / "ledger", full())
-    assert postgres.running
+        outlive(load, tmp_path / "ledger", lasting(full()))
+    assert on_disk.stack.postgres.pid == pid
+
+
+def test_postgresql_ends_as_its_log_finds_no_room(on_disk: Fleet, disk: Disk, tmp_path: Path) -> None:
+    """It cannot even recover, until there is room again and it is started."""
+    postgres = on_disk.stack.postgres
+
+    @contextmanager
+    def ended() -> Iterator[None]:
+        disk.fill()
+        try:
+            with suppress(psycopg2.OperationalError), operator(postgres.url) as cursor:
+                while True:
+                    cursor.execute(
+                        "select pg_switch_wal(), pg_logical_emit_message(true, '', 'a switch needs some log')"
+                    )
+            eventually(lambda: not postgres.running, 60)
+            yield
+        finally:
+            disk.free()
+            postgres.start()
+
+    with loaded(on_disk, 8_000_000) as load:
+        outlive(load, tmp_path / "ledger", ended())
 
 
 def test_postgresql_is_killed_amid_many_commits(fleet: Fleet, ledger: Path) -> None:
