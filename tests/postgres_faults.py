@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
+import psutil
 import psycopg2
+
+from jobplatform.devstack.postgres import Postgres
 
 #: Ours, by the name that they give themselves.
 END_OURS = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'jobplatform'"
@@ -53,6 +56,23 @@ def locked(url: str, table: str) -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute(f"lock table {table} in access exclusive mode")
         yield
+
+
+@contextmanager
+def standing_still(server: Postgres) -> Iterator[None]:
+    """Freeze a server with all its processes, as a disk or a virtual machine does that stalls."""
+    main = psutil.Process(server.pid)
+    # The one that starts the others first.
+    processes = [main]
+    main.suspend()
+    for child in main.children():
+        child.suspend()
+        processes.append(child)
+    try:
+        yield
+    finally:
+        for process in reversed(processes):
+            process.resume()
 
 
 @contextmanager

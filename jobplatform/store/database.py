@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from jobplatform.errors import JobOptionError
 from jobplatform.settings import Settings
+from jobplatform.store.deadline import Deadline
 from jobplatform.store.outages import UNREACHABLE as UNREACHABLE
 from jobplatform.store.outages import tell_outages
 from jobplatform.store.statement import Statement
@@ -21,6 +22,8 @@ Result = TypeVar("Result")
 #: What a value that the tables cannot hold raises.
 REFUSED = (DataError, IntegrityError)
 
+#: The server has so long to end a statement by itself, before the connection is cut.
+_GRACE_SECONDS = 2.0
 #: Let the server notice within half a minute that a client's machine is gone, and free what it held.
 _ABANDONED = {
     "tcp_keepalives_idle": 10,
@@ -95,6 +98,7 @@ class Database:
             pool_use_lifo=True,
             pool_pre_ping=True,
             connect_args={
+                "connection_factory": Deadline(statement_seconds + _GRACE_SECONDS).connect,
                 "connect_timeout": wait_seconds,
                 "application_name": "jobplatform",
                 "options": " ".join(f"-c {name}={value}" for name, value in options.items()),

@@ -15,9 +15,9 @@ import psycopg2
 import pytest
 from fleet import Fleet
 from outcome_jobs import LEDGER
-from postgres_faults import all_slots_taken, locked, operator, read_only
+from postgres_faults import all_slots_taken, locked, operator, read_only, standing_still
 from processes import eventually
-from test_outages import CALL_SECONDS, CALLS, Load, check_rows, duplicates, settled
+from test_outages import CALLS, Load, check_rows, duplicates, settled
 
 from jobplatform.devstack.postgres import Postgres
 from jobplatform.devstack.stack import DevStack
@@ -26,6 +26,8 @@ from jobplatform.settings import Settings
 #: Calls during the outage, and jobs that run in it.
 DURING = 4
 OUTAGE_SECONDS = 8.0
+#: The longest call of a client: one whose statement is never answered, and that then asks for a new connection.
+CALL_SECONDS = 25.0
 #: Room for a fresh PostgreSQL and then some; in kilobytes.
 DISK = 300_000
 NO_SPACE = "No space left on device"
@@ -37,6 +39,7 @@ FAULTS: dict[str, Fault] = {
     "read-only": lambda fleet: read_only(fleet.stack.database_url),
     "locked": lambda fleet: locked(fleet.stack.database_url, f"{fleet.settings.schema}.jobs"),
     "no slot": lambda fleet: all_slots_taken(fleet.stack.database_url),
+    "frozen": lambda fleet: standing_still(fleet.stack.postgres),
 }
 
 
@@ -103,7 +106,7 @@ def lasting(outage: AbstractContextManager[None]) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_postgresql_refuses(name: str, fleet: Fleet, ledger: Path) -> None:
-    """It takes no writes, or a lock is held for long, or all its connections are taken."""
+    """It takes no writes, or a lock is held for long, or all its connections are taken, or it stands still."""
     with loaded(fleet, 1_000_000 * (1 + list(FAULTS).index(name))) as load:
         outlive(load, ledger, lasting(FAULTS[name](fleet)))
 

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import pytest
 from celery import Celery
-from postgres_faults import all_slots_taken, locked, read_only, set_read_only
+from postgres_faults import all_slots_taken, locked, read_only, set_read_only, standing_still
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DataError, DBAPIError, InternalError, OperationalError
 from sqlalchemy.orm import Session
@@ -89,6 +89,25 @@ def test_a_server_that_refuses_is_away(name: str, app: Celery, settings: Setting
     assert row_ids(mirror.database) == {before, *ids, after}
     assert COUNTS["without_row"] == journalled
     assert (mirror.client.xlen(JOURNAL), quarantined(mirror.database)) == (0, 0)
+
+
+def test_nobody_waits_for_ever_for_a_server_that_stands_still(
+    app: Celery, settings: Settings, stack: DevStack, mirror: Mirror
+) -> None:
+    database = Database(settings, statement_seconds=1.0)
+    app.jobplatform._database = database
+    before = add.submit(0).id
+    with ThreadPoolExecutor() as pool, database.engine.connect() as begun:
+        begun.exec_driver_sql("select 1")
+        with standing_still(stack.postgres):
+            # It waits in turn for an insert, twice for a connection, and for a commit.
+            ids = [pool.submit(lambda: add.submit(1).id).result(60), *pool.submit(add.submit_many, [(2,)]).result(60)]
+            with pytest.raises(UNREACHABLE):
+                pool.submit(begun.commit).result(60)
+    # What the server had heard already, it may still do.
+    mirror.run_once(datetime.now(UTC))
+    after = add.submit(3).id
+    assert row_ids(database) == {before, *ids, after}
 
 
 def test_a_client_in_its_own_transaction_gets_what_its_driver_says(app: Celery, settings: Settings) -> None:
