@@ -72,7 +72,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
     :raises StoreUnavailable: when neither store took them.
     """
     if platform.in_worker:
-        return sum(_journal_chunk(platform, like, chunk) for chunk in chunks)
+        return _journal_chunks(platform, like, chunks)
     from jobplatform.store.database import UNREACHABLE
 
     taken: list[Chunk] = []
@@ -81,7 +81,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
     except UNREACHABLE as error:
         COUNTS["without_row"] += 1
         logger.warning("PostgreSQL did not take %d chunks, they go through the journal: %s", len(taken), _brief(error))
-        return sum(_journal_chunk(platform, like, chunk) for chunk in itertools.chain(taken, chunks))
+        return _journal_chunks(platform, like, itertools.chain(taken, chunks))
     if like.due_at is None:
         for chunk in taken:
             publish_chunk(platform, like, chunk)
@@ -106,6 +106,11 @@ def publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:
 def _messages(like: NewJob, chunk: Chunk) -> dict[tuple[str, int], list[str]]:
     fill = Mould(message_of(like)).fill
     return {(like.queue, like.priority): [fill(job_id, payload) for job_id, payload in chunk]}
+
+
+def _journal_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> int:
+    # All of them are made before the first is written, as making one may find an item that is refused.
+    return sum(_journal_chunk(platform, like, chunk) for chunk in list(chunks))
 
 
 def _journal_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> int:

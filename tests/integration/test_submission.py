@@ -24,6 +24,7 @@ from jobplatform.errors import (
     UnknownJobType,
     UnknownQueue,
 )
+from jobplatform.jobs import task
 from jobplatform.jobs.effects import effect
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.retry import decide
@@ -287,6 +288,16 @@ def test_without_postgresql_the_journal_takes_the_row_together_with_the_message(
     mirror(database, client)
     assert {row["id"] for row in rows(database)} == {*ids, scheduled}
     assert [row["status"] for row in rows(database)].count("SCHEDULED") == 1
+
+
+def test_without_postgresql_a_bad_item_late_in_many_is_refused_before_anything_is_written(
+    app: Celery, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "CHUNK", 1)
+    lost(app, database_url=DEAD_DATABASE)
+    with pytest.raises(InvalidPayload):
+        add.submit_many([(1,), ("two",)])
+    assert (messages(client), client.xlen(keys.JOURNAL)) == ([], 0)
 
 
 def test_without_either_store_the_client_gets_a_clear_error(app: Celery, database: Database) -> None:
