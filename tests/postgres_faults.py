@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import psutil
 import psycopg2
@@ -31,12 +33,13 @@ def set_read_only(url: str, read_only: bool) -> None:
         cursor.execute(f"alter system set default_transaction_read_only = {value}")
         cursor.execute("select pg_reload_conf()")
     # Sessions hear of it one by one; those that begin later have it.
+    shown, give_up = None, time.monotonic() + 30
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        shown = ""
-        while shown != ("on" if read_only else "off"):
+        while shown != ("on" if read_only else "off",):
+            assert time.monotonic() < give_up, shown
             connection.rollback()
             cursor.execute("show transaction_read_only")
-            (shown,) = cursor.fetchone() or ("",)
+            shown = cursor.fetchone()
 
 
 @contextmanager
@@ -63,30 +66,41 @@ def standing_still(server: Postgres) -> Iterator[None]:
     """Freeze a server with all its processes, as a disk or a virtual machine does that stalls."""
     main = psutil.Process(server.pid)
     # The one that starts the others first.
-    processes = [main]
     main.suspend()
-    for child in main.children():
-        child.suspend()
-        processes.append(child)
+    processes = [*main.children(), main]
     try:
+        signal_all(processes, signal.SIGSTOP)
         yield
     finally:
-        for process in reversed(processes):
-            process.resume()
+        signal_all(processes, signal.SIGCONT)
+
+
+def kill_all(server: Postgres) -> None:
+    """Kill a server together with all its backends, which would else end what they are at."""
+    children = psutil.Process(server.pid).children()
+    server.kill(signal.SIGKILL)
+    signal_all(children, signal.SIGKILL)
+    psutil.wait_procs(children)
+
+
+def signal_all(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Send a signal to all that are still there."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 @contextmanager
 def all_slots_taken(url: str) -> Iterator[None]:
     """Take every slot for a connection, those of ours first."""
+    ours, give_up = None, time.monotonic() + 30
     with ExitStack() as taken, operator(url) as cursor:
-        while True:
+        while ours != (0,):
+            assert time.monotonic() < give_up, ours
             cursor.execute(END_OURS)
-            try:
+            with suppress(psycopg2.OperationalError):
                 while True:
                     taken.enter_context(closing(psycopg2.connect(url, application_name="idle")))
-            except psycopg2.OperationalError as error:
-                assert "too many clients" in str(error) or "slots are reserved" in str(error), error
             cursor.execute("select count(*) from pg_stat_activity where application_name = 'jobplatform'")
-            if cursor.fetchone() == (0,):
-                break
+            ours = cursor.fetchone()
         yield

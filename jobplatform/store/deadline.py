@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from psycopg2 import InterfaceError
 from psycopg2.extensions import connection, cursor
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class Deadline:
         self.look_seconds = look_seconds
         self.clock = clock
         self._lock = threading.Lock()
-        self._until: dict[int, float] = {}
+        #: Who waits, by a token of the wait's own, and until when at most.
+        self._waits: dict[object, tuple[connection, float]] = {}
         self._watcher: threading.Thread | None = None
 
     def connect(self, dsn: str, *options: Any) -> connection:
@@ -42,13 +44,11 @@ class Deadline:
         made.cursor_factory = _Cursor
         return made
 
-    def bound(self, descriptor: int, action: Callable[..., Result], *arguments: Any) -> Result:
-        """Do something that waits for the server behind a socket.
-
-        :param descriptor: of the socket; nobody else uses it meanwhile.
-        """
+    def bound(self, waiting: connection, action: Callable[..., Result], *arguments: Any) -> Result:
+        """Do something that waits for the server on a connection."""
+        token = object()
         with self._lock:
-            self._until[descriptor] = self.clock() + self.seconds
+            self._waits[token] = waiting, self.clock() + self.seconds
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, name="deadline", daemon=True)
                 self._watcher.start()
@@ -56,22 +56,24 @@ class Deadline:
             return action(*arguments)
         finally:
             with self._lock:
-                del self._until[descriptor]
+                del self._waits[token]
 
     def _watch(self) -> None:
         while True:
             time.sleep(self.look_seconds)
-            # Under the lock no descriptor is closed, so none can have become another file's.
+            # Nobody who waits can go on meanwhile and close the socket, whose number another file would get.
             with self._lock:
-                if not self._until:
+                if not self._waits:
                     self._watcher = None
                     return
-                for descriptor in [one for one, until in self._until.items() if until < self.clock()]:
-                    self._cut(descriptor)
+                for waiting, until in self._waits.values():
+                    if until < self.clock():
+                        self._cut(waiting)
 
-    def _cut(self, descriptor: int) -> None:
+    def _cut(self, waiting: connection) -> None:
         logger.warning("PostgreSQL has said nothing for %g s; its connection is cut", self.seconds)
-        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as line:
+        # The driver may have noticed by itself just before.
+        with suppress(OSError, InterfaceError), socket.socket(fileno=os.dup(waiting.fileno())) as line:
             line.shutdown(socket.SHUT_RDWR)
 
 
@@ -79,12 +81,14 @@ class _Connection(connection):
     deadline: Deadline
 
     def commit(self) -> None:
-        self.deadline.bound(self.fileno(), super().commit)
+        self.deadline.bound(self, super().commit)
 
     def rollback(self) -> None:
-        self.deadline.bound(self.fileno(), super().rollback)
+        self.deadline.bound(self, super().rollback)
 
 
 class _Cursor(cursor):
+    connection: _Connection
+
     def execute(self, query: Any, vars: Any = None) -> None:
-        self.connection.deadline.bound(self.connection.fileno(), super().execute, query, vars)  # type: ignore[attr-defined]
+        self.connection.deadline.bound(self.connection, super().execute, query, vars)

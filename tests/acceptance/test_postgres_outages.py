@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import tempfile
 import threading
@@ -10,16 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import psutil
 import psycopg2
 import pytest
 from fleet import Fleet
 from outcome_jobs import LEDGER
-from postgres_faults import all_slots_taken, locked, operator, read_only, standing_still
+from postgres_faults import all_slots_taken, kill_all, locked, operator, read_only, standing_still
 from processes import eventually
 from test_outages import CALLS, Load, check_rows, duplicates, settled
 
-from jobplatform.devstack.postgres import Postgres
 from jobplatform.devstack.stack import DevStack
 from jobplatform.settings import Settings
 
@@ -231,15 +228,3 @@ def wait_for_each(loads: list[Load], more: int) -> None:
     """Return when so many more calls of each client have succeeded."""
     for load in loads:
         load.wait_for_successes(more, 60)
-
-
-def kill_all(postgres: Postgres) -> None:
-    """Kill a server together with all its backends, which would else end what they are at."""
-    children = psutil.Process(postgres.pid).children(recursive=True)
-    postgres.kill(signal.SIGKILL)
-    for child in children:
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(children)
