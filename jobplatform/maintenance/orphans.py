@@ -32,18 +32,18 @@ _CHUNK = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look found: pending rows by id, the most urgent first, and running ones; and when it was.
+    """What one look found: when pending rows were enqueued, the most urgent first, and running rows; and when it was.
 
     ``at`` is in seconds of the clock of Redis.
     """
 
     at: float = 0.0
-    waiting: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, datetime] = field(default_factory=dict)
     running: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def confirm(self, earlier: Look) -> Look:
-        """Keep what an earlier look had found as well."""
-        waiting = {job_id: priority for job_id, priority in self.waiting.items() if job_id in earlier.waiting}
+        """Keep what an earlier look had found as well; a row that was published since then is another finding."""
+        waiting = {job_id: at for job_id, at in self.waiting.items() if earlier.waiting.get(job_id) == at}
         running = {
             job_id: row
             for job_id, row in self.running.items()
@@ -53,7 +53,7 @@ class Look:
 
     def without(self, job_ids: Container[str]) -> Look:
         """Leave out some jobs."""
-        waiting = {job_id: priority for job_id, priority in self.waiting.items() if job_id not in job_ids}
+        waiting = {job_id: at for job_id, at in self.waiting.items() if job_id not in job_ids}
         running = {job_id: row for job_id, row in self.running.items() if job_id not in job_ids}
         return Look(self.at, waiting, running)
 
@@ -115,9 +115,9 @@ class OrphanFinder:
         held = self._held() if self._suspected else set()
         with self.database.transaction() as transaction:
             waiting = {
-                job_id: priority
+                job_id: enqueued_at
                 for queue, priority in sorted(orphans.waiting_queues(transaction), key=lambda pair: -pair[1])
-                for job_id in self._overdue(transaction, queue, priority, now - grace)
+                for job_id, enqueued_at in self._overdue(transaction, queue, priority, now - grace).items()
             }
             running = {row["job_id"]: row for row in orphans.running(transaction, now - self.grace, self.limit)}
         if waiting or running:
@@ -127,17 +127,17 @@ class OrphanFinder:
     def _held(self) -> set[str]:
         return census.leased_jobs(self.client) | census.begun_jobs(self.client)
 
-    def _overdue(self, transaction: Transaction, queue: str, priority: int, before: datetime) -> list[str]:
+    def _overdue(self, transaction: Transaction, queue: str, priority: int, before: datetime) -> dict[str, datetime]:
         # The closer look costs more, and seldom follows.
         for among, limit in ((1, 1), (_NEAR_HEAD, self.limit)):
             oldest = census.oldest_message(self.client, queue, priority, among)
             if oldest is None:
-                return []
+                return {}
             if oldest < before.timestamp():
                 before = datetime.fromtimestamp(oldest - _ROUNDING_SECONDS, UTC)
             found = orphans.overdue(transaction, queue, priority, before, limit)
             if not found:
-                return []
+                return {}
         return found
 
     def _publish(self, orphaned: Look, now: datetime) -> int:

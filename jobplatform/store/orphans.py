@@ -24,7 +24,7 @@ MARK_ORPHANS_DUE = Statement(
 LIST_OVERDUE = Statement(
     "list_overdue",
     """
-    select job_id::text from @jobs
+    select job_id::text, enqueued_at from @jobs
     where status = 'PENDING' and queue = %(queue)s and priority = %(priority)s and enqueued_at < %(before)s
         and due_at is null
     order by enqueued_at limit %(limit)s
@@ -73,10 +73,10 @@ def waiting_queues(transaction: Transaction) -> list[tuple[str, int]]:
     return [(row["queue"], row["priority"]) for row in transaction.rows(LIST_WAITING_QUEUES)]
 
 
-def overdue(transaction: Transaction, queue: str, priority: int, before: datetime, limit: int) -> list[str]:
-    """List pending jobs that were enqueued before a time, oldest first."""
+def overdue(transaction: Transaction, queue: str, priority: int, before: datetime, limit: int) -> dict[str, datetime]:
+    """Tell when the pending jobs that were enqueued before a time were so, by job id, oldest first."""
     rows = transaction.rows(LIST_OVERDUE, queue=queue, priority=priority, before=before, limit=limit)
-    return [row["job_id"] for row in rows]
+    return {row["job_id"]: row["enqueued_at"] for row in rows}
 
 
 def running(transaction: Transaction, before: datetime, limit: int) -> Sequence[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from postgres_faults import locked
 
 from jobplatform.jobs.retry import decide
 from jobplatform.jobs.submission import message_of
@@ -20,8 +21,8 @@ from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.maintenance.roster import Roster
 from jobplatform.records import NewJob, new_job_id
 from jobplatform.settings import Settings
-from jobplatform.store import new_jobs
-from jobplatform.store.database import Database
+from jobplatform.store import jobs, new_jobs
+from jobplatform.store.database import UNREACHABLE, Database
 from jobplatform.transport import keys
 from jobplatform.transport.heart import Heart
 from jobplatform.transport.ledger import Ledger
@@ -37,6 +38,7 @@ class Place:
 
     def __init__(self, settings: Settings, database: Database, client: Any) -> None:
         self.database = database
+        self.database_url = settings.database_url
         self.client = client
         self.publisher = Publisher(settings.redis_url, 5.0)
         self.finder = OrphanFinder(database, client, GRACE)
@@ -140,6 +142,26 @@ def test_rows_whose_message_waits_is_leased_or_is_settled_are_no_orphans(place: 
     assert place.look() == place.look() == {}
     states = place.rows()
     assert [states[job.job_id][0] for job in (settled, leased, waiting)] == ["COMPLETED", "PENDING", "PENDING"]
+
+
+def test_a_row_that_was_published_between_two_looks_is_suspected_anew(place: Place) -> None:
+    job = place.submit(push=False)
+    place.look()
+    # All is told, and then the second look fails and has to wait.
+    with locked(place.database_url, f"{place.database.schema}.jobs"), pytest.raises(UNREACHABLE):
+        place.look()
+    with place.database.transaction() as transaction:
+        jobs.mark_due(transaction, [job.job_id], place.now)
+    place.dispatcher.run_once(place.now)
+    ledger = place.held_by(1)
+    (tag,) = ledger.held
+    ledger.outcome(tag, json.dumps({"v": 1, "k": "completed", "j": job.job_id, "a": 1, "t": 1.0}))
+    ledger.settle(tag)
+    place.commit(ledger)
+    assert place.look() == {}, "its outcome is not mirrored yet"
+    place.read()
+    assert place.look() == place.look() == {}
+    assert place.rows() == {job.job_id: ("COMPLETED", 1, 0)}
 
 
 @pytest.mark.parametrize("fraction", [0.1234565, 0.0681529, 0.9999996, 0.5000004])
