@@ -22,6 +22,8 @@ from jobplatform.store import migrate
 from jobplatform.store.database import Database
 
 QUEUE = "celery"
+#: A queue that no worker takes.
+WAITING = "waiting"
 #: Where our tables lie, but for the ones with a history.
 SCHEMA = "bench"
 NOOP = "benchmarks.apps.work.noop"
@@ -65,9 +67,13 @@ class Bench:
     def environment(self, contender: Contender, schema: str = SCHEMA) -> dict[str, str]:
         """Give the whole environment of a contender's processes."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBPLATFORM_")}
-        ours = {"JOBPLATFORM_IMPORTS": contender.module, "JOBPLATFORM_SCHEMA": schema} if contender.durable else {}
+        ours = {
+            "JOBPLATFORM_IMPORTS": contender.module,
+            "JOBPLATFORM_SCHEMA": schema,
+            "JOBPLATFORM_QUEUES": f"{QUEUE},{WAITING}",
+        }
         urls = {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, SCRATCH_ENV: self.scratch_url}
-        return {**kept, **urls, **ours}
+        return {**kept, **urls, **(ours if contender.durable else {})}
 
     def migrate(self, schema: str) -> None:
         """Make our tables in a schema."""
@@ -105,6 +111,10 @@ class Bench:
     def unfinished(self, schema: str = SCHEMA) -> int:
         """Count the rows of jobs that wait or run."""
         return int(self.query(f"select count(*) from {schema}.jobs where status in ('PENDING', 'PROCESSING')")[0][0])
+
+    def count_rows(self, status: str, schema: str = SCHEMA) -> int:
+        """Count the rows of jobs in one state."""
+        return int(self.query(f"select count(*) from {schema}.jobs where status = %s", status)[0][0])
 
     def close(self) -> None:
         """Close the connections."""

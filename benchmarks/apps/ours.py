@@ -11,6 +11,7 @@ from jobplatform.celery import app as app
 
 noop = job(work.noop)
 stamp = job(work.stamp)
+last = job(work.last)
 submit_stamp = stamp.submit
 
 

@@ -15,6 +15,9 @@ SCRATCH_ENV = "BENCHMARK_REDIS_URL"
 #: Lists in it: workers that are ready, and start times of jobs.
 READY = "ready"
 STARTS = "starts"
+#: Of jobs that run until the key RELEASE is there.
+LONG_STARTS = "long starts"
+RELEASE = "release"
 
 
 @cache
@@ -31,6 +34,13 @@ def stamp(number: int) -> None:
     """Tell when this job was started."""
     at = time.time()
     scratch().rpush(STARTS, at)
+
+
+def last() -> None:
+    """Run until the benchmark lets go."""
+    scratch().rpush(LONG_STARTS, os.getpid())
+    while not scratch().exists(RELEASE):
+        time.sleep(0.05)
 
 
 def payload(number: int) -> dict[str, Any]:

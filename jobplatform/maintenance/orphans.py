@@ -8,9 +8,10 @@ journal are the only places a job can be.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,6 +57,13 @@ class Look:
         waiting = {job_id: at for job_id, at in self.waiting.items() if job_id not in job_ids}
         running = {job_id: row for job_id, row in self.running.items() if job_id not in job_ids}
         return Look(self.at, waiting, running)
+
+    def chunks(self) -> Iterator[list[str]]:
+        """Cut the pending ones into pieces of one priority each, the most urgent first."""
+        by_urgency = sorted(self.waiting, key=lambda job_id: -self.waiting[job_id])
+        for _, same in itertools.groupby(by_urgency, key=self.waiting.__getitem__):
+            job_ids = list(same)
+            yield from (job_ids[start : start + _CHUNK] for start in range(0, len(job_ids), _CHUNK))
 
     def __bool__(self) -> bool:
         return bool(self.waiting or self.running)
@@ -141,12 +149,12 @@ class OrphanFinder:
         return found
 
     def _publish(self, orphaned: Look, now: datetime) -> int:
-        job_ids, count = list(orphaned.waiting), 0
-        for start in range(0, len(job_ids), _CHUNK):
+        count = 0
+        for number, job_ids in enumerate(orphaned.chunks()):
             # A little later each, so that they are published in this order.
-            due = now + timedelta(microseconds=start // _CHUNK)
+            due = now + timedelta(microseconds=number)
             with self.database.transaction() as transaction:
-                count += orphans.mark_due(transaction, job_ids[start : start + _CHUNK], due, now)
+                count += orphans.mark_due(transaction, job_ids, due, now)
         return count
 
     def _journal(self, orphaned: Look, now: datetime) -> int:

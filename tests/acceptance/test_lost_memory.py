@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,13 @@ from fleet import Fleet
 from processes import eventually
 
 from jobplatform.devstack.stack import DevStack
+from jobplatform.transport.keys import queue_list
 
 SETTINGS = {"JOBPLATFORM_HEARTBEAT_SECONDS": "1", "JOBPLATFORM_QUEUES": "celery,elsewhere"}
 WAITING = 2_000
+#: Priorities of jobs that wait; the least urgent are submitted first.
+MIXED = (1, 3, 5)
+MANY = 1_300
 #: Bytes of Redis memory, and of each value that pushes others out.
 MEMORY, FILLER = 20 * 1024 * 1024, 100_000
 
@@ -45,6 +50,32 @@ def test_an_emptied_redis_is_filled_again_and_what_runs_is_not_run_twice(fleet: 
         **{f"long{number}": 1 for number in range(slots)},
         **{f"brief{number}": 1 for number in range(WAITING)},
         **{f"urgent{number}": 1 for number in range(20)},
+    }
+
+
+def test_what_waits_is_queued_again_the_most_urgent_first(fleet: Fleet, marks: Path) -> None:
+    """Nothing takes the jobs that wait, so that each is there because it was found."""
+    long, brief = fleet.client.tasks["rescue_jobs.wait_for"], fleet.client.tasks["rescue_jobs.brief"]
+    fleet.start_controller()
+    fleet.start_worker("-c", "2")
+    long.submit_many([(str(marks), "long0"), (str(marks), "long1")])
+    eventually(lambda: fleet.states()["PROCESSING"] == 2, 30, fleet.describe)
+    for priority in MIXED:
+        brief.submit_many([(str(marks), "never")] * MANY, queue="elsewhere", priority=priority)
+    fleet.redis.flushall()
+    lists = [queue_list("elsewhere", priority) for priority in MIXED]
+    eventually(lambda: [fleet.redis.llen(name) for name in lists] == [MANY] * len(MIXED), 60, fleet.describe)
+    queued = fleet.rows(
+        "select priority, min(enqueued_at) as first, max(enqueued_at) as last, count(*) as jobs from @jobs "
+        "where queue = 'elsewhere' group by 1 order by 1 desc"
+    )
+    assert [row["priority"] for row in queued] == sorted(MIXED, reverse=True)
+    assert all(more["last"] <= less["first"] for more, less in itertools.pairwise(queued))
+    (marks / "release").touch()
+    eventually(lambda: fleet.states()["COMPLETED"] == 2, 30, fleet.describe)
+    assert {mark.name: mark.read_text() for mark in marks.iterdir() if mark.name != "release"} == {
+        "long0": "1\n",
+        "long1": "1\n",
     }
 
 
