@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class Pusher(Protocol):
     """What pushes messages to the broker."""
 
-    def ping(self) -> None: ...
+    def has_room(self) -> bool: ...
     def push_many(self, messages: Iterable[Message], *, first: bool = False) -> int: ...
     def fence(self, attempts: Mapping[str, float]) -> None: ...
 
@@ -51,12 +51,17 @@ class Dispatcher:
         self.batch = batch
         self.interval = interval
         self.again_after = timedelta(seconds=again_after)
+        #: Whether due jobs are held back, as the broker fills up.
+        self.holds = False
 
     def run_once(self, now: datetime) -> Counter[str]:
-        """Publish one batch of due jobs, the most urgent first, and of those what was made first."""
-        self.publisher.ping()
+        """Publish one batch of due jobs, the most urgent first, and of those what was made first.
+
+        Without room in the broker they stay due; only what was cancelled is still made void.
+        """
+        self._hold(not self.publisher.has_room())
         with self.database.transaction() as transaction:
-            claimed = jobs.claim_due(transaction, now, self.batch, self.again_after)
+            claimed = jobs.claim_due(transaction, now, self.batch, self.again_after, publish=not self.holds)
             self.publisher.fence({job.task_id: fence for job in claimed if (fence := fence_of(job)) is not None})
         due = [job for job in claimed if job.step == "publish"]
         ordered = sorted(due, key=lambda job: (-job.priority, job.job_id))
@@ -69,6 +74,13 @@ class Dispatcher:
             raise
         told = Counter(job.step for job in claimed)
         return +Counter(published=len(due), voided=told["void"], held=told["hold"], released=told["unhold"])
+
+    def _hold(self, holds: bool) -> None:
+        if holds and not self.holds:
+            logger.warning("Redis is filling up: due jobs wait in their rows until the queues have drained")
+        elif self.holds and not holds:
+            logger.info("Redis has room again: due jobs are published")
+        self.holds = holds
 
     def _return(self, due: Sequence[DueJob], now: datetime) -> None:
         logger.warning("Redis did not take %d due jobs; they stay due", len(due))

@@ -7,13 +7,12 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from jobplatform.transport import keys
+from jobplatform.transport import census, keys
 
 logger = logging.getLogger(__name__)
 
-#: From this share of the journal limit and of Redis' memory on, people are told.
+#: From this share of the journal limit on, people are told.
 _JOURNAL_SHARE = 0.1
-_MEMORY_SHARE = 0.7
 
 
 class JournalWatch:
@@ -37,8 +36,7 @@ class JournalWatch:
                 "the journal holds %d commits that are not mirrored; workers stop taking work at %d; "
                 "look at PostgreSQL and the controller", length, self.limit,
             )  # fmt: skip
-        memory = self.client.info("memory")
-        most = memory.get("maxmemory") or 0
-        if most and memory["used_memory"] > most * _MEMORY_SHARE:
-            logger.warning("Redis uses %d of %d bytes; give it more, or drain the queues", memory["used_memory"], most)
+        memory = census.memory(self.client)
+        if memory.is_filling:
+            logger.warning("Redis uses %d of %d bytes; give it more, or drain the queues", memory.used, memory.most)
         return Counter()

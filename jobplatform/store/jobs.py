@@ -62,7 +62,10 @@ CLAIM_DUE = Statement(
             when exists (select from @pauses p where p.scope = 'type' and p.name = job_type) then 'park'
             when scheduled_at > %(now)s then 'postpone'
             else 'publish' end as step
-        from @jobs where due_at <= %(now)s order by due_at limit %(limit)s
+        from @jobs
+        where due_at <= %(now)s and (%(publish)s or status in ('CANCELLED', 'PROCESSING')
+            or (status = 'PAUSED' and coalesce(hold_until > %(now)s, true)))
+        order by due_at limit %(limit)s
         for update skip locked
     )
     update @jobs as j
@@ -91,7 +94,7 @@ CLAIM_DUE = Statement(
         due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
         due.was = 'PENDING' and (j.deaths > 0 or j.error_type is not distinct from 'Interrupted') as first
     """,
-    {"now": _NOW, "limit": 1, "again_after": timedelta(seconds=6)},
+    {"now": _NOW, "limit": 1, "publish": True, "again_after": timedelta(seconds=6)},
 )
 
 MARK_DUE = Statement(
@@ -170,18 +173,21 @@ def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) 
     return transaction.count(APPLY_PROGRESS, rows=json.dumps(rows)) if rows else 0
 
 
-def claim_due(transaction: Transaction, now: datetime, limit: int, again_after: timedelta) -> list[DueJob]:
+def claim_due(
+    transaction: Transaction, now: datetime, limit: int, again_after: timedelta, publish: bool = True
+) -> list[DueJob]:
     """Do what is due to rows, and return the jobs of which Redis is to be told.
 
     Waiting ones become pending, to be published; those that expired are cancelled instead, and those that are held, or
     whose type is, are paused. Jobs that were cancelled or paused while Redis had their messages are returned too.
 
     :param again_after: after so long Redis is told of those once more, should it have lost its last writes.
+    :param publish: whether jobs that wait are to be published, too; otherwise they stay due.
     """
     fields = DueJob.__dataclass_fields__
     return [
         DueJob(**{name: row[name] for name in fields})
-        for row in transaction.rows(CLAIM_DUE, now=now, limit=limit, again_after=again_after)
+        for row in transaction.rows(CLAIM_DUE, now=now, limit=limit, again_after=again_after, publish=publish)
         if row["step"] in STEPS
     ]
 

@@ -10,6 +10,8 @@
 -- Reply: whether Redis forgot the worker's last commit (0 or 1), how many leases were taken from it, how many stand for
 --        jobs that are not to run any more, how many for jobs that are not to begin, and what the worker is to do, '' when
 --        Redis does not know; then the tags of those, of these, of the last, and of leases that Redis forgot.
+-- Written first so that a Redis that is full lets the rest pass: it takes no more memory than the beat before.
+redis.call('HDEL', KEYS[1], '')
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
 local forgot = tonumber(redis.call('GET', KEYS[4]) or '0') < tonumber(ARGV[4]) and 1 or 0

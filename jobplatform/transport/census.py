@@ -10,6 +10,8 @@ from jobplatform.records import job_id_of
 from jobplatform.transport import keys
 
 _AT = re.compile(rb'"jp_at": ?([0-9]+(?:\.[0-9]+)?)')
+#: From this share of its memory on, Redis counts as filling up.
+_FILLING = 0.7
 _ID = re.compile(rb'"correlation_id": ?"([^"]+)"')
 
 
@@ -60,6 +62,26 @@ def heartbeats(client: Any) -> dict[str, Heartbeat]:
         at, known, report = value.decode().split(" ", 2)
         found[node.decode()] = Heartbeat(float(at), float(known), json.loads(report))
     return found
+
+
+class Memory(NamedTuple):
+    """How many bytes Redis uses and may use, 0 for all there are; and whether it evicts rather than refuses."""
+
+    used: int
+    most: int
+    evicts: bool
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether it is time to tell people, and to leave the rest to those who settle jobs."""
+        return bool(self.most) and self.used > self.most * _FILLING
+
+
+def memory(client: Any) -> Memory:
+    """Read how full Redis is."""
+    facts = client.info("memory")
+    evicts = facts.get("maxmemory_policy", "noeviction") != "noeviction"
+    return Memory(int(facts["used_memory"]), int(facts.get("maxmemory") or 0), evicts)
 
 
 def clock(client: Any) -> float:

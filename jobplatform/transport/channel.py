@@ -93,6 +93,32 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._sync_client = None
         super()._disconnect_pools()
 
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        with self._unless_full(f"queue {queue} is bound"):
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+
+    def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:
+        with self._unless_full(f"queue {queue} is deleted"):
+            super()._delete(queue, *args, **kwargs)
+
+    @contextmanager
+    def _unless_full(self, what: str) -> Iterator[None]:
+        """Do without something when Redis is full: a worker that ended over it would empty no queue."""
+        try:
+            yield
+        except ResponseError as error:
+            if "maxmemory" not in str(error):
+                raise
+            self.ledger.counts["refused_as_full"] += 1
+            logger.warning("Redis is full and does not note that %s: %s", what, error)
+
+    def _size(self, queue: str) -> int:
+        # Without a transaction, in which a Redis that is full refuses even to count.
+        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            for step in self.priority_steps:
+                pipe.llen(self._q_for_pri(queue, step))
+            return sum(pipe.execute())
+
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         entry = message["headers"].pop(SUBMITTED_HEADER, "") if message.get("headers") else ""
         if queue in self._expires and not entry:

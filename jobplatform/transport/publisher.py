@@ -10,7 +10,7 @@ import redis
 from kombu.exceptions import OperationalError
 from redis.exceptions import NoScriptError
 
-from jobplatform.transport import keys
+from jobplatform.transport import census, keys
 from jobplatform.transport.keeper import Command, Keeper
 from jobplatform.transport.message import Message, envelope
 from jobplatform.transport.scripts import PUSH
@@ -23,7 +23,7 @@ UNREACHABLE = (redis.RedisError, OSError, OperationalError)
 
 
 class MaybePushed(redis.RedisError):
-    """The connection was lost before the answer came: whether Redis took the messages is not known."""
+    """Redis may have taken some of the messages: the connection was lost before it answered, or it refused a part."""
 
 
 class Publisher:
@@ -80,7 +80,8 @@ class Publisher:
     def _ask(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands together and hear all the answers.
 
-        :raises MaybePushed: when the connection is lost in between; one that cannot be made raises redis' own error.
+        :raises MaybePushed: when the connection is lost in between, or a part is refused; a connection that cannot be
+            made, and a refusal of everything, raise redis' own error.
         """
         connection = self._connect()
         try:
@@ -94,9 +95,11 @@ class Publisher:
             raise
         finally:
             self._idle.append(connection)
-        for reply in replies:
-            if isinstance(reply, redis.ResponseError):
-                raise reply
+        refused = [reply for reply in replies if isinstance(reply, redis.ResponseError)]
+        if refused and len(refused) < len(replies):
+            raise MaybePushed(f"Redis refused a part of it: {refused[0]}") from refused[0]
+        if refused:
+            raise refused[0]
         return replies
 
     def _connect(self) -> Any:
@@ -158,9 +161,13 @@ class Publisher:
             self._ask(commands)
         return sum(map(len, lists.values()))
 
-    def ping(self) -> None:
-        """Raise when Redis cannot be reached."""
-        self.client.ping()
+    def has_room(self) -> bool:
+        """Tell whether more may be published, so that Redis has room for what workers settle; raise when it is away.
+
+        One that evicts makes room by itself, and what it evicts is found by its rows.
+        """
+        memory = census.memory(self.client)
+        return memory.evicts or not memory.is_filling
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,6 +9,8 @@
 -- Reply: how many were lost, how many given back, then the tags whose lease is not in our layout; the caller restores
 --        those the stock way. Nothing is taken before somebody has watched for as long as a lease lives: after an outage
 --        of Redis the leases of workers that live look stale as well.
+-- Written first so that a Redis that is full lets the rest pass: what is rescued is held in Redis already.
+redis.call('HDEL', KEYS[1], '')
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 local stale, pause = tonumber(ARGV[1]), tonumber(ARGV[6])
