@@ -9,9 +9,10 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from jobplatform.clock import StoreClock
 from jobplatform.controller.leader import Leader
 from jobplatform.jobs.retry import decide
 from jobplatform.journal.mirror import Mirror
@@ -27,6 +28,7 @@ from jobplatform.maintenance.rescuer import Rescuer
 from jobplatform.maintenance.roster import Roster
 from jobplatform.service import Loop, Service
 from jobplatform.settings import Settings
+from jobplatform.store import leadership
 from jobplatform.store.database import Database
 from jobplatform.transport import keys
 from jobplatform.transport.broker import BrokerPublisher
@@ -76,6 +78,7 @@ class Controller:
         else:
             self.publisher = BrokerPublisher(broker)
         self.leader = Leader(self.database)
+        self.clock = StoreClock(lambda: self.database.once(leadership.probe))
 
     def services(self) -> list[Service]:
         """List the services that only the leader runs."""
@@ -97,7 +100,7 @@ class Controller:
 
     def run(self) -> None:
         """Start every service in a thread and wait for the stop."""
-        loops = [Loop(service, self.stop, self._leads, self._count) for service in self.services()]
+        loops = [Loop(service, self.stop, self._leads, self._count, self._now) for service in self.services()]
         loops += [Loop(self.leader, self.stop), Loop(Presence(self.client, self.leader), self.stop)]
         threads = [threading.Thread(target=loop.run, name=loop.service.name, daemon=True) for loop in loops]
         for thread in threads:
@@ -106,6 +109,10 @@ class Controller:
         for thread in threads:
             thread.join(timeout=10)
         self._close()
+
+    def _now(self) -> datetime:
+        """Tell the time of PostgreSQL, by which rows are due."""
+        return datetime.fromtimestamp(self.clock(), UTC)
 
     def _leads(self) -> bool:
         return self.leader.leads

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +32,12 @@ _COLUMN_HEADERS = COLUMN_HEADERS | {ATTEMPT_HEADER, ENQUEUED_HEADER, STAND_IN_HE
 
 class JobAMQP(AMQP):  # type: ignore[misc]
     """Write a row for every task message before it is sent."""
+
+    def as_task_v2(self, *args: Any, now: Any = None, **options: Any) -> Any:
+        """Count ``countdown`` and ``expires`` from the time of the stores, whatever this machine's clock says."""
+        return super().as_task_v2(
+            *args, now=now or datetime.fromtimestamp(self.app.jobplatform.clock(), UTC), **options
+        )
 
     def _create_task_sender(self) -> Callable[..., Any]:
         send = super()._create_task_sender()
@@ -77,7 +82,7 @@ class Outgoing:
 
         :raises InvalidPayload: when the arguments cannot be stored.
         """
-        headers, now, wishes = self.message.headers, time.time(), carried()
+        headers, now, wishes = self.message.headers, platform.clock(), carried()
         eta, expires = _timestamp(headers.get("eta")), _timestamp(headers.get("expires"))
         due_at = eta if eta is not None and eta > now else None
         declared = getattr(self.app.tasks.get(self.name), "job", None)

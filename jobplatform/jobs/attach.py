@@ -58,6 +58,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
     _harden(app)
+    recorder.Recording.clock = staticmethod(app.jobplatform.clock)
     recorder.Recording.result_limit = settings.result_limit
     recorder.Recording.stop_seconds = settings.stop_seconds
     leaving.Leaving.grace = settings.drain_seconds

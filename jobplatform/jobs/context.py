@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -46,7 +45,7 @@ class CurrentJob:
     :param clock: seconds since the epoch.
     """
 
-    def __init__(self, platform: Platform, request: Any, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, platform: Platform, request: Any, clock: Callable[[], float]) -> None:
         self._platform = platform
         self._clock = clock
         self._reported_at = 0.0
@@ -158,6 +157,7 @@ def current_job() -> CurrentJob:
     request = task.request
     known: CurrentJob | None = getattr(request, "_jobplatform_job", None)
     if known is None:
-        known = CurrentJob(platform_of(task.app), request)
+        platform = platform_of(task.app)
+        known = CurrentJob(platform, request, platform.clock)
         request._jobplatform_job = known
     return known

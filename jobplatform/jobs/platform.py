@@ -7,6 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from jobplatform.clock import StoreClock
 from jobplatform.errors import JobPlatformError, SettingsError, UnknownQueue
 from jobplatform.settings import Settings
 
@@ -27,6 +28,21 @@ class Platform:
         self._pid = os.getpid()
         self._database: Database | None = None
         self._publisher: Publisher | None = None
+        #: What the time is, for all that is written: the machine's own clock may be wrong.
+        self.clock = StoreClock(self._ask_time)
+
+    def _ask_time(self) -> float:
+        """Ask Redis, which answers sooner, or else PostgreSQL, of which workers know nothing."""
+        from jobplatform.transport.publisher import UNREACHABLE
+
+        try:
+            return self.publisher.time()
+        except (*UNREACHABLE, SettingsError):
+            if self.in_worker:
+                raise
+        from jobplatform.store import leadership
+
+        return self.database.once(leadership.probe)
 
     @property
     def leases(self) -> bool:

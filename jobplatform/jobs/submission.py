@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from celery import signals
@@ -37,7 +35,7 @@ def is_watched() -> bool:
 def message_of(job: NewJob) -> Message:
     """Give the message that a new job's row stands behind."""
     return Message(
-        job.job_id, job.job_type, job.payload, job.queue, job.priority, job.enqueued_at or time.time(), job.attempt,
+        job.job_id, job.job_type, job.payload, job.queue, job.priority, job.enqueued_at or 0.0, job.attempt,
         job.retry_count, job.root_id, job.parent_id, job.expires_at, job.timeout, job.soft_timeout, job.message,
     )  # fmt: skip
 
@@ -114,9 +112,9 @@ def _journal_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -
 
 
 def _journal_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> int:
-    now = like.enqueued_at or time.time()
+    at = like.enqueued_at or like.due_at or 0.0
     rows = zip(chunk, rows_like(like, chunk), strict=True)
-    entries = [entry.submitted(job_id, now, row) for (job_id, _), row in rows]
+    entries = [entry.submitted(job_id, at, row) for (job_id, _), row in rows]
     try:
         platform.publisher.push_texts({} if like.due_at else _messages(like, chunk), entries)
     except REDIS_UNREACHABLE as error:
@@ -141,7 +139,7 @@ def _through_journal(platform: Platform, job: NewJob, publish: Callable[[NewJob,
 
 
 def _entry(job: NewJob) -> str:
-    return entry.submitted(job.job_id, job.enqueued_at or time.time(), row_of(job))
+    return entry.submitted(job.job_id, job.enqueued_at or job.due_at or 0.0, row_of(job))
 
 
 def publish_or_leave(platform: Platform, job_ids: list[str], publish: Callable[[], Any]) -> None:
@@ -159,7 +157,7 @@ def _leave(platform: Platform, job_ids: list[str], again: bool) -> None:
     from jobplatform.store.database import UNREACHABLE
 
     try:
-        platform.database.once(lambda session: jobs.mark_due(session, job_ids, datetime.now(UTC), again))
+        platform.database.once(lambda session: jobs.mark_due(session, job_ids, again))
     except UNREACHABLE as error:
         logger.warning("%d rows are found later, as no message stands for them: %s", len(job_ids), _brief(error))
 

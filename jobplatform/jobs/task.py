@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -51,21 +50,21 @@ class JobTask(Task):  # type: ignore[misc]
         platform = platform_of(self._get_app())
         if not platform.leases:
             return [self.apply_async(*_arguments(item), **options).id for item in items]
-        wishes = wishes_of(options, time.time())
+        wishes = wishes_of(options, platform.clock())
         like = self._new_job(platform, (), {}, wishes, payload="{}")
         ids: list[str] = []
-        chunks = self._chunks(platform.settings.payload_limit, iter(items), ids)
+        chunks = self._chunks(platform, iter(items), ids)
         if wishes.transaction is not None:
             transactional.submit_many(platform, like, chunks, wishes.transaction)
         else:
             submission.submit_many(platform, like, chunks)
         return ids
 
-    def _chunks(self, limit: int, items: Iterator[Any], ids: list[str]) -> Iterator[submission.Chunk]:
-        check = self.job.signature.check
+    def _chunks(self, platform: Platform, items: Iterator[Any], ids: list[str]) -> Iterator[submission.Chunk]:
+        check, limit = self.job.signature.check, platform.settings.payload_limit
         while taken := list(itertools.islice(items, CHUNK)):
             chunk = []
-            for item, job_id in zip(taken, new_job_ids(time.time(), len(taken)), strict=True):
+            for item, job_id in zip(taken, new_job_ids(platform.clock(), len(taken)), strict=True):
                 args, kwargs = _arguments(item)
                 check(args, kwargs)
                 chunk.append((job_id, encode_payload(args, kwargs, limit)))
@@ -80,7 +79,7 @@ class JobTask(Task):  # type: ignore[misc]
             return super().apply_async(args, kwargs, **options)
         self.job.signature.check(args, kwargs)
         platform = platform_of(app)
-        wishes = wishes_of(options, time.time())
+        wishes = wishes_of(options, platform.clock())
         if wishes.celery or not platform.leases or self.__v2_compat__ or submission.is_watched():
             with carrying(wishes):
                 return super().apply_async(args, kwargs, **{**self._declared_options(), **wishes.for_celery()})
@@ -101,7 +100,7 @@ class JobTask(Task):  # type: ignore[misc]
     def _new_job(
         self, platform: Platform, args: Any, kwargs: Any, wishes: Wishes, payload: str | None = None
     ) -> NewJob:
-        declared, now = self.job, time.time()
+        declared, now = self.job, platform.clock()
         queue = wishes.queue or declared.queue or self._routed_queue(args, kwargs)
         platform.check_queue(self._get_app(), queue)
         parent = get_current_worker_task()

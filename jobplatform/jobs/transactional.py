@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -26,7 +25,7 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
     publishes = job.due_at is None
     told = publishes and after_commit(handle, lambda: _publish(platform, job))
     if publishes and not told:
-        job = replace(job, due_at=time.time(), enqueued_at=None)
+        job = replace(job, due_at=platform.clock(), enqueued_at=None)
     new_jobs.insert_one(Transaction(connection_of(handle), platform.settings.schema), job)
 
 
@@ -39,7 +38,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Ch
     taken: list[submission.Chunk] = []
     publishes = like.due_at is None
     if publishes and not after_commit(handle, lambda: _publish_chunks(platform, like, taken)):
-        like = replace(like, due_at=time.time(), enqueued_at=None)
+        like = replace(like, due_at=platform.clock(), enqueued_at=None)
     transaction = Transaction(connection_of(handle), platform.settings.schema)
     for chunk in chunks:
         taken.append(chunk)

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from signal import SIGKILL, SIGTERM
 from typing import Any, Protocol
 from weakref import ref
@@ -77,6 +78,8 @@ class Recording:
     """
 
     direct: Sink | None = None
+    #: The time of the stores, in seconds since the epoch: what a job is due by must not hang on this machine's clock.
+    clock: Callable[[], float] = staticmethod(time.time)
     result_limit: int = 1_048_576
     stop_seconds: float = 10.0
     #: The largest message that is taken from publishers that know nothing of the platform, in bytes.
@@ -168,6 +171,9 @@ class JobRequest(Request):  # type: ignore[misc]
             super().__init__(message, headers=headers, **options)
             embed = (self._body if self._decoded else message.payload)[2]
             check_body(self._args, self._kwargs, embed)
+            if self._eta is not None:
+                # Only messages of others have one, and Celery waits for it by this machine's clock.
+                self._eta += timedelta(seconds=time.time() - Recording.clock())
             if ATTEMPT_HEADER not in given:
                 self._row = self._foreign(given, embed or {}).row(self._task)
         except (*UNREADABLE, DecodeError) as error:
@@ -205,7 +211,7 @@ class JobRequest(Request):  # type: ignore[misc]
         :raises GivenBack: in the thread that was to run the job, when it has gone back meanwhile.
         """
         self.worker_pid = pid
-        at = self.started_at = time.time() - (time.monotonic() - time_accepted)
+        at = self.started_at = Recording.clock() - (time.monotonic() - time_accepted)
         held = sink_of(self.message).start(self.message.delivery_tag, lambda: entry.started(self.head(), at))
         if self._in_thread and not held:
             self._pass_over()
@@ -214,9 +220,9 @@ class JobRequest(Request):  # type: ignore[misc]
 
     def record_success(self, outcome: Outcome) -> None:
         """Journal that the job completed."""
-        now = time.time()
+        now = Recording.clock()
         key, meta = ("", "") if self.ignore_result else result_meta(self.id, outcome.result, now)
-        start = now if self.time_start is None else self.time_start
+        start = now if self.started_at is None else self.started_at
         text = entry.completed(self.head(), start, now, outcome.result, outcome.cpu_seconds, outcome.peak_rss)
         self._tell(text, key, meta)
 
@@ -226,7 +232,7 @@ class JobRequest(Request):  # type: ignore[misc]
         if declared is not None:
             known = {"retry_rule": declared.retry.as_row(), "max_retries": declared.max_retries}
             error = {**error, "declared": known}
-        self._tell(entry.ended(kind, self.head(), self.time_start, time.time(), error))
+        self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error))
 
     def _tell(self, text: str, result_key: str = "", result: str = "") -> None:
         if self._outcome_known:
@@ -251,7 +257,7 @@ class JobRequest(Request):  # type: ignore[misc]
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def _record_error(self, error: BaseException, traceback: str | None) -> None:
-        now = time.time()
+        now = Recording.clock()
         if self._is_interruption(error):
             self.record_failure(describe_interruption(self._hostname, self._interrupted_after))
         elif isinstance(error, Terminated | Replaced) or (isinstance(error, SystemExit) and self._already_revoked):
@@ -262,7 +268,7 @@ class JobRequest(Request):  # type: ignore[misc]
         elif isinstance(error, Interrupted):
             self.record_failure({**describe_text("Interrupted", str(error)), "interrupted": True})
         elif isinstance(error, Ignore):
-            self._tell(entry.completed(self.head(), self.time_start or now, now, "null"))
+            self._tell(entry.completed(self.head(), self.started_at or now, now, "null"))
         elif isinstance(error, Retry):
             self.record_failure(self._describe_retry(error, traceback, now))
         elif isinstance(error, SystemExit | KeyboardInterrupt):
@@ -282,13 +288,20 @@ class JobRequest(Request):  # type: ignore[misc]
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Journal a hard time limit; Celery reports it twice, and the journal keeps the first."""
         if not soft:
-            self.record_failure(describe(TimeLimitExceeded(timeout), None, time.time()))
+            self.record_failure(describe(TimeLimitExceeded(timeout), None, Recording.clock()))
         super().on_timeout(soft, timeout)
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
         what = "Expired" if expired else "Revoked"
         self.record_failure(describe_text(what, f"{reason}{f' by {signum}' if signum else ''}"), Kind.CANCELLED)
         super()._announce_revoked(reason, terminated, signum, expired)
+
+    def maybe_expire(self) -> bool:
+        """Tell whether the job came too late, by the time of the stores."""
+        if self.expires and Recording.clock() > self.expires.timestamp():
+            worker_state.revoked.add(self.id)
+            return True
+        return False
 
     def revoked(self) -> bool:
         """Tell whether the job must not be started here."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from typing import Any
 
 from celery import signals
@@ -89,7 +88,7 @@ class RefusingConsumer:
         committer = getattr(message.channel, "committer", None)
         if committer is not None:
             committer.ledger.counts["unreadable"] += 1
-        text = entry.unreadable(queue, raw_of(message), problem, time.time(), named(message.headers))
+        text = entry.unreadable(queue, raw_of(message), problem, Recording.clock(), named(message.headers))
         sink_of(message).outcome(message.delivery_tag, text)
         message.reject_log_error(logger, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=InvalidTaskError(problem))
@@ -119,7 +118,7 @@ def parked(message: Any, reason: str) -> tuple[str, str, str]:
     attempt = headers.get(ATTEMPT_HEADER) or (headers.get("retries") or 0) + 1
     head = entry.attempt_head(job_id_of(task_id), attempt, "", os.getpid(), headers.get(ENQUEUED_HEADER), row)
     told = {"message": reason.format(name)}
-    return name, task_id, entry.ended(Kind.PARKED, head, None, time.time(), told)
+    return name, task_id, entry.ended(Kind.PARKED, head, None, Recording.clock(), told)
 
 
 def _read(message: Any) -> ForeignMessage:
@@ -142,4 +141,4 @@ def _read(message: Any) -> ForeignMessage:
 
 def describe_unreadable(queue: str, raw: bytes, problem: str) -> str:
     """Write the journal entry of a message that is not even an envelope, or broke what worked with it."""
-    return entry.unreadable(queue, raw, problem, time.time())
+    return entry.unreadable(queue, raw, problem, Recording.clock())

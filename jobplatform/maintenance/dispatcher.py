@@ -70,7 +70,7 @@ class Dispatcher:
                 part = [message_of(job, now.timestamp()) for job in ordered if job.first is first]
                 self.publisher.push_many(part, first=first)
         except UNREACHABLE:
-            self._return(ordered, now)
+            self._return(ordered)
             raise
         told = Counter(job.step for job in claimed)
         return +Counter(published=len(due), voided=told["void"], held=told["hold"], released=told["unhold"])
@@ -82,10 +82,10 @@ class Dispatcher:
             logger.info("Redis has room again: due jobs are published")
         self.holds = holds
 
-    def _return(self, due: Sequence[DueJob], now: datetime) -> None:
+    def _return(self, due: Sequence[DueJob]) -> None:
         logger.warning("Redis did not take %d due jobs; they stay due", len(due))
         with self.database.transaction() as transaction:
-            jobs.mark_due(transaction, [job.job_id for job in due], now, again=True)
+            jobs.mark_due(transaction, [job.job_id for job in due], again=True)
 
 
 def fence_of(job: DueJob) -> float | None:

@@ -100,10 +100,10 @@ CLAIM_DUE = Statement(
 MARK_DUE = Statement(
     "mark_due",
     """
-    update @jobs set due_at = %(now)s, updated_at = %(now)s, attempt = attempt + %(again)s
+    update @jobs set due_at = now(), updated_at = now(), attempt = attempt + %(again)s
     where job_id = any(%(job_ids)s::uuid[]) and status = 'PENDING' and due_at is null
     """,
-    {"now": _NOW, "job_ids": [_ID], "again": 0},
+    {"job_ids": [_ID], "again": 0},
 )
 
 READ_RETRY_FACTS = Statement(
@@ -192,12 +192,12 @@ def claim_due(
     ]
 
 
-def mark_due(transaction: Transaction, job_ids: Sequence[str], now: datetime, again: bool = False) -> int:
+def mark_due(transaction: Transaction, job_ids: Sequence[str], again: bool = False) -> int:
     """Say that no message stands for some pending jobs, so that the dispatcher publishes them.
 
     :param again: a message may be on its way all the same, so the next one is that of a new attempt.
     """
-    return transaction.count(MARK_DUE, job_ids=list(job_ids), now=now, again=int(again))
+    return transaction.count(MARK_DUE, job_ids=list(job_ids), again=int(again))
 
 
 def retry_facts(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, RetryFacts]:

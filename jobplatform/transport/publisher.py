@@ -161,6 +161,11 @@ class Publisher:
             self._ask(commands)
         return sum(map(len, lists.values()))
 
+    def time(self) -> float:
+        """Ask Redis for its time, in seconds since the epoch."""
+        ((seconds, micros),) = self._ask([("TIME",)])
+        return int(seconds) + int(micros) / 1e6
+
     def has_room(self) -> bool:
         """Tell whether more may be published, so that Redis has room for what workers settle; raise when it is away.
 

@@ -140,25 +140,32 @@ class Fleet:
         self.redis.close()
         self.database.close()
 
-    def python(self, *arguments: str, name: str) -> Process:
+    def python(self, *arguments: str, name: str, ahead: int = 0, **environment: str) -> Process:
         """Start a Python program in the fleet's environment.
 
         :param name: of its log.
+        :param ahead: how many seconds its clock is wrong by.
+        :param environment: variables that are its own.
         """
-        made = Process([sys.executable, *arguments], self.directory / f"{name}.log", self.environment)
+        if ahead:
+            arguments = (str(HERE / "skewed.py"), str(ahead), *(part for part in arguments if part != "-m"))
+        log = self.directory / f"{name}.log"
+        made = Process([sys.executable, *arguments], log, {**self.environment, **environment})
         self.processes.append(made)
         return made
 
-    def start_worker(self, *options: str, name: str = "w1", app: str = "jobplatform") -> Process:
+    def start_worker(
+        self, *options: str, name: str = "w1", app: str = "jobplatform", ahead: int = 0, **environment: str
+    ) -> Process:
         """Start a worker and return when it is ready."""
         options = ("-n", f"{name}@%h", "-l", "INFO", *options)
-        made = self.python("-m", "celery", "-A", app, "worker", *options, name=name)
+        made = self.python("-m", "celery", "-A", app, "worker", *options, name=name, ahead=ahead, **environment)
         eventually(lambda: made.says(" ready."), 30, made.tail)
         return made
 
-    def start_controller(self, app: str = "jobplatform") -> Process:
+    def start_controller(self, app: str = "jobplatform", ahead: int = 0) -> Process:
         """Start a controller and return when it leads."""
-        made = self.python("-m", "celery", "-A", app, "controller", name="controller")
+        made = self.python("-m", "celery", "-A", app, "controller", name="controller", ahead=ahead)
         eventually(lambda: made.says("this controller leads"), 30, made.tail)
         return made
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 import rescue_jobs
 from fleet import Fleet
 from processes import eventually
@@ -30,8 +32,27 @@ def fleet(stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
         yield made
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
-def test_an_emptied_redis_is_filled_again_and_what_runs_is_not_run_twice(fleet: Fleet, marks: Path, pool: str) -> None:
+def empty(stack: DevStack) -> None:
+    """Make Redis forget everything, as somebody's mistake does."""
+    with redis.Redis.from_url(stack.redis_url) as client:
+        client.flushall()
+
+
+def replace(stack: DevStack) -> None:
+    """Kill Redis, and start it without its file."""
+    stack.redis.kill(signal.SIGKILL)
+    for path in stack.redis.data.iterdir():
+        if path.name != "redis.conf":
+            path.unlink()
+    stack.redis.start()
+
+
+@pytest.mark.parametrize(
+    ("pool", "forget"), [("prefork", empty), ("threads", empty), ("solo", empty), ("prefork", replace)]
+)
+def test_an_emptied_redis_is_filled_again_and_what_runs_is_not_run_twice(
+    stack: DevStack, fleet: Fleet, marks: Path, pool: str, forget: Callable[[DevStack], None]
+) -> None:
     long, brief = fleet.client.tasks["rescue_jobs.wait_for"], fleet.client.tasks["rescue_jobs.brief"]
     fleet.start_controller()
     fleet.start_worker("-c", "2", "-P", pool)
@@ -40,7 +61,7 @@ def test_an_emptied_redis_is_filled_again_and_what_runs_is_not_run_twice(fleet: 
     eventually(lambda: fleet.states()["PROCESSING"] == slots, 30, fleet.describe)
     brief.submit_many([(str(marks), f"brief{number}") for number in range(WAITING)])
     brief.using(priority=5).submit_many([(str(marks), f"urgent{number}") for number in range(20)])
-    fleet.redis.flushall()
+    forget(stack)
     eventually(lambda: fleet.redis.llen("celery") > WAITING / 2, 60, fleet.describe)
     assert fleet.redis.llen("celery\x06\x165") > 0
     (marks / "release").touch()

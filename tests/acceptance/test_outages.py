@@ -20,6 +20,7 @@ from jobplatform.devstack.stack import DevStack
 
 POSTGRES_SECONDS = 20.0
 REDIS_SECONDS = 10.0
+BOTH_SECONDS = 5.0
 #: No call of a client takes longer, whatever is down.
 CALL_SECONDS = 15.0
 #: Calls before the outage and after it.
@@ -175,6 +176,41 @@ def test_redis_is_killed(stack: DevStack, fleet: Fleet, load: Load, ledger: Path
         stack.redis.kill(signal.SIGKILL)
         stack.redis.start()
     calls = outlive(load, lambda: stack.redis.kill(signal.SIGKILL), stack.redis.start, 1.0)
+    rows = settled(fleet, calls)
+    check_rows(calls, rows)
+    report(calls, duplicates(calls, rows, ledger))
+
+
+def test_redis_hangs(stack: DevStack, fleet: Fleet, load: Load, ledger: Path) -> None:
+    """Redis is stopped in its tracks for longer than workers may be silent, and goes on with all that it was sent."""
+    calls = outlive(
+        load, lambda: stack.redis.kill(signal.SIGSTOP), lambda: stack.redis.kill(signal.SIGCONT), REDIS_SECONDS
+    )
+    assert [call for call in calls if call["error"]] == []
+    rows = settled(fleet, calls)
+    check_rows(calls, rows)
+    assert duplicates(calls, rows, ledger) == []
+
+
+@pytest.mark.parametrize("first", ["redis", "postgres"])
+def test_both_stores_are_away_and_come_back_one_by_one(
+    stack: DevStack, fleet: Fleet, load: Load, ledger: Path, first: str
+) -> None:
+    """Nothing can be submitted; what was before is done, whichever store is back first."""
+    stores = [stack.redis, stack.postgres]
+    back = stores if first == "redis" else stores[::-1]
+
+    def down() -> None:
+        for store in stores:
+            store.stop()
+
+    def up() -> None:
+        back[0].start()
+        load.wait_for_successes(CALLS, 30)
+        back[1].start()
+
+    calls = outlive(load, down, up, BOTH_SECONDS)
+    assert {call["error"].partition(":")[0] for call in calls if call["error"]} == {"StoreUnavailable"}
     rows = settled(fleet, calls)
     check_rows(calls, rows)
     report(calls, duplicates(calls, rows, ledger))
