@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobplatform.errors import JobOptionError
@@ -112,3 +113,14 @@ def test_a_rule_survives_its_row() -> None:
 def test_a_rule_refuses_what_makes_no_sense() -> None:
     with pytest.raises(JobOptionError, match=r"retry\.factor"):
         RetryRule(factor=0.5)
+
+
+@given(st.integers(0, 3), st.integers(0, 1_000_000))
+@settings(max_examples=20, deadline=None)
+def test_ten_thousand_jobs_that_fail_together_do_not_come_back_together(retries: int, herd: int) -> None:
+    jobs = [f"{herd}-{number}" for number in range(10_000)]
+    decisions = [decide(job_id, retries + 1, BOOM, facts(retries)) for job_id in jobs]
+    a_second = Counter(int(decision.delay or 0) for decision in decisions)
+    spread = DEFAULT.base * DEFAULT.factor**retries
+    assert max(a_second) < spread
+    assert max(a_second.values()) <= 3 * len(jobs) / spread
