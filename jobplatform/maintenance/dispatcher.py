@@ -57,7 +57,7 @@ class Dispatcher:
     def run_once(self, now: datetime) -> Counter[str]:
         """Publish one batch of due jobs, the most urgent first, and of those what was made first.
 
-        Without room in the broker they stay due; only what was cancelled is still made void.
+        Without room in the broker they stay due; only what was cancelled or paused is still told to Redis.
         """
         self._hold(not self.publisher.has_room())
         with self.database.transaction() as transaction:
