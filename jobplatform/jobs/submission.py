@@ -143,21 +143,28 @@ def _entry(job: NewJob) -> str:
 
 
 def publish_or_leave(platform: Platform, job_ids: list[str], publish: Callable[[], Any]) -> None:
-    """Publish jobs whose rows are written; when Redis is away they are left to the dispatcher."""
+    """Publish jobs whose rows are written; when Redis is away they are left to the dispatcher.
+
+    What Redis may have taken is left alone: a worker may have been given it already. Should nothing stand for its row,
+    that is found.
+    """
     try:
         publish()
+    except MaybePushed as error:
+        COUNTS["maybe_pushed"] += len(job_ids)
+        logger.warning("Redis may not have taken %d messages; they are looked for: %s", len(job_ids), error)
     except REDIS_UNREACHABLE as error:
         COUNTS["left_to_dispatcher"] += len(job_ids)
         logger.warning("Redis did not take %d messages, the dispatcher will: %s", len(job_ids), error)
-        _leave(platform, job_ids, again=isinstance(error, MaybePushed))
+        _leave(platform, job_ids)
 
 
-def _leave(platform: Platform, job_ids: list[str], again: bool) -> None:
+def _leave(platform: Platform, job_ids: list[str]) -> None:
     from jobplatform.store import jobs
     from jobplatform.store.database import UNREACHABLE
 
     try:
-        platform.database.once(lambda session: jobs.mark_due(session, job_ids, again))
+        platform.database.once(lambda session: jobs.mark_due(session, job_ids))
     except UNREACHABLE as error:
         logger.warning("%d rows are found later, as no message stands for them: %s", len(job_ids), _brief(error))
 

@@ -14,7 +14,7 @@ from jobplatform.store import jobs
 from jobplatform.store.database import Database
 from jobplatform.transport import keys
 from jobplatform.transport.message import Message
-from jobplatform.transport.publisher import UNREACHABLE
+from jobplatform.transport.publisher import UNREACHABLE, MaybePushed
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +65,9 @@ class Dispatcher:
             self.publisher.fence({job.task_id: fence for job in claimed if (fence := fence_of(job)) is not None})
         due = [job for job in claimed if job.step == "publish"]
         ordered = sorted(due, key=lambda job: (-job.priority, job.job_id))
-        try:
-            for first in (True, False):
-                part = [message_of(job, now.timestamp()) for job in ordered if job.first is first]
-                self.publisher.push_many(part, first=first)
-        except UNREACHABLE:
-            self._return(ordered)
-            raise
+        before, others = ([job for job in ordered if job.first is first] for first in (True, False))
+        self._push(before, others, now, first=True)
+        self._push(others, [], now, first=False)
         told = Counter(job.step for job in claimed)
         return +Counter(published=len(due), voided=told["void"], held=told["hold"], released=told["unhold"])
 
@@ -82,7 +78,20 @@ class Dispatcher:
             logger.info("Redis has room again: due jobs are published")
         self.holds = holds
 
+    def _push(self, due: Sequence[DueJob], rest: Sequence[DueJob], now: datetime, first: bool) -> None:
+        try:
+            self.publisher.push_many([message_of(job, now.timestamp()) for job in due], first=first)
+        except MaybePushed:
+            logger.warning("Redis may not have taken %d due jobs; they are looked for", len(due))
+            self._return(rest)
+            raise
+        except UNREACHABLE:
+            self._return([*due, *rest])
+            raise
+
     def _return(self, due: Sequence[DueJob]) -> None:
+        if not due:
+            return
         logger.warning("Redis did not take %d due jobs; they stay due", len(due))
         with self.database.transaction() as transaction:
             jobs.mark_due(transaction, [job.job_id for job in due], again=True)

@@ -77,9 +77,10 @@ class Publisher:
         except NoScriptError:
             self._ask([whole])
 
-    def _ask(self, commands: Sequence[Command]) -> list[Any]:
+    def _ask(self, commands: Sequence[Command], extras: int = 0) -> list[Any]:
         """Send commands together and hear all the answers.
 
+        :param extras: how many at the end push nothing.
         :raises MaybePushed: when the connection is lost in between, or a part is refused; a connection that cannot be
             made, and a refusal of everything, raise redis' own error.
         """
@@ -95,8 +96,9 @@ class Publisher:
             raise
         finally:
             self._idle.append(connection)
-        refused = [reply for reply in replies if isinstance(reply, redis.ResponseError)]
-        if refused and len(refused) < len(replies):
+        pushes = replies[: len(replies) - extras]
+        refused = [reply for reply in pushes if isinstance(reply, redis.ResponseError)]
+        if refused and len(refused) < len(pushes):
             raise MaybePushed(f"Redis refused a part of it: {refused[0]}") from refused[0]
         if refused:
             raise refused[0]
@@ -153,12 +155,13 @@ class Publisher:
             name, starts = keys.queue_list(queue, priority), range(0, len(texts), _TOGETHER)
             verb, texts = ("RPUSH", texts[::-1]) if first else ("LPUSH", texts)
             commands += [(verb, name, *texts[start : start + _TOGETHER]) for start in starts]
+        pushes = len(commands)
         for queue in sorted({queue for queue, _ in lists}):
             commands += ring(queue)
         if self._keeper is not None and fields:
             self._keeper.push(commands, again=entries_alone)
         elif commands:
-            self._ask(commands)
+            self._ask(commands, extras=len(commands) - pushes)
         return sum(map(len, lists.values()))
 
     def time(self) -> float:

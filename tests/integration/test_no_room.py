@@ -41,7 +41,7 @@ def test_a_full_redis_takes_what_is_settled_and_no_more_messages(publisher: Publ
         assert not publisher.has_room()
         with pytest.raises(redis.RedisError):
             publisher.push(message(4))
-        with pytest.raises(redis.RedisError):
+        with pytest.raises(redis.OutOfMemoryError):
             publisher.push_many([message(5)])
         (first, *_), (second, *_), _ = taken = acquire(client, 3)
         for tag, queue, _ in taken:
