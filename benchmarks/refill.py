@@ -60,7 +60,9 @@ def refill(bench: Bench) -> Refill:
         each[_PRIORITIES[0]] += _JOBS - sum(each.values())
         client.run(submit_waiting, _CONTENDER.module, each)
         client.run(submit_long, _CONTENDER.module, _LONG_JOBS)
-        wait_until(lambda: bench.count_rows("PROCESSING") == _LONG_JOBS, "the long jobs run")
+        # A row may say that a job runs before its first line does: the note of its start must not come late.
+        wait_until(lambda: bench.scratch.llen(LONG_STARTS) == _LONG_JOBS, "the long jobs have begun")
+        wait_until(lambda: bench.count_rows("PROCESSING") == _LONG_JOBS, "the rows say so")
         bench.redis.flushall()
         done = _watch(bench, each)
         bench.scratch.set(RELEASE, 1)
