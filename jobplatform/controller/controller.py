@@ -78,7 +78,7 @@ class Controller:
         else:
             self.publisher = BrokerPublisher(broker)
         self.leader = Leader(self.database)
-        self.clock = StoreClock(lambda: self.database.once(leadership.probe))
+        self.clock = StoreClock(lambda: self.database.once(leadership.probe).now)
 
     def services(self) -> list[Service]:
         """List the services that only the leader runs."""

@@ -42,7 +42,7 @@ class Platform:
                 raise
         from jobplatform.store import leadership
 
-        return self.database.once(leadership.probe)
+        return self.database.once(leadership.probe).now
 
     @property
     def leases(self) -> bool:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobplatform.journal import entry
 from jobplatform.store import orphans, workers
@@ -31,20 +31,27 @@ _ROUNDING_SECONDS = 0.001
 _CHUNK = 1_000
 
 
+class Waiting(NamedTuple):
+    """What a pending row says: how urgent it is, and when it was published last."""
+
+    priority: int
+    enqueued_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look found: when pending rows were enqueued, the most urgent first, and running rows; and when it was.
+    """What one look found: pending rows by id, the most urgent first, and running ones; and when it was.
 
     ``at`` is in seconds of the clock of Redis.
     """
 
     at: float = 0.0
-    waiting: Mapping[str, datetime] = field(default_factory=dict)
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
     running: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def confirm(self, earlier: Look) -> Look:
         """Keep what an earlier look had found as well; a row that was published since then is another finding."""
-        waiting = {job_id: at for job_id, at in self.waiting.items() if earlier.waiting.get(job_id) == at}
+        waiting = {job_id: row for job_id, row in self.waiting.items() if earlier.waiting.get(job_id) == row}
         running = {
             job_id: row
             for job_id, row in self.running.items()
@@ -54,14 +61,17 @@ class Look:
 
     def without(self, job_ids: Container[str]) -> Look:
         """Leave out some jobs."""
-        waiting = {job_id: at for job_id, at in self.waiting.items() if job_id not in job_ids}
+        waiting = {job_id: row for job_id, row in self.waiting.items() if job_id not in job_ids}
         running = {job_id: row for job_id, row in self.running.items() if job_id not in job_ids}
         return Look(self.at, waiting, running)
 
     def chunks(self) -> Iterator[list[str]]:
         """Cut the pending ones into pieces of one priority each, the most urgent first."""
-        by_urgency = sorted(self.waiting, key=lambda job_id: -self.waiting[job_id])
-        for _, same in itertools.groupby(by_urgency, key=self.waiting.__getitem__):
+
+        def priority(job_id: str) -> int:
+            return self.waiting[job_id].priority
+
+        for _, same in itertools.groupby(sorted(self.waiting, key=priority, reverse=True), key=priority):
             job_ids = list(same)
             yield from (job_ids[start : start + _CHUNK] for start in range(0, len(job_ids), _CHUNK))
 
@@ -123,7 +133,7 @@ class OrphanFinder:
         held = self._held() if self._suspected else set()
         with self.database.transaction() as transaction:
             waiting = {
-                job_id: enqueued_at
+                job_id: Waiting(priority, enqueued_at)
                 for queue, priority in sorted(orphans.waiting_queues(transaction), key=lambda pair: -pair[1])
                 for job_id, enqueued_at in self._overdue(transaction, queue, priority, now - grace).items()
             }
