@@ -151,7 +151,7 @@ def test_a_row_that_was_published_between_two_looks_is_suspected_anew(place: Pla
     with locked(place.database_url, f"{place.database.schema}.jobs"), pytest.raises(UNREACHABLE):
         place.look()
     with place.database.transaction() as transaction:
-        jobs.mark_due(transaction, [job.job_id], place.now)
+        jobs.mark_due(transaction, [job.job_id])
     place.dispatcher.run_once(place.now)
     ledger = place.held_by(1)
     (tag,) = ledger.held
