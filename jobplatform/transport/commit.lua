@@ -25,6 +25,12 @@ local function journal(field, entry)
   fields[#fields + 1] = field .. i
   fields[#fields + 1] = entry
 end
+-- A message that goes back counts again, should it stand behind the fence of a lease that had been forgotten.
+local function let_count(message)
+  local task = string.match(message, '"correlation_id": ?"([^"]+)"') or ''
+  local attempt = tonumber(string.match(message, '"jp_attempt": ?(%d+)') or '1')
+  if tonumber(redis.call('HGET', KEYS[6], task) or '0') == attempt + 0.5 then redis.call('HSET', KEYS[6], task, attempt) end
+end
 for _ = 1, tonumber(ARGV[6]) do
   journal('e', ARGV[i])
   i = i + 1
@@ -69,7 +75,10 @@ for _ = 1, returned do
   local lease = redis.call('HGET', KEYS[1], ARGV[i])
   if lease then
     local message = string.match(lease, '^%[(.*),"","[^"]*"%]$')
-    if message then redis.call('RPUSH', ARGV[i + 1], message) end
+    if message then
+      redis.call('RPUSH', ARGV[i + 1], message)
+      let_count(message)
+    end
     redis.call('HDEL', KEYS[1], ARGV[i])
     redis.call('ZREM', KEYS[2], ARGV[i])
     redis.call('HDEL', KEYS[5], ARGV[i])

@@ -3,6 +3,7 @@
 -- KEYS: 1 leases (hash)   2 lease times (zset)   3 journal (stream)   4 starts (hash: tag -> journal entry)
 --       5 watch (string: since when, and when last, somebody has looked without a pause)
 --       6 workers (hash: node -> when it beat, until when Redis knows all, and report)
+--       7 fences (hash: task id -> the lowest attempt whose message counts)
 -- ARGV: 1 seconds without renewal after which a lease is taken   2 how many at the most   3 separator between queue and
 --       priority   4 prefix of the keys that mark taken leases   5 seconds to keep such a mark
 --       6 the longest pause between looks in seconds, or 0 to take without having watched
@@ -49,6 +50,12 @@ for i = #tags - 1, 1, -2 do  -- each goes to the head of its list, so the oldest
       local list = queue
       if priority > 1 then list = queue .. ARGV[3] .. priority end
       redis.call('RPUSH', list, message)
+      -- It counts again, should it stand behind the fence of a lease that had been forgotten.
+      local task = string.match(message, '"correlation_id": ?"([^"]+)"') or ''
+      local attempt = tonumber(string.match(message, '"jp_attempt": ?(%d+)') or '1')
+      if tonumber(redis.call('HGET', KEYS[7], task) or '0') == attempt + 0.5 then
+        redis.call('HSET', KEYS[7], task, attempt)
+      end
       reply[2] = reply[2] + 1
     end
     redis.call('HDEL', KEYS[1], tag)

@@ -22,7 +22,7 @@ def rescue(client: Any, stale_seconds: float, limit: int, watched: float) -> Res
     :param watched: the longest pause between two calls, in seconds, over which stale leases are believed to be stale;
         0 to believe at once.
     """
-    names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.STARTS, keys.WATCH, keys.WORKERS]
+    names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.STARTS, keys.WATCH, keys.WORKERS, keys.FENCES]
     args = [stale_seconds, limit, keys.SEPARATOR, keys.TAKEN, keys.TAKEN_SECONDS, watched]
     lost, returned, *tags = RESCUE.run(client, names, args)
     return Rescued(lost, returned, [tag.decode() if isinstance(tag, bytes) else tag for tag in tags])

@@ -200,6 +200,26 @@ def test_a_lease_that_was_forgotten_fences_the_message_that_came_back(client: An
     assert places(client) == (0, 1, 0)
 
 
+@pytest.mark.parametrize("rescued", [False, True], ids=["given back", "rescued"])
+def test_a_lease_that_was_forgotten_and_goes_back_is_handed_out_again(
+    client: Any, publisher: Publisher, rescued: bool
+) -> None:
+    publisher.push(message(1))
+    ledger = Ledger()
+    ((tag, queue_list, raw),) = acquire(client, 1)
+    ledger.hold(tag, queue_list, json.dumps(raw).encode())
+    client.flushdb()
+    ledger.restore([tag])
+    assert ledger.commit(client, 30)
+    if rescued:
+        silence(client, tag)
+        assert rescue(client, 30, 100, watched=0) == Rescued(0, 1, [])
+    else:
+        ledger.give_back([tag])
+        assert ledger.commit(client, 30)
+    assert len(acquire(client, 1, "w:2:")) == 1
+
+
 def test_a_heart_does_not_stop_when_a_beat_goes_wrong(client: Any) -> None:
     ledger, told = Ledger(), threading.Event()
 
