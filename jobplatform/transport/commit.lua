@@ -12,14 +12,14 @@
 --       then for each ended message: tag, journal entry or '', key of its result or '', result
 -- Reply: the number of starts and endings that were refused because the lease had been taken away, and whether Redis had
 --        forgotten the commit before this one (0 or 1). A commit that had been applied before, as the reply got lost and
---        the worker asked again, changes nothing. A lease that is merely gone, with a Redis that lost its memory, refuses
+--        the worker asked again, changes nothing, however late it comes. A lease that is merely gone, with a Redis that lost its memory, refuses
 --        nothing: nobody else was given the job. The message of a forgotten lease may be in its queue again: a fence
 --        keeps it from being handed out. If a newer one was published meanwhile, the lease counts as taken.
 -- A Redis that is full refuses what takes memory, unless its script has written before. Settling lets go of more than it
 -- takes, so it goes on.
 redis.call('HDEL', KEYS[1], '')
 local number, last = tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[4]) or '0')
-if last == number then return {0, 0} end
+if last >= number then return {0, 0} end
 local fields, refused, i = {}, 0, 7
 local function journal(field, entry)
   fields[#fields + 1] = field .. i

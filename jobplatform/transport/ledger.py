@@ -270,7 +270,7 @@ class Ledger:
             if forgot:
                 self.counts["repeated"] += self.repeat()
             if self._unanswered is not None:
-                self._recent.append((self.committed_at, marshal.dumps(self._unanswered[2:])))
+                self._recent.append((self.committed_at, marshal.dumps(_without_leases(self._unanswered[2:]))))
             while self._recent and self._recent[0][0] < self.committed_at - _LOSABLE_SECONDS:
                 self._recent.popleft()
             self._unanswered = self._unanswered_since = None
@@ -326,6 +326,12 @@ class Ledger:
             len(forgotten), *restored, len(started), *_parts(started), len(returned), *_parts(returned.items()),
             *_parts(ended),
         ]  # fmt: skip
+
+
+def _without_leases(batch: list[Any]) -> list[Any]:
+    """Leave out the leases that were told again: should they be lost once more, the next beat names those still held."""
+    place = 4 + batch[3]
+    return [*batch[:place], 0, *batch[place + 1 + 3 * batch[place] :]]
 
 
 def _parts(groups: Iterable[Iterable[Any]]) -> list[Any]:

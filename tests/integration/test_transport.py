@@ -122,6 +122,35 @@ def test_a_commit_whose_reply_got_lost_is_not_applied_twice(client: Any, publish
     assert ledger.counts["stale"] == 0
 
 
+def test_a_commit_that_comes_late_and_once_more_changes_nothing(client: Any) -> None:
+    ledger = Ledger()
+    ledger.note("one")
+    late = ledger.next_batch(30)
+    assert ledger.commit(client, 30)
+    ledger.note("two")
+    assert ledger.commit(client, 30)
+    assert COMMIT.run(client, ledger.names(), late or []) == [0, 0]
+    assert [text for _, text in journal(client)] == ["one", "two"]
+    ledger.note("three")
+    assert ledger.commit(client, 30)
+    assert ledger.counts["repeated"] == 0
+
+
+def test_a_lease_that_was_told_again_and_settled_is_not_told_once_more(client: Any, publisher: Publisher) -> None:
+    publisher.push(message(1))
+    ledger = Ledger()
+    ((tag, queue, raw),) = acquire(client, 1)
+    ledger.hold(tag, queue, json.dumps(raw).encode())
+    ledger.note("plain")
+    ledger.restore([tag])
+    assert ledger.commit(client, 30)
+    client.flushdb()
+    ledger.settle(tag)
+    assert ledger.commit(client, 30)
+    assert ledger.counts["repeated"] == 1
+    assert (client.hlen(keys.LEASES), [text for _, text in journal(client)]) == (0, ["plain"])
+
+
 def test_news_that_redis_lost_is_written_again(client: Any, publisher: Publisher) -> None:
     publisher.push_many([message(1), message(2)])
     ledger = Ledger()
