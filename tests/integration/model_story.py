@@ -1,0 +1,134 @@
+"""What the model knows of its own: who was given which job, what was run and told, and what Redis was made to forget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+JOB_ID = "00000000-0000-7000-8000-{:012d}"
+
+
+@dataclass(eq=False)
+class Job:
+    """One job, and what befell it."""
+
+    number: int
+    priority: int
+    #: It may be nowhere: its client or the dispatcher died between two steps, or Redis forgot it.
+    astray: bool = False
+    #: It may be in two places: nobody knows whether a message was pushed, or one is pushed late.
+    doubted: bool = False
+    #: Redis has gone back to an earlier state, in which the job may be where it no longer is.
+    rolled_back: bool = False
+    #: Since when, in steps, Redis knows that it was cancelled.
+    void_since: int | None = None
+    #: How often a process died while it ran the job, and how often a run said that it failed.
+    deaths: int = 0
+    failures: int = 0
+    #: Redis lost what was journalled of it before its row was written.
+    forgotten: bool = False
+    #: What the rows showed last.
+    shown: tuple[int, int] = (0, 0)
+    result: Any = None
+    executions: dict[str, tuple[str, Any]] = field(default_factory=dict)
+
+    @property
+    def job_id(self) -> str:
+        return JOB_ID.format(self.number)
+
+
+@dataclass(eq=False)
+class Hold:
+    """A message in the hands of a worker."""
+
+    tag: str
+    job: Job
+    attempt: int
+    node: str
+    #: Nothing has happened that lets the platform give the job to somebody else.
+    sound: bool
+    taken: bool = False
+    #: The number of the run that began, and whether it has ended.
+    run: int | None = None
+    ended: bool = False
+    #: Its worker fell silent, and may not have told how the run ended.
+    mourned: bool = False
+
+    @property
+    def runs(self) -> bool:
+        return self.run is not None and not self.ended
+
+    def __repr__(self) -> str:
+        return f"{self.tag} of job {self.job.number} attempt {self.attempt}"
+
+
+@dataclass(eq=False)
+class Story:
+    """All jobs and holds of one example."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    runs: dict[int, Hold] = field(default_factory=dict)
+    #: What was journalled while the lease was held: run and kind of entry.
+    told: set[tuple[int, str]] = field(default_factory=set)
+    step: int = 0
+
+    def new_job(self, priority: int) -> Job:
+        job = Job(len(self.jobs) + 1, priority)
+        self.jobs[job.job_id] = job
+        return job
+
+    def give(self, tag: str, job_id: str, attempt: int, node: str, sound: bool) -> Hold:
+        """Note that a worker was handed a message."""
+        job = self.jobs[job_id]
+        assert job.void_since is None, f"job {job.number} is handed out although Redis knows that it is cancelled"
+        self.holds[tag] = Hold(tag, job, attempt, node, sound and not (job.rolled_back or job.doubted))
+        return self.holds[tag]
+
+    def begin(self, hold: Hold, beaten: int) -> int:
+        """Note that a job begins, and give the number of the run.
+
+        :param beaten: the step of the worker's last heartbeat.
+        """
+        since = hold.job.void_since
+        assert since is None or beaten < since, f"{hold} begins although its worker was told that it is cancelled"
+        for other in self.of(hold.job):
+            assert not (other.runs and other.sound), f"{hold} begins while {other} runs, and nothing befell that one"
+        hold.run = len(self.runs) + 1
+        self.runs[hold.run] = hold
+        return hold.run
+
+    def of(self, job: Job) -> Iterator[Hold]:
+        return (hold for hold in self.holds.values() if hold.job is job)
+
+    def silence(self, node: str, dies: bool) -> None:
+        """A worker says nothing for long, or dies."""
+        for hold in self.holds.values():
+            if hold.node != node:
+                continue
+            if hold.run is not None and not hold.mourned:
+                hold.job.deaths += 1
+                hold.mourned = True
+            hold.sound = False
+            hold.ended = hold.ended or dies
+
+    def release(self, job: Job) -> None:
+        """A job was cancelled, or is to run once more: whoever has it is not the only one."""
+        for hold in self.of(job):
+            hold.sound = False
+
+    def take(self, tags: Iterable[str]) -> None:
+        """Leases were taken away by the rescue."""
+        for tag in tags:
+            if tag in self.holds:
+                self.holds[tag].taken = True
+
+    def forget(self, rolled_back: bool) -> None:
+        """Redis has lost all that it held, or its last writes."""
+        for job in self.jobs.values():
+            job.astray, job.forgotten, job.void_since = True, True, None
+            job.rolled_back = job.rolled_back or rolled_back
+        for hold in self.holds.values():
+            hold.taken = False
+            hold.sound = hold.sound and not rolled_back
