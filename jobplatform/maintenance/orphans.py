@@ -1,9 +1,9 @@
 """Rows that nothing in Redis stands for: their client died between the two steps, or Redis lost what it held.
 
 A pending row is an orphan when it is older than the oldest message of its queue and priority and no worker holds it; a
-running one, when no worker holds it. It must be so in two looks. Between them every worker that lives has told what it
-holds, and has written again what Redis lost of its news; and after that the journal has been mirrored: queue, lease and
-journal are the only places a job can be.
+running one, when no worker holds it or has given it back. It must be so in two looks. Between them every worker that
+lives has told what it holds, and has written again what Redis lost of its news; and after that the journal has been
+mirrored: queue, lease and journal are the only places a job can be.
 """
 
 from __future__ import annotations
@@ -140,10 +140,17 @@ class OrphanFinder:
             running = {row["job_id"]: row for row in orphans.running(transaction, now - self.grace, self.limit)}
         if waiting or running:
             held |= self._held()
-        return Look(at, waiting, running).without(held)
+        found = Look(at, waiting, running).without(held)
+        return found.without(self._given_back(found.running))
 
     def _held(self) -> set[str]:
         return census.leased_jobs(self.client) | census.begun_jobs(self.client)
+
+    def _given_back(self, running: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """Name jobs whose worker ended while it ran them, and gave them back to the heads of their lists."""
+        lists = {(row["queue"], row["priority"]) for row in running.values()}
+        near = {job_id for found in lists for job_id in census.jobs_near_head(self.client, *found, _NEAR_HEAD)}
+        return near & running.keys()
 
     def _overdue(self, transaction: Transaction, queue: str, priority: int, before: datetime) -> dict[str, datetime]:
         # The closer look costs more, and seldom follows.

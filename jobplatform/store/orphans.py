@@ -52,7 +52,8 @@ LIST_WAITING_QUEUES = Statement(
 LIST_RUNNING = Statement(
     "list_running",
     """
-    select job_id::text, attempt, worker_id, extract(epoch from started_at)::float8 as started_at from @jobs
+    select job_id::text, attempt, worker_id, extract(epoch from started_at)::float8 as started_at, queue, priority
+    from @jobs
     where status = 'PROCESSING' and updated_at < %(before)s
     order by created_at desc, job_id desc limit %(limit)s
     """,
@@ -80,5 +81,5 @@ def overdue(transaction: Transaction, queue: str, priority: int, before: datetim
 
 
 def running(transaction: Transaction, before: datetime, limit: int) -> Sequence[Mapping[str, Any]]:
-    """List the jobs whose rows say since before a time that they run: id, attempt, worker and start in seconds."""
+    """List the jobs whose rows say since before a time that they run: id, attempt, worker, start in seconds, list."""
     return transaction.rows(LIST_RUNNING, before=before, limit=limit)

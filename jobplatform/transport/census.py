@@ -31,6 +31,12 @@ def waiting(client: Any, queue: str) -> int:
     return sum(int(client.llen(keys.queue_list(queue, priority))) for priority in range(1, 6))
 
 
+def jobs_near_head(client: Any, queue: str, priority: int, among: int) -> set[str]:
+    """Name the jobs whose messages are the next of a list to be handed out."""
+    found = (_ID.search(raw) for raw in client.lrange(keys.queue_list(queue, priority), -among, -1))
+    return {job_id_of(match.group(1).decode(errors="replace")) for match in found if match}
+
+
 def leased_jobs(client: Any) -> set[str]:
     """Name the jobs whose messages workers hold."""
     found = (_ID.search(lease) for lease in client.hvals(keys.LEASES))

@@ -329,7 +329,7 @@ class Ledger:
 
 
 def _without_leases(batch: list[Any]) -> list[Any]:
-    """Leave out the leases that were told again: should they be lost once more, the next beat names those still held."""
+    """Leave out leases that were told again: should they be lost once more, the next beat tells of those still held."""
     place = 4 + batch[3]
     return [*batch[:place], 0, *batch[place + 1 + 3 * batch[place] :]]
 

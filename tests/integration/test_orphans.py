@@ -233,3 +233,17 @@ def test_a_running_row_that_no_worker_holds_is_journalled_as_lost(place: Place) 
     assert (states[held.job_id], states[dropped.job_id]) == (("PROCESSING", 1, 0), ("PENDING", 2, 0))
     waiting = place.submit()
     assert place.dispatch() == [dropped.job_id, waiting.job_id], "it has waited for its turn before"
+
+
+def test_a_running_job_that_was_given_back_and_waits_is_not_lost(place: Place) -> None:
+    job = place.submit()
+    ledger = place.held_by(1)
+    (tag,) = ledger.held
+    text = entry.started(entry.attempt_head(job.job_id, 1, "w@host", 7, None, ""), time.time())
+    ledger.start(tag, lambda: text)
+    place.commit(ledger)
+    place.read()
+    ledger.give_back([tag])
+    place.commit(ledger)
+    assert place.look() == place.look() == {}
+    assert [json.loads(raw)["headers"]["jp_attempt"] for _, _, raw in place.acquire(10)] == [1]
