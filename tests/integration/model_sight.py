@@ -18,8 +18,8 @@ _NEWS_RANK = {"completed": 4, "cancelled": 4, "failed": 3, "lost": 3, "unreadabl
 ROWS = """
     select job_id::text, status, attempt, due_at is not null, deaths, retry_count, result,
         (select json_object_agg(attempt_number, json_build_array(status, metrics->'pid'))
-            from "{0}".job_executions e where e.job_id = j.job_id)
-    from "{0}".jobs j
+            from @job_executions e where e.job_id = j.job_id)
+    from @jobs j
 """
 
 
@@ -102,11 +102,8 @@ def places(sight: Sight, job: Job) -> list[str]:
     Messages below their fence and leases at it count for nothing, nor does news that is behind the row.
     """
     row, fence = sight.rows.get(job.job_id), sight.fences.get(job.job_id, 0)
-    found = [
-        f"queue, attempt {attempt}"
-        for _, job_id, attempt in sight.messages
-        if job_id == job.job_id and attempt >= fence
-    ]
+    queued = [attempt for _, job_id, attempt in sight.messages if job_id == job.job_id and attempt >= fence]
+    found = [f"queue, attempt {attempt}" for attempt in queued]
     found += [
         f"lease {tag}, attempt {attempt}"
         for tag, (job_id, attempt) in sight.leases.items()

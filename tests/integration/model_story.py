@@ -1,4 +1,4 @@
-"""What the model knows of its own: who was given which job, what was run and told, and what Redis was made to forget."""
+"""What the model knows by itself: who was given which job, what ran, and what Redis was made to forget."""
 
 from __future__ import annotations
 
@@ -72,7 +72,6 @@ class Story:
     runs: dict[int, Hold] = field(default_factory=dict)
     #: What was journalled while the lease was held: run and kind of entry.
     told: set[tuple[int, str]] = field(default_factory=set)
-    step: int = 0
 
     def new_job(self, priority: int) -> Job:
         job = Job(len(self.jobs) + 1, priority)
@@ -102,16 +101,21 @@ class Story:
     def of(self, job: Job) -> Iterator[Hold]:
         return (hold for hold in self.holds.values() if hold.job is job)
 
-    def silence(self, node: str, dies: bool) -> None:
-        """A worker says nothing for long, or dies."""
-        for hold in self.holds.values():
-            if hold.node != node:
-                continue
+    def silence(self, node: str) -> None:
+        """A worker says nothing for long."""
+        for hold in self._at(node):
+            hold.sound = False
             if hold.run is not None and not hold.mourned:
                 hold.job.deaths += 1
                 hold.mourned = True
-            hold.sound = False
-            hold.ended = hold.ended or dies
+
+    def bury(self, node: str) -> None:
+        """A worker is no more; what it told in order is no death of its jobs."""
+        for hold in self._at(node):
+            hold.sound, hold.ended, hold.mourned = False, True, True
+
+    def _at(self, node: str) -> Iterator[Hold]:
+        return (hold for hold in self.holds.values() if hold.node == node)
 
     def release(self, job: Job) -> None:
         """A job was cancelled, or is to run once more: whoever has it is not the only one."""
@@ -129,6 +133,8 @@ class Story:
         for job in self.jobs.values():
             job.astray, job.forgotten, job.void_since = True, True, None
             job.rolled_back = job.rolled_back or rolled_back
+            # The fence may be gone that an earlier attempt stood behind.
+            job.doubted = job.doubted or job.shown[0] > 1
         for hold in self.holds.values():
             hold.taken = False
             hold.sound = hold.sound and not rolled_back

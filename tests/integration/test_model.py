@@ -1,4 +1,12 @@
-"""The platform as a state machine: whatever happens in whatever order, each job is in one place and settles once."""
+"""The platform as a state machine: whatever happens, in whatever order, each job is in one place and settles once.
+
+The scripts, the ledger, the heart, the keeper and the controller's services are the real ones, over a real Redis and
+PostgreSQL. Time is not waited for: leases and heartbeats are made old. A model follows along (``model_story``) and
+knows who was given what and what befell it; after every step it is held against what lies in the stores
+(``model_sight``). In the end everything that lives does its work, and every job must end.
+
+More of it: ``pytest tests/integration/test_model.py --hypothesis-profile=long``; add ``--hypothesis-seed=N`` to repeat.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +30,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from model_sight import ROWS, Sight, judge, lines, places, priority_of, see
+from model_sight import Sight, judge, lines, places, priority_of
 from model_story import Hold, Job
 from model_world import World
 
@@ -30,8 +38,13 @@ from jobplatform.devstack.stack import DevStack
 from jobplatform.settings import Settings
 
 WORKERS = st.sampled_from("ABC")
-_ROUNDS = 8
-FATES = st.sampled_from(["heard", "heard", "unheard", "delayed"])
+PRIORITIES = st.sampled_from([1, 4])
+SUBMISSIONS = ["heard", "unheard", "away", "dies before the push", "through the journal"]
+ENDINGS = ["completes", "completes", "fails", "fails for good", "dies", "expires"]
+REFUSALS = ["is given back", "is given back", "is parked", "is unreadable", "expires"]
+DISPATCHES = ["heard"] * 4 + ["unheard", "away", "dies before it pushes", "dies in its transaction"]
+#: By then everything must have come to rest.
+ROUNDS = 8
 
 
 class Platform(RuleBasedStateMachine):
@@ -45,31 +58,26 @@ class Platform(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world.begin()
+        self.forgets = False
 
-    def see(self) -> Sight:
-        return see(self.world.client, self.world.sql(ROWS.format(self.world.database.schema)))
+    @initialize(target=jobs, priority=PRIORITIES, forgets=st.booleans())
+    def begin_with_a_job(self, priority: int, forgets: bool) -> Job:
+        self.forgets = forgets
+        return self.submit(priority, "heard")
 
     def worker_of(self, hold: Hold) -> str | None:
-        """Name the worker that holds something, if it still lives."""
+        """Name the worker that has something in its hands, if it still lives."""
         return next((name for name, worker in self.world.workers.items() if worker.node == hold.node), None)
 
     # Clients
 
-    @rule(
-        target=jobs,
-        priority=st.sampled_from([1, 4]),
-        how=st.sampled_from(["heard", "heard", "unheard", "away", "dies before the push", "through the journal"]),
-    )
+    @rule(target=jobs, priority=PRIORITIES, how=st.sampled_from(SUBMISSIONS))
     @precondition(lambda self: len(self.world.story.jobs) < 5)
     def submit(self, priority: int, how: str) -> Job:
         job = self.world.story.new_job(priority)
         note(f"  a client submits job {job.number}: {how}")
         self.world.submit(job, how)
         return job
-
-    @initialize(target=jobs, priority=st.sampled_from([1, 4]))
-    def begin_with_a_job(self, priority: int) -> Job:
-        return self.submit(priority, "heard")
 
     @rule(pick=st.integers(0, 4))
     @precondition(lambda self: self.world.late)
@@ -79,17 +87,10 @@ class Platform(RuleBasedStateMachine):
         note(f"  the message of job {job.number} is pushed late")
         self.world.push_late(job)
 
-    @rule(job=jobs)
-    def cancel(self, job: Job) -> None:
-        note(f"  job {job.number} is cancelled: {self.world.cancel(job)}")
-
-    @rule(job=jobs)
-    def replay(self, job: Job) -> None:
-        note(f"  job {job.number} is to run once more: {self.world.replay(job)}")
-
-    @rule()
-    def look_after_submissions(self) -> None:
-        self.world.keeper.look()
+    @rule(job=jobs, replay=st.booleans())
+    def steer(self, job: Job, replay: bool) -> None:
+        done = self.world.replay(job) if replay else self.world.cancel(job)
+        note(f"  job {job.number} is {'replayed' if replay else 'cancelled'}: {done}")
 
     # Workers
 
@@ -99,41 +100,48 @@ class Platform(RuleBasedStateMachine):
         note(f"  {name} is given {found}")
         return multiple(*found)
 
-    @rule(name=WORKERS, count=st.integers(1, 2))
-    def acquire_unheard(self, name: str, count: int) -> None:
-        self.world.acquire_unheard(self.world.workers[name], count)
+    @rule(target=running, name=WORKERS)
+    def acquire_and_begin(self, name: str) -> object:
+        found = [hold for hold in self.world.acquire(self.world.workers[name], 1) if self._begin(hold)]
+        return multiple(*found)
 
     @rule(target=running, hold=consumes(held))
     def begin(self, hold: Hold) -> object:
+        return multiple(hold) if self._begin(hold) else multiple()
+
+    def _begin(self, hold: Hold) -> bool:
         name = self.worker_of(hold)
         begun = name is not None and self.world.begin_run(self.world.workers[name], hold)
         note(f"  {name} begins {hold}: {begun}")
-        return multiple(hold) if begun else multiple()
+        return begun
 
-    @rule(
-        hold=consumes(running),
-        how=st.sampled_from(["completes", "completes", "fails", "fails for good", "dies", "expires"]),
-    )
-    def settle(self, hold: Hold, how: str) -> None:
-        self._settle(hold, how)
+    @rule(name=WORKERS, count=st.integers(1, 2))
+    @precondition(lambda self: self.forgets)
+    def acquire_unheard(self, name: str, count: int) -> None:
+        self.world.acquire_unheard(self.world.workers[name], count)
 
-    @rule(hold=consumes(held), how=st.sampled_from(["is parked", "is unreadable", "expires"]))
-    def refuse(self, hold: Hold, how: str) -> None:
-        self._settle(hold, how)
+    @rule(hold=consumes(running), how=st.sampled_from(ENDINGS), commits=st.booleans())
+    def settle(self, hold: Hold, how: str, commits: bool) -> None:
+        self._settle(hold, how, commits)
 
-    def _settle(self, hold: Hold, how: str) -> None:
+    @rule(hold=consumes(held), how=st.sampled_from(REFUSALS), commits=st.booleans())
+    def refuse(self, hold: Hold, how: str, commits: bool) -> None:
+        self._settle(hold, how, commits)
+
+    def _settle(self, hold: Hold, how: str, commits: bool) -> None:
         name = self.worker_of(hold)
         note(f"  {hold} {how} at {name}")
-        if name is not None and not hold.ended:
-            self.world.settle(self.world.workers[name], hold, how)
+        if name is None or hold.ended:
+            return
+        worker = self.world.workers[name]
+        if how == "is given back":
+            worker.ledger.recall([hold.tag])
+        else:
+            self.world.settle(worker, hold, how)
+        if commits:
+            worker.commit()
 
-    @rule(hold=consumes(held))
-    def give_back(self, hold: Hold) -> None:
-        name = self.worker_of(hold)
-        if name is not None:
-            note(f"  {name} gives back {self.world.workers[name].ledger.recall([hold.tag])}")
-
-    @rule(name=WORKERS, fate=FATES)
+    @rule(name=WORKERS, fate=st.sampled_from(["heard", "heard", "unheard", "delayed"]))
     def commit(self, name: str, fate: str) -> None:
         note(f"  {name} commits: {fate}")
         self.world.workers[name].commit(fate)
@@ -148,103 +156,95 @@ class Platform(RuleBasedStateMachine):
 
     @rule(name=WORKERS)
     def beat(self, name: str) -> None:
-        self.world.workers[name].beat(self.world.story.step)
+        self.world.workers[name].beat(self.world.stores.step)
 
-    @rule(name=WORKERS)
-    def fall_silent(self, name: str) -> None:
-        self.world.silence(self.world.workers[name], dies=False)
+    @rule(name=WORKERS, commits=st.booleans(), limit=st.sampled_from([0, 1, 100, 100]))
+    def fall_silent(self, name: str, commits: bool, limit: int) -> None:
+        """Be silent for long, perhaps after a last commit, and perhaps until the rescue."""
+        if commits:
+            self.world.workers[name].commit()
+            self.each_job_is_in_one_place_and_settles_once()
+        self.world.silence(self.world.workers[name])
+        self.world.controller.rescue(limit)
 
-    @rule(name=WORKERS)
-    def be_killed(self, name: str) -> None:
-        self.world.replace(name)
-
-    @rule(name=WORKERS)
-    def end(self, name: str) -> None:
-        note(f"  {name} ends and gives back what it holds")
-        self.world.end(name)
+    @rule(name=WORKERS, orderly=st.booleans())
+    def leave(self, name: str, orderly: bool) -> None:
+        note(f"  {name} {'ends and gives back what it holds' if orderly else 'is killed'}")
+        (self.world.end if orderly else self.world.kill)(name)
 
     # The controller
 
-    @rule(limit=st.sampled_from([100, 100, 1]))
-    def rescue(self, limit: int) -> None:
-        self.world.rescue(limit)
-
-    @rule(fate=st.sampled_from(["heard"] * 4 + ["unheard", "away", "dies before it pushes", "dies in its transaction"]))
+    @rule(fate=st.sampled_from(DISPATCHES))
     def dispatch(self, fate: str) -> None:
-        self.world.dispatch(fate)
+        self.world.controller.dispatch(fate)
 
     @rule(batch=st.sampled_from([1, 2, 100]), dies=st.sampled_from([False, False, True]))
     def mirror(self, batch: int, dies: bool) -> None:
-        self.world.read_journal(batch, dies)
-
-    @rule()
-    def tell_early_news(self) -> None:
-        self.world.early.run_once(self.world.now)
+        self.world.controller.read_journal(batch, dies)
 
     @rule()
     def look_for_orphans(self) -> None:
-        self.world.look()
+        self.world.controller.look_for_orphans()
 
-    @rule()
-    def copy_roster(self) -> None:
-        self.world.copy_roster()
-
-    @rule()
-    def release_parked(self) -> None:
-        self.world.release()
-
-    @rule()
-    def pass_time(self) -> None:
-        self.world.pass_time()
+    @rule(what=st.sampled_from(["rescue", "early news", "roster", "parked", "submissions", "time passes", "a day"]))
+    def keep_house(self, what: str) -> None:
+        world = self.world
+        work: dict[str, Callable[[], object]] = {
+            "rescue": world.controller.rescue,
+            "early news": world.controller.tell_early_news,
+            "roster": world.copy_roster,
+            "parked": world.controller.release_parked,
+            "submissions": world.keeper.look,
+            "time passes": world.stores.pass_time,
+            "a day": world.expire_marks,
+        }
+        work[what]()
 
     # Redis
 
     @rule()
-    def empty_redis(self) -> None:
+    @precondition(lambda self: self.forgets)
+    def redis_is_emptied(self) -> None:
         self.world.empty()
 
     @rule()
-    def remember(self) -> None:
-        self.world.remember()
+    @precondition(lambda self: self.forgets)
+    def redis_writes_its_file(self) -> None:
+        self.world.stores.remember()
 
     @rule()
-    @precondition(lambda self: self.world.may_roll_back())
+    @precondition(lambda self: self.world.stores.may_roll_back())
     def redis_loses_its_last_writes(self) -> None:
         self.world.roll_back()
 
-    @rule()
-    def a_day_passes(self) -> None:
-        self.world.expire_marks()
-
     @invariant()
     def each_job_is_in_one_place_and_settles_once(self) -> None:
-        sight = self.see()
-        self.world.note_journal(sight.journal_ids)
+        sight = self.world.stores.see()
         try:
             judge(self.world.story, sight)
         except AssertionError:
             note("\n".join(lines(sight)))
             raise
-        self.world.story.step += 1
+        self.world.stores.step += 1
 
     def teardown(self) -> None:
         """Let everything that lives do its work, and see that every job ends."""
         if sys.exc_info()[0] is not None:
             return
-        self.world.stop_all()
         note("  everything that lives does its work")
+        self.world.stop_all()
         self._until(_is_at_rest, self.world.tend)
         self._until(_is_over, lambda: (self.world.work_off(), self.world.tend()))
 
     def _until(self, is_right: Callable[[Sight, Iterable[Job]], bool], work: Callable[[], object]) -> None:
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             work()
             self.each_job_is_in_one_place_and_settles_once()
-            sight = self.see()
+            sight = self.world.stores.see()
             if is_right(sight, self.world.story.jobs.values()):
                 return
         note("\n".join(lines(sight)))
-        raise AssertionError(f"after {_ROUNDS} rounds the jobs are not right: {is_right.__doc__}")
+        raise AssertionError(f"after {ROUNDS} rounds this is not so: {is_right.__doc__}")
 
 
 def _is_at_rest(sight: Sight, jobs: Iterable[Job]) -> bool:
@@ -279,12 +279,5 @@ def test_whatever_happens_each_job_is_in_one_place_and_settles_once(world: World
         pass
 
     Here.world = world
-    chosen = hypothesis_settings()
-    run_state_machine_as_test(
-        Here,
-        settings=hypothesis_settings(
-            max_examples=2 * chosen.max_examples,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    chosen = hypothesis_settings(deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(Here, settings=hypothesis_settings(chosen, max_examples=2 * chosen.max_examples))
