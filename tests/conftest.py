@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from jobplatform.devstack.stack import DevStack
 from jobplatform.journal.writer import connect
@@ -18,6 +19,9 @@ from jobplatform.store import migrate
 from jobplatform.store.database import Database
 
 _schemas = itertools.count(1)
+
+# Chosen by --hypothesis-profile: hours of search where a test does not limit itself, and what it finds as it was found.
+hypothesis_settings.register_profile("long", max_examples=10_000, print_blob=True)
 
 
 @pytest.fixture(scope="session")

@@ -279,5 +279,13 @@ def test_whatever_happens_each_job_is_in_one_place_and_settles_once(world: World
         pass
 
     Here.world = world
-    chosen = hypothesis_settings(deadline=None, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(Here, settings=hypothesis_settings(chosen, max_examples=2 * chosen.max_examples))
+    chosen = hypothesis_settings()
+    run_state_machine_as_test(
+        Here,
+        settings=hypothesis_settings(
+            max_examples=2 * chosen.max_examples,
+            stateful_step_count=min(40, chosen.stateful_step_count),
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
