@@ -17,7 +17,7 @@ from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.scripts import ACQUIRE
 
 _LISTS = [keys.queue_list(QUEUE, step) for step in reversed(keys.PRIORITY_STEPS)]
-_ACQUIRE_KEYS = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, *_LISTS]
+_ACQUIRE_KEYS = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, keys.PAUSED, *_LISTS]
 _ERRORS: dict[str, dict[str, Any]] = {
     "fails": {"type": "ValueError", "classes": ["ValueError"]},
     "fails for good": {"type": "ValueError", "classes": ["ValueError"], "final": True},
