@@ -70,10 +70,11 @@ class Controller:
         self.roster = Roster(database, client, _STALE)
         self.finder = OrphanFinder(database, client, _GRACE)
 
-    def rescue(self, limit: int = 100) -> None:
+    def rescue(self, limit: int = 100) -> set[str]:
+        """Rescue what is stale, and name the leases that were taken."""
         before = self.stores.leases()
         rescue(self.stores.client, _STALE, limit, watched=0)
-        self.story.take(before - self.stores.leases())
+        return before - self.stores.leases()
 
     def read_journal(self, batch: int = 100, dies: bool = False) -> bool:
         """Mirror once; one that dies does so between its commit and the deletion from the journal."""

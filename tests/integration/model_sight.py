@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the stores hold; journal entries with the name of their field."""
+    """What the stores hold; journal entries with their place: the name of the field, and the id in the stream."""
 
     messages: list[tuple[str, str, int]]
     leases: dict[str, tuple[str, int]]
@@ -69,8 +69,12 @@ def see(client: Any, rows: list[tuple[Any, ...]]) -> Sight:
         pipe.hgetall("unacked").zrange("unacked_index", 0, -1).hgetall("jp:starts").hgetall("jp:fences")
         pipe.xrange("jp:journal").xrange("jp:early")
         *lists, leases, times, starts, fences, journal, early = pipe.execute()
-    entries = [(name.decode(), json.loads(text)) for _, fields in journal for name, text in fields.items()]
-    entries += [(fields[b"field"].decode(), json.loads(fields[b"raw"])) for _, fields in early]
+    entries = [
+        (f"{name.decode()} {stream_id.decode()}", json.loads(text))
+        for stream_id, fields in journal
+        for name, text in fields.items()
+    ]
+    entries += [(f"{fields[b'field'].decode()} early", json.loads(fields[b"raw"])) for _, fields in early]
     return Sight(
         [(name, *_names(raw)) for name, found in zip(_LISTS, lists, strict=True) for raw in map(json.loads, found)],
         {tag.decode(): _names(json.loads(lease)[0]) for tag, lease in leases.items()},
@@ -111,8 +115,8 @@ def places(sight: Sight, job: Job) -> list[str]:
     ]
     told = {
         f"journal, attempt {_of(entry)['a']}"
-        for field, entry in sight.journal
-        if field[0] == "e" and _of(entry).get("j") == job.job_id and _is_ahead(entry, row)
+        for place, entry in sight.journal
+        if place[0] == "e" and _of(entry).get("j") == job.job_id and _is_ahead(entry, row)
     }
     found += sorted(told)
     if row is not None and (row.due or row.status == "PAUSED"):
@@ -134,10 +138,14 @@ def judge(story: Story, sight: Sight) -> None:
             _judge_row(story, job, row)
     for name, job_id, _ in sight.messages:
         assert story.jobs[job_id].priority == priority_of(name), f"{job_id} waits in the list {name!r}"
+    for tag in sight.leases.keys() - (sight if story.leases is None else story).leases.keys():
+        job_id, attempt = sight.leases[tag]
+        assert sight.fences.get(job_id, 0) < attempt + 1, f"{tag} is leased, and another attempt of the job is valid"
+    story.leases = sight.leases
     assert sight.leases.keys() == sight.times, "each lease has a time, and each time a lease"
     assert sight.starts.keys() <= sight.leases.keys(), "a start is kept only beside its lease"
-    for field, entry in sight.journal:
-        _judge_entry(story, field, entry)
+    for place, entry in sight.journal:
+        _judge_entry(story, place, entry)
 
 
 def _judge_place(job: Job, row: Row | None, sight: Sight) -> None:
@@ -159,7 +167,9 @@ def _judge_row(story: Story, job: Job, row: Row) -> None:
     assert row.place >= was, f"job {job.number} went backwards: from {was} to {row}"
     assert job.result is None or row.result == job.result, f"job {job.number} was settled again: {job.result}, {row}"
     job.result = row.result
-    assert row.deaths <= job.deaths, f"job {job.number} died {job.deaths} times, its row says {row.deaths}"
+    assert job.forgotten or row.deaths <= job.deaths, (
+        f"job {job.number} died {job.deaths} times, its row says {row.deaths}"
+    )
     assert row.retries <= job.failures, f"job {job.number} failed {job.failures} times; {row}"
     for hold in story.of(job):
         if hold.runs and hold.sound and not row.is_final:
@@ -172,23 +182,33 @@ def _judge_row(story: Story, job: Job, row: Row) -> None:
         assert not story.runs[row.result].taken, f"{story.runs[row.result]} was taken away, and settled {row}"
 
 
-def _judge_entry(story: Story, field: str, entry: Mapping[str, Any]) -> None:
-    run = entry.get("p")
-    if run is None or entry["k"] == "lost":
+def _judge_entry(story: Story, place: str, entry: Mapping[str, Any]) -> None:
+    run, kind = entry.get("p"), entry["k"]
+    if run is None or kind == "lost":
         return
-    hold = story.runs[run]
-    if not hold.taken and field[0] == "e":
-        story.told.add((run, entry["k"]))
+    hold, refused = story.runs[run], place[0] == "x"
+    known = story.told.get((run, kind))
     if hold.taken:
-        assert field[0] == "x" or (run, entry["k"]) in story.told, f"{hold} was taken away, and is not refused: {entry}"
+        assert refused or known, f"{hold} was taken away, and is not refused: {entry}"
     elif hold.sound:
-        assert field[0] == "e", f"{hold} was not taken away, and is refused: {entry}"
+        assert not refused, f"{hold} was not taken away, and is refused: {entry}"
+    if not refused:
+        story.told[run, kind] = place
+        assert known in (None, place) or story.forgot, f"it is journalled twice that {hold} {kind}: {known}, {place}"
+
+
+def judge_end(story: Story, sight: Sight) -> None:
+    """Hold what is seen against what must be so when all has come to its end."""
+    for hold in story.holds.values():
+        row = sight.rows[hold.job.job_id]
+        if hold.completed and hold.sound and row.status != "CANCELLED":
+            assert row.result == hold.run, f"{hold} completed, and nothing befell its worker, but not so its row: {row}"
 
 
 def lines(sight: Sight) -> Iterator[str]:
     """Write what is seen, for people."""
     yield from (f"queue: {message}" for message in sight.messages)
     yield from (f"lease: {tag} {names}" for tag, names in sight.leases.items())
-    yield from (f"journal: {field} {entry}" for field, entry in sight.journal)
+    yield from (f"journal: {place} {entry}" for place, entry in sight.journal)
     yield from (f"fence: {job_id[-2:]} {fence}" for job_id, fence in sight.fences.items())
     yield from (f"row: {job_id[-2:]} {row}" for job_id, row in sight.rows.items())

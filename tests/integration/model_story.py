@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,8 @@ class Hold:
     #: The number of the run that began, and whether it has ended.
     run: int | None = None
     ended: bool = False
+    #: It was told that it completed.
+    completed: bool = False
     #: Its worker fell silent, and may not have told how the run ended.
     mourned: bool = False
 
@@ -70,8 +72,12 @@ class Story:
     jobs: dict[str, Job] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
     runs: dict[int, Hold] = field(default_factory=dict)
-    #: What was journalled while the lease was held: run and kind of entry.
-    told: set[tuple[int, str]] = field(default_factory=set)
+    #: What was journalled while the lease was held, by run and kind of entry, and where.
+    told: dict[tuple[int | None, str], str] = field(default_factory=dict)
+    #: Redis has lost something.
+    forgot: bool = False
+    #: The leases that were seen last, with job and attempt; None when Redis came back with older ones.
+    leases: dict[str, tuple[str, int]] | None = None
 
     def new_job(self, priority: int) -> Job:
         job = Job(len(self.jobs) + 1, priority)
@@ -82,6 +88,10 @@ class Story:
         """Note that a worker was handed a message."""
         job = self.jobs[job_id]
         assert job.void_since is None, f"job {job.number} is handed out although Redis knows that it is cancelled"
+        leased = (self.leases or {}).values()
+        assert (job_id, attempt) not in leased, (
+            f"attempt {attempt} of job {job.number} is handed out, and leased already"
+        )
         self.holds[tag] = Hold(tag, job, attempt, node, sound and not (job.rolled_back or job.doubted))
         return self.holds[tag]
 
@@ -94,12 +104,18 @@ class Story:
         assert since is None or beaten < since, f"{hold} begins although its worker was told that it is cancelled"
         for other in self.of(hold.job):
             assert not (other.runs and other.sound), f"{hold} begins while {other} runs, and nothing befell that one"
+            known = other.taken and other.attempt == hold.attempt and (other.run, "started") in self.told
+            assert not known or hold.job.rolled_back, f"{hold} begins although {other} was known to have begun"
         hold.run = len(self.runs) + 1
         self.runs[hold.run] = hold
         return hold.run
 
     def of(self, job: Job) -> Iterator[Hold]:
         return (hold for hold in self.holds.values() if hold.job is job)
+
+    def has_begun(self, hold: Hold) -> bool:
+        """Tell whether the attempt ran before, and was given back; then parking it is behind its row."""
+        return any(other.run is not None and other.attempt == hold.attempt for other in self.of(hold.job))
 
     def silence(self, node: str) -> None:
         """A worker says nothing for long."""
@@ -109,10 +125,14 @@ class Story:
                 hold.job.deaths += 1
                 hold.mourned = True
 
-    def bury(self, node: str) -> None:
-        """A worker is no more; what it told in order is no death of its jobs."""
+    def bury(self, node: str, returned: set[str]) -> None:
+        """A worker is no more.
+
+        :param returned: leases; what it gave back of them before is no death of its jobs.
+        """
         for hold in self._at(node):
-            hold.sound, hold.ended, hold.mourned = False, True, True
+            hold.sound, hold.ended = False, True
+            hold.mourned = hold.mourned or hold.tag in returned
 
     def _at(self, node: str) -> Iterator[Hold]:
         return (hold for hold in self.holds.values() if hold.node == node)
@@ -122,19 +142,24 @@ class Story:
         for hold in self.of(job):
             hold.sound = False
 
-    def take(self, tags: Iterable[str]) -> None:
-        """Leases were taken away by the rescue."""
-        for tag in tags:
-            if tag in self.holds:
-                self.holds[tag].taken = True
+    def take(self, tags: set[str], awake: set[str]) -> None:
+        """Leases were taken away by the rescue.
+
+        :param awake: the workers that have beaten since they were silent.
+        """
+        for tag in tags & self.holds.keys():
+            assert self.holds[tag].node not in awake, f"{self.holds[tag]} is taken away, and its worker lives"
+            self.holds[tag].taken = True
 
     def forget(self, rolled_back: bool) -> None:
         """Redis has lost all that it held, or its last writes."""
+        self.forgot = True
+        self.leases = None if rolled_back else self.leases
         for job in self.jobs.values():
             job.astray, job.forgotten, job.void_since = True, True, None
             job.rolled_back = job.rolled_back or rolled_back
-            # The fence may be gone that an earlier attempt stood behind.
-            job.doubted = job.doubted or job.shown[0] > 1
+            # The fence may be gone that an earlier attempt stood behind, and the mark of a lease that was taken.
+            job.doubted = job.doubted or job.shown[0] > 1 or any(hold.taken for hold in self.of(job))
         for hold in self.holds.values():
             hold.taken = False
             hold.sound = hold.sound and not rolled_back

@@ -76,9 +76,9 @@ class Worker:
         ledger.on_news = lambda: None
         self.committer.client = self.committer.heart.client = self.line
         self.committer.stop_jobs = self._stop_jobs  # type: ignore[method-assign]
-        #: Whether the controller knows that it lives; the step of its last heartbeat.
+        #: Whether the controller knows that it lives; the steps of its last heartbeat, and in which it was silent last.
         self.known = False
-        self.beaten = -1
+        self.beaten, self.silent = -1, -2
         self._asked = 0
 
     def acquire(self, count: int) -> list[tuple[str, str, int]]:
@@ -134,7 +134,12 @@ class Worker:
         self.line.fate = "heard"
         return done
 
-    def beat(self, step: int) -> bool:
+    def beat(self, step: int, fate: str = "heard") -> bool:
+        """Beat.
+
+        :param fate: of the commit that follows when Redis has forgotten something.
+        """
+        self.committer.heart.write = lambda: self.commit(fate)
         heard = self.committer.heart.beat()
         if heard:
             self.beaten = step

@@ -132,14 +132,14 @@ class World:
         hold.job.failures += how in ("fails", "dies")
         hold.job.deaths += how == "dies"
         worker.settle(hold, how, self.stores.now.timestamp())
-        hold.ended = True
+        hold.ended, hold.completed = True, how == "completes"
 
     def silence(self, worker: Worker) -> None:
         """Let a worker say nothing for so long that its leases and its heartbeat are stale."""
         self.story.silence(worker.node)
         self.stores.pass_time()
         worker.slept += LONG.total_seconds()
-        worker.known = False
+        worker.known, worker.silent = False, self.stores.step
         self.stores.silence(tag for tag in self.stores.leases() if tag.startswith(f"{worker.node}:"))
         client = self.stores.client
         said = client.hget(keys.WORKERS, worker.node)
@@ -151,14 +151,15 @@ class World:
         """Let a worker die, and another start in its place."""
         worker = self.workers[name]
         self.silence(worker)
-        self.story.bury(worker.node)
+        self.story.bury(worker.node, set())
         self._dead.append(worker)
         self.workers[name] = self._new_worker(name)
 
     def end(self, name: str) -> None:
         """Let a worker end in order; what runs there is ended with it and goes back."""
+        known = self.stores.leases()
         self.workers[name].end()
-        self.story.bury(self.workers[name].node)
+        self.story.bury(self.workers[name].node, known)
         self.kill(name)
 
     def delayed(self) -> list[Worker]:
@@ -169,6 +170,10 @@ class World:
         alive = self.controller.copy_roster()
         for worker in self.workers.values():
             worker.known = worker.node in alive
+
+    def rescue(self, limit: int = 100) -> None:
+        awake = {worker.node for worker in self.workers.values() if worker.beaten > worker.silent}
+        self.story.take(self.controller.rescue(limit), awake)
 
     # Redis
 
@@ -182,6 +187,9 @@ class World:
 
     def roll_back(self) -> None:
         self.stores.roll_back()
+        for worker in self.workers.values():
+            # The times of its leases may be old ones.
+            worker.silent = self.stores.step
         self.story.forget(rolled_back=True)
 
     def expire_marks(self) -> None:
@@ -190,8 +198,8 @@ class World:
         self.late.clear()
         for worker in self.delayed():
             worker.line.delayed.clear()
+        self.tell_all()
         for worker in self.workers.values():
-            self._tell_all(worker)
             for tag in worker.ledger.held.keys() - self.stores.leases():
                 self.story.holds[tag].ended = True
                 worker.ledger.settle(tag)
@@ -201,8 +209,9 @@ class World:
         for hold in self.story.holds.values():
             hold.taken = False
 
-    def _tell_all(self, worker: Worker) -> None:
-        for _ in range(2):
+    def tell_all(self) -> None:
+        """Let every worker tell all that it holds and did."""
+        for worker in (*self.workers.values(), *self.workers.values()):
             worker.commit()
             worker.beat(self.stores.step)
 
@@ -211,13 +220,12 @@ class World:
     def tend(self) -> None:
         """Let every part that lives do its work once."""
         self.keeper.look()
-        for worker in self.workers.values():
-            self._tell_all(worker)
+        self.tell_all()
         self.copy_roster()
         self.stores.silence(
             self.stores.leases() - {tag for worker in self.workers.values() for tag in worker.ledger.held}
         )
-        self.controller.rescue()
+        self.rescue()
         self.controller.read_whole_journal()
         self.stores.pass_time()
         self.controller.release_parked()

@@ -30,7 +30,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from model_sight import Sight, judge, lines, places, priority_of
+from model_sight import Sight, judge, judge_end, lines, places, priority_of
 from model_story import Hold, Job
 from model_world import World
 
@@ -87,10 +87,15 @@ class Platform(RuleBasedStateMachine):
         note(f"  the message of job {job.number} is pushed late")
         self.world.push_late(job)
 
-    @rule(job=jobs, replay=st.booleans())
-    def steer(self, job: Job, replay: bool) -> None:
+    @rule(job=jobs, replay=st.booleans(), told=st.booleans())
+    def steer(self, job: Job, replay: bool, told: bool) -> None:
+        """Cancel or replay a job, and perhaps let everybody hear of it."""
         done = self.world.replay(job) if replay else self.world.cancel(job)
         note(f"  job {job.number} is {'replayed' if replay else 'cancelled'}: {done}")
+        if told:
+            self.world.controller.dispatch()
+            self.each_job_is_in_one_place_and_settles_once()
+            self.world.tell_all()
 
     # Workers
 
@@ -134,7 +139,7 @@ class Platform(RuleBasedStateMachine):
         if name is None or hold.ended:
             return
         worker = self.world.workers[name]
-        if how == "is given back":
+        if how == "is given back" or (how == "is parked" and self.world.story.has_begun(hold)):
             worker.ledger.recall([hold.tag])
         else:
             self.world.settle(worker, hold, how)
@@ -154,9 +159,9 @@ class Platform(RuleBasedStateMachine):
         note(f"  a delayed commit of {worker.node} arrives")
         worker.line.arrive()
 
-    @rule(name=WORKERS)
-    def beat(self, name: str) -> None:
-        self.world.workers[name].beat(self.world.stores.step)
+    @rule(name=WORKERS, fate=st.sampled_from(["heard", "delayed"]))
+    def beat(self, name: str, fate: str) -> None:
+        self.world.workers[name].beat(self.world.stores.step, fate)
 
     @rule(name=WORKERS, commits=st.booleans(), limit=st.sampled_from([0, 1, 100, 100]))
     def fall_silent(self, name: str, commits: bool, limit: int) -> None:
@@ -165,7 +170,7 @@ class Platform(RuleBasedStateMachine):
             self.world.workers[name].commit()
             self.each_job_is_in_one_place_and_settles_once()
         self.world.silence(self.world.workers[name])
-        self.world.controller.rescue(limit)
+        self.world.rescue(limit)
 
     @rule(name=WORKERS, orderly=st.booleans())
     def leave(self, name: str, orderly: bool) -> None:
@@ -190,7 +195,7 @@ class Platform(RuleBasedStateMachine):
     def keep_house(self, what: str) -> None:
         world = self.world
         work: dict[str, Callable[[], object]] = {
-            "rescue": world.controller.rescue,
+            "rescue": world.rescue,
             "early news": world.controller.tell_early_news,
             "roster": world.copy_roster,
             "parked": world.controller.release_parked,
@@ -202,10 +207,13 @@ class Platform(RuleBasedStateMachine):
 
     # Redis
 
-    @rule()
+    @rule(told=st.booleans())
     @precondition(lambda self: self.forgets)
-    def redis_is_emptied(self) -> None:
+    def redis_is_emptied(self, told: bool) -> None:
+        """Forget everything, and perhaps hear from the workers what they hold and did."""
         self.world.empty()
+        if told:
+            self.world.tell_all()
 
     @rule()
     @precondition(lambda self: self.forgets)
@@ -235,6 +243,7 @@ class Platform(RuleBasedStateMachine):
         self.world.stop_all()
         self._until(_is_at_rest, self.world.tend)
         self._until(_is_over, lambda: (self.world.work_off(), self.world.tend()))
+        judge_end(self.world.story, self.world.stores.see())
 
     def _until(self, is_right: Callable[[Sight, Iterable[Job]], bool], work: Callable[[], object]) -> None:
         for _ in range(ROUNDS):
