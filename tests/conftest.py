@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from jobplatform.devstack.stack import DevStack
@@ -20,8 +21,12 @@ from jobplatform.store.database import Database
 
 _schemas = itertools.count(1)
 
+# How long an example takes on a busy machine says nothing about the code.
+_patient = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("patient", _patient)
+hypothesis_settings.load_profile("patient")
 # Chosen by --hypothesis-profile: hours of search where a test does not limit itself, and what it finds as it was found.
-hypothesis_settings.register_profile("long", max_examples=10_000, print_blob=True)
+hypothesis_settings.register_profile("long", _patient, max_examples=10_000, print_blob=True)
 
 
 @pytest.fixture(scope="session")

@@ -36,10 +36,10 @@ class Pusher:
         self.publisher = publisher
         self.fate = "heard"
 
-    def ping(self) -> None:
-        self.publisher.ping()
+    def has_room(self) -> bool:
+        return self.publisher.has_room()
 
-    def fence(self, attempts: Mapping[str, int]) -> None:
+    def fence(self, attempts: Mapping[str, float]) -> None:
         self.publisher.fence(attempts)
         if self.fate == "dies in its transaction":
             raise Died
