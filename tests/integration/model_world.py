@@ -14,6 +14,7 @@ from model_worker import Worker
 from queues import QUEUE
 
 from jobplatform.jobs.submission import message_of, submit
+from jobplatform.journal import entry
 from jobplatform.records import NewJob
 from jobplatform.settings import Settings
 from jobplatform.store import jobs as job_rows
@@ -69,10 +70,10 @@ class World:
         in_worker = how == "through the journal"
         publisher = self.inner_publisher if in_worker else self.publisher
 
-        def publish(new: NewJob, entry: str) -> None:
+        def publish(new: NewJob, submitted: str) -> None:
             if how == "away":
                 raise redis.ConnectionError("Redis is away")
-            publisher.push(message_of(new), entry)
+            publisher.push(message_of(new), submitted)
             if how == "unheard":
                 raise MaybePushed("the reply got lost")
 
@@ -133,6 +134,12 @@ class World:
         hold.job.deaths += how == "dies"
         worker.settle(hold, how, self.stores.now.timestamp())
         hold.ended, hold.completed = True, how == "completes"
+
+    def tell_progress(self, worker: Worker) -> None:
+        """Let a worker have some news, and commit it."""
+        job = self.story.jobs[min(self.story.jobs)]
+        worker.ledger.note(entry.progress(job.job_id, 1, self.stores.now.timestamp(), {}))
+        worker.commit()
 
     def silence(self, worker: Worker) -> None:
         """Let a worker say nothing for so long that its leases and its heartbeat are stale."""

@@ -43,6 +43,8 @@ SUBMISSIONS = ["heard", "unheard", "away", "dies before the push", "through the 
 ENDINGS = ["completes", "completes", "fails", "fails for good", "dies", "expires"]
 REFUSALS = ["is given back", "is given back", "is parked", "is unreadable", "expires"]
 DISPATCHES = ["heard"] * 4 + ["unheard", "away", "dies before it pushes", "dies in its transaction"]
+#: What may follow when Redis has forgotten something: the workers have news, or tell all; orphans are looked for twice.
+AFTERMATHS = ["nothing", "told", "news, told", "looks", "news, looks"]
 #: By then everything must have come to rest.
 ROUNDS = 8
 
@@ -151,12 +153,15 @@ class Platform(RuleBasedStateMachine):
         note(f"  {name} commits: {fate}")
         self.world.workers[name].commit(fate)
 
-    @rule(pick=st.integers(0, 9))
+    @rule(pick=st.integers(0, 9), after_others=st.booleans())
     @precondition(lambda self: self.world.delayed())
-    def a_delayed_commit_arrives(self, pick: int) -> None:
+    def a_delayed_commit_arrives(self, pick: int, after_others: bool) -> None:
         delayed = self.world.delayed()
         worker = delayed[pick % len(delayed)]
-        note(f"  a delayed commit of {worker.node} arrives")
+        note(f"  a delayed commit of {worker.node} arrives, behind later ones: {after_others}")
+        if after_others and worker in self.world.workers.values():
+            self.world.tell_progress(worker)
+            self.world.tell_progress(worker)
         worker.line.arrive()
 
     @rule(name=WORKERS, fate=st.sampled_from(["heard", "delayed"]))
@@ -207,23 +212,38 @@ class Platform(RuleBasedStateMachine):
 
     # Redis
 
-    @rule(told=st.booleans())
+    @rule(then=st.sampled_from(AFTERMATHS))
     @precondition(lambda self: self.forgets)
-    def redis_is_emptied(self, told: bool) -> None:
-        """Forget everything, and perhaps hear from the workers what they hold and did."""
+    def redis_is_emptied(self, then: str) -> None:
         self.world.empty()
-        if told:
-            self.world.tell_all()
+        self._follow(then)
 
     @rule()
     @precondition(lambda self: self.forgets)
     def redis_writes_its_file(self) -> None:
         self.world.stores.remember()
 
-    @rule()
+    @rule(then=st.sampled_from(AFTERMATHS))
     @precondition(lambda self: self.world.stores.may_roll_back())
-    def redis_loses_its_last_writes(self) -> None:
+    def redis_loses_its_last_writes(self, then: str) -> None:
         self.world.roll_back()
+        self._follow(then)
+
+    def _follow(self, then: str) -> None:
+        """Do what may follow at once when Redis has forgotten something."""
+        workers = list(self.world.workers.values())
+        if "news" in then:
+            for worker in workers:
+                self.world.tell_progress(worker)
+        if "told" in then:
+            self.world.tell_all()
+        if "looks" in then:
+            self.world.controller.look_for_orphans()
+            for worker in workers:
+                worker.beat(self.world.stores.step, "delayed")
+            self.world.controller.read_journal()
+            self.world.controller.look_for_orphans()
+            self.world.controller.dispatch()
 
     @invariant()
     def each_job_is_in_one_place_and_settles_once(self) -> None:
