@@ -247,3 +247,25 @@ def test_a_running_job_that_was_given_back_and_waits_is_not_lost(place: Place) -
     place.commit(ledger)
     assert place.look() == place.look() == {}
     assert [json.loads(raw)["headers"]["jp_attempt"] for _, _, raw in place.acquire(10)] == [1]
+
+
+def test_what_a_redis_was_told_that_is_emptied_once_more_counts_no_longer(place: Place) -> None:
+    job = place.submit()
+    ledger = place.held_by(1)
+    (tag,) = ledger.held
+    text = entry.started(entry.attempt_head(job.job_id, 1, "w@host", 7, None, ""), time.time())
+    ledger.start(tag, lambda: text)
+    place.commit(ledger)
+    place.read()
+    place.beat(ledger)
+    place.client.flushdb()
+    assert place.look() == {}
+    place.beat(ledger)
+    place.client.xadd(keys.JOURNAL, {"e1": text})
+    assert place.look() == {}, "the journal is not mirrored yet"
+    place.client.flushdb()
+    assert place.look() == {}
+    place.beat(ledger)
+    place.read()
+    assert place.look() == place.look() == {}
+    assert place.rows()[job.job_id] == ("PROCESSING", 1, 0)
