@@ -100,28 +100,46 @@ def _of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return entry["of"] if entry["k"] == "lost" else entry
 
 
-def places(sight: Sight, job: Job) -> list[str]:
-    """Name the places where a job is that are to lead to its end: queue, lease, journal, or a row that is due or held.
+@dataclass(frozen=True)
+class Place:
+    """Where a job is, and as which attempt."""
+
+    where: str
+    attempt: int
+
+    def __repr__(self) -> str:
+        return f"{self.where} (attempt {self.attempt})"
+
+
+def places(sight: Sight, job: Job) -> list[Place]:
+    """List the places where a job is: queue, lease, journal, or a row that is due or held.
 
     Messages below their fence and leases at it count for nothing, nor does news that is behind the row.
     """
     row, fence = sight.rows.get(job.job_id), sight.fences.get(job.job_id, 0)
-    queued = [attempt for _, job_id, attempt in sight.messages if job_id == job.job_id and attempt >= fence]
-    found = [f"queue, attempt {attempt}" for attempt in queued]
+    found = [
+        Place("queue", attempt) for _, job_id, attempt in sight.messages if job_id == job.job_id and attempt >= fence
+    ]
     found += [
-        f"lease {tag}, attempt {attempt}"
+        Place(f"lease {tag}", attempt)
         for tag, (job_id, attempt) in sight.leases.items()
         if job_id == job.job_id and fence < attempt + 1
     ]
     told = {
-        f"journal, attempt {_of(entry)['a']}"
+        _of(entry)["a"]
         for place, entry in sight.journal
         if place[0] == "e" and _of(entry).get("j") == job.job_id and _is_ahead(entry, row)
     }
-    found += sorted(told)
+    found += [Place("journal", attempt) for attempt in sorted(told)]
     if row is not None and (row.due or row.status == "PAUSED"):
-        found.append(f"row, {row.status}, attempt {row.attempt}")
+        found.append(Place(f"row, {row.status}", row.attempt))
     return found
+
+
+def leading_places(sight: Sight, job: Job) -> list[Place]:
+    """List those of the places that lead to the job's end, as its row does not show a later attempt."""
+    row = sight.rows.get(job.job_id)
+    return [place for place in places(sight, job) if row is None or place.attempt >= row.attempt]
 
 
 def _is_ahead(entry: Mapping[str, Any], row: Row | None) -> bool:
@@ -153,9 +171,9 @@ def _judge_place(job: Job, row: Row | None, sight: Sight) -> None:
         job.doubted = False
     if row is not None and row.is_final:
         return
-    found = places(sight, job)
-    job.astray = job.astray and not found
-    assert found or job.astray, f"job {job.number} is nowhere; {row}"
+    found, leading = places(sight, job), leading_places(sight, job)
+    job.astray = job.astray and not leading
+    assert leading or job.astray, f"job {job.number} is nowhere; {found}, {row}"
     if not (job.doubted or job.rolled_back):
         assert len(found) <= 1, f"job {job.number} is in {len(found)} places: {found}; {row}"
     submitted = any(entry["k"] == "submitted" and entry["j"] == job.job_id for _, entry in sight.journal)

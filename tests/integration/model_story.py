@@ -19,7 +19,7 @@ class Job:
     astray: bool = False
     #: It may be in two places: nobody knows whether a message was pushed, or one is pushed late.
     doubted: bool = False
-    #: Redis has gone back to an earlier state, in which the job may be where it no longer is.
+    #: Redis has gone back to a state in which the job was where it no longer is, or lost the mark of its lease.
     rolled_back: bool = False
     #: Since when, in steps, Redis knows that it was cancelled.
     void_since: int | None = None
@@ -101,9 +101,13 @@ class Story:
         :param beaten: the step of the worker's last heartbeat.
         """
         since = hold.job.void_since
-        assert since is None or beaten < since, f"{hold} begins although its worker was told that it is cancelled"
+        assert since is None or beaten <= since, f"{hold} begins although its worker was told that it is cancelled"
         for other in self.of(hold.job):
-            assert not (other.runs and other.sound), f"{hold} begins while {other} runs, and nothing befell that one"
+            # A message that was pushed twice may be held already; its worker is told with the next heartbeat.
+            older = other.attempt > hold.attempt and not hold.sound
+            assert older or not (other.runs and other.sound), (
+                f"{hold} begins while {other} runs, and nothing befell that one"
+            )
             known = other.taken and other.attempt == hold.attempt and (other.run, "started") in self.told
             assert not known or hold.job.rolled_back, f"{hold} begins although {other} was known to have begun"
         hold.run = len(self.runs) + 1
@@ -156,10 +160,12 @@ class Story:
         self.forgot = True
         self.leases = None if rolled_back else self.leases
         for job in self.jobs.values():
+            # Who slept through the rescue was not told yet, and will not be when the mark of his lease is gone.
+            unmarked = any(hold.taken for hold in self.of(job))
             job.astray, job.forgotten, job.void_since = True, True, None
-            job.rolled_back = job.rolled_back or rolled_back
-            # The fence may be gone that an earlier attempt stood behind, and the mark of a lease that was taken.
-            job.doubted = job.doubted or job.shown[0] > 1 or any(hold.taken for hold in self.of(job))
+            job.rolled_back = job.rolled_back or rolled_back or unmarked
+            # The fence may be gone that an earlier attempt stood behind.
+            job.doubted = job.doubted or job.shown[0] > 1 or unmarked
         for hold in self.holds.values():
             hold.taken = False
-            hold.sound = hold.sound and not rolled_back
+            hold.sound = hold.sound and not hold.job.rolled_back

@@ -190,21 +190,27 @@ class World:
             self.keeper.look()
             self.controller.read_whole_journal()
         self.stores.empty()
+        self._drop_delayed()
         self.story.forget(rolled_back=False)
 
     def roll_back(self) -> None:
         self.stores.roll_back()
+        self._drop_delayed()
         for worker in self.workers.values():
             # The times of its leases may be old ones.
             worker.silent = self.stores.step
         self.story.forget(rolled_back=True)
 
+    def _drop_delayed(self) -> None:
+        """Let the connections break that a Redis had which has forgotten."""
+        for worker in self.delayed():
+            worker.line.delayed.clear()
+
     def expire_marks(self) -> None:
         """Let a day pass: nobody remembers which leases were taken, nor has one of them any more."""
         self.stores.pass_time()
         self.late.clear()
-        for worker in self.delayed():
-            worker.line.delayed.clear()
+        self._drop_delayed()
         self.tell_all()
         for worker in self.workers.values():
             for tag in worker.ledger.held.keys() - self.stores.leases():
