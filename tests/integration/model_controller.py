@@ -106,8 +106,7 @@ class Controller:
         try:
             self.dispatcher.run_once(now)
         except (Died, redis.RedisError):
-            for job, status in due.items():
-                job.doubted = job.doubted or (fate == "unheard" and status != "CANCELLED")
+            for job in due:
                 job.astray = job.astray or fate == "dies before it pushes"
         finally:
             self.pusher.fate = "heard"

@@ -17,7 +17,7 @@ class Job:
     priority: int
     #: It may be nowhere: its client or the dispatcher died between two steps, or Redis forgot it.
     astray: bool = False
-    #: It may be in two places: nobody knows whether a message was pushed, or one is pushed late.
+    #: It may be in two places: its message was pushed late, or it was replayed, or Redis forgot a fence.
     doubted: bool = False
     #: Redis has gone back to a state in which the job was where it no longer is, or lost the mark of its lease.
     rolled_back: bool = False

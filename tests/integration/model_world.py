@@ -79,7 +79,6 @@ class World:
 
         platform: Any = SimpleNamespace(in_worker=in_worker, database=self.stores.database, publisher=publisher)
         submit(platform, new, publish)
-        job.doubted = how == "unheard"
 
     def push_late(self, job: Job) -> None:
         self.publisher.push(self.late.pop(job.job_id))
