@@ -4,6 +4,8 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Acceptance tests of what no version of Celery has to do with.
+OF_STORES := chaos clock_skew demo lost_memory partition postgres_outages
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test oldest check bench chaos format lock clean
@@ -39,7 +41,8 @@ $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 oldest: $(OLDEST)/.ready ## Run what touches Celery with the oldest Celery that is supported.
 	@$(OLDEST)/bin/python -c "import celery, kombu; print('with Celery', celery.__version__, 'and kombu', kombu.__version__)"
 	@$(OLDEST)/bin/python -m pytest -q -n 2 --dist loadfile tests/unit/test_pool.py tests/unit/test_credit.py \
-		tests/integration/test_transport.py tests/integration/test_submission.py tests/acceptance
+		tests/integration/test_transport.py tests/integration/test_submission.py tests/acceptance \
+		$(addprefix --ignore=tests/acceptance/test_,$(addsuffix .py,$(OF_STORES)))
 
 check: $(READY) ## Lint, type-check and check the layers.
 	@$(BIN)/ruff check .

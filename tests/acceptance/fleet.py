@@ -17,6 +17,7 @@ from typing import Any
 
 import redis
 from celery import Celery
+from kombu import pools
 from processes import eventually
 
 from jobplatform.devstack.spawn import spawn
@@ -137,6 +138,8 @@ class Fleet:
     def _close(self) -> None:
         self.client.jobplatform.close()
         self.client.close()
+        # Applications with one broker share its connections, and a test may have ended the Redis behind them.
+        pools.reset()
         self.redis.close()
         self.database.close()
 
