@@ -50,7 +50,9 @@ class Limits:
         self.redis.config_set("maxmemory", int(self._used() / 0.85))
 
     def _used(self) -> int:
-        return int(self.redis.info("memory")["used_memory"])
+        # What waits to be written into the append-only file does not count towards the limit.
+        memory = self.redis.info("memory")
+        return int(memory["used_memory"] - memory["mem_not_counted_for_evict"])
 
 
 @contextmanager
