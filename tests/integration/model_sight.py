@@ -158,7 +158,8 @@ def judge(story: Story, sight: Sight) -> None:
         assert story.jobs[job_id].priority == priority_of(name), f"{job_id} waits in the list {name!r}"
     for tag in sight.leases.keys() - (sight if story.leases is None else story).leases.keys():
         job_id, attempt = sight.leases[tag]
-        assert sight.fences.get(job_id, 0) < attempt + 1, f"{tag} is leased, and another attempt of the job is valid"
+        valid = sight.fences.get(job_id, 0) < attempt + 1
+        assert valid or story.jobs[job_id].rolled_back, f"{tag} is leased, and a later attempt of the job is valid"
     story.leases = sight.leases
     assert sight.leases.keys() == sight.times, "each lease has a time, and each time a lease"
     assert sight.starts.keys() <= sight.leases.keys(), "a start is kept only beside its lease"
@@ -181,8 +182,10 @@ def _judge_place(job: Job, row: Row | None, sight: Sight) -> None:
 
 
 def _judge_row(story: Story, job: Job, row: Row) -> None:
-    was, job.shown = job.shown, row.place
+    was, job.shown, job.due = job.shown, row.place, row.due
     assert row.place >= was, f"job {job.number} went backwards: from {was} to {row}"
+    assert job.ended in (None, row.status), f"job {job.number} had ended ({job.ended}), and goes on: {row}"
+    job.ended = row.status if row.is_final else None
     assert job.result is None or row.result == job.result, f"job {job.number} was settled again: {job.result}, {row}"
     job.result = row.result
     assert job.forgotten or row.deaths <= job.deaths, (

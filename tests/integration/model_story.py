@@ -30,6 +30,9 @@ class Job:
     forgotten: bool = False
     #: What the rows showed last.
     shown: tuple[int, int] = (0, 0)
+    due: bool = False
+    #: How the job ended, unless it was replayed since.
+    ended: str | None = None
     result: Any = None
     executions: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
@@ -102,6 +105,7 @@ class Story:
         """
         since = hold.job.void_since
         assert since is None or beaten <= since, f"{hold} begins although its worker was told that it is cancelled"
+        assert not hold.taken, f"{hold} begins, and was taken away; its worker was silent for long and did not ask"
         for other in self.of(hold.job):
             # A message that was pushed twice may be held already; its worker is told with the next heartbeat.
             older = other.attempt > hold.attempt and not hold.sound

@@ -82,7 +82,7 @@ class World:
 
     def push_late(self, job: Job) -> None:
         self.publisher.push(self.late.pop(job.job_id))
-        job.doubted = job.doubted or job.shown[0] > 1
+        job.doubted = job.doubted or (job.shown[0] > 1 and job.due)
 
     def cancel(self, job: Job) -> bool:
         with self.stores.database.transaction() as transaction:
@@ -96,7 +96,7 @@ class World:
             done = bool(job_rows.replay(transaction, [job.job_id]))
         if done:
             self.story.release(job)
-            job.doubted, job.void_since = True, None
+            job.doubted, job.void_since, job.ended = True, None, None
         return done
 
     # Workers
@@ -181,6 +181,24 @@ class World:
         awake = {worker.node for worker in self.workers.values() if worker.beaten > worker.silent}
         self.story.take(self.controller.rescue(limit), awake)
 
+    def rescue_what_nobody_holds(self) -> None:
+        held = {tag for worker in self.workers.values() for tag in worker.ledger.held}
+        self.stores.silence(self.stores.leases() - held)
+        self.rescue()
+
+    def look_twice(self, fate: str) -> None:
+        """Look for orphans twice, publish what is found, and let workers beat in between.
+
+        :param fate: of what they tell again.
+        """
+        self.stores.pass_time()
+        self.controller.look_for_orphans()
+        for worker in self.workers.values():
+            worker.beat(self.stores.step, fate)
+        self.controller.read_whole_journal()
+        self.controller.look_for_orphans()
+        self.controller.dispatch()
+
     # Redis
 
     def empty(self) -> None:
@@ -234,10 +252,7 @@ class World:
         self.keeper.look()
         self.tell_all()
         self.copy_roster()
-        self.stores.silence(
-            self.stores.leases() - {tag for worker in self.workers.values() for tag in worker.ledger.held}
-        )
-        self.rescue()
+        self.rescue_what_nobody_holds()
         self.controller.read_whole_journal()
         self.stores.pass_time()
         self.controller.release_parked()

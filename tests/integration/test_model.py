@@ -43,8 +43,11 @@ SUBMISSIONS = ["heard", "unheard", "away", "dies before the push", "through the 
 ENDINGS = ["completes", "completes", "fails", "fails for good", "dies", "expires"]
 REFUSALS = ["is given back", "is given back", "is parked", "is unreadable", "expires"]
 DISPATCHES = ["heard"] * 4 + ["unheard", "away", "dies before it pushes", "dies in its transaction"]
-#: What may follow when Redis has forgotten something: the workers have news, or tell all; orphans are looked for twice.
-AFTERMATHS = ["nothing", "told", "news, told", "looks", "news, looks"]
+#: What may follow when Redis has forgotten something: the workers have news, or tell all; what nobody holds is rescued;
+#: orphans are looked for, while the workers are heard, or what they tell is delayed.
+AFTERMATHS = ["nothing", "told", "news, told", "looks", "looks, delayed", "news, looks", "rescue", "told, rescue"]
+#: What becomes of a commit: it may wait, and a delayed one arrives late or never.
+COMMITS = st.sampled_from(["later", "heard", "heard", "delayed"])
 #: By then everything must have come to rest.
 ROUNDS = 8
 
@@ -96,6 +99,8 @@ class Platform(RuleBasedStateMachine):
         note(f"  job {job.number} is {'replayed' if replay else 'cancelled'}: {done}")
         if told:
             self.world.controller.dispatch()
+            if done and not replay:
+                job.void_since = self.world.stores.step
             self.each_job_is_in_one_place_and_settles_once()
             self.world.tell_all()
 
@@ -127,15 +132,15 @@ class Platform(RuleBasedStateMachine):
     def acquire_unheard(self, name: str, count: int) -> None:
         self.world.acquire_unheard(self.world.workers[name], count)
 
-    @rule(hold=consumes(running), how=st.sampled_from(ENDINGS), commits=st.booleans())
-    def settle(self, hold: Hold, how: str, commits: bool) -> None:
+    @rule(hold=consumes(running), how=st.sampled_from(ENDINGS), commits=COMMITS)
+    def settle(self, hold: Hold, how: str, commits: str) -> None:
         self._settle(hold, how, commits)
 
-    @rule(hold=consumes(held), how=st.sampled_from(REFUSALS), commits=st.booleans())
-    def refuse(self, hold: Hold, how: str, commits: bool) -> None:
+    @rule(hold=consumes(held), how=st.sampled_from(REFUSALS), commits=COMMITS)
+    def refuse(self, hold: Hold, how: str, commits: str) -> None:
         self._settle(hold, how, commits)
 
-    def _settle(self, hold: Hold, how: str, commits: bool) -> None:
+    def _settle(self, hold: Hold, how: str, commits: str) -> None:
         name = self.worker_of(hold)
         note(f"  {hold} {how} at {name}")
         if name is None or hold.ended:
@@ -145,8 +150,8 @@ class Platform(RuleBasedStateMachine):
             worker.ledger.recall([hold.tag])
         else:
             self.world.settle(worker, hold, how)
-        if commits:
-            worker.commit()
+        if commits != "later":
+            worker.commit(commits)
 
     @rule(name=WORKERS, fate=st.sampled_from(["heard", "heard", "unheard", "delayed"]))
     def commit(self, name: str, fate: str) -> None:
@@ -192,9 +197,13 @@ class Platform(RuleBasedStateMachine):
     def mirror(self, batch: int, dies: bool) -> None:
         self.world.controller.read_journal(batch, dies)
 
-    @rule()
-    def look_for_orphans(self) -> None:
-        self.world.controller.look_for_orphans()
+    @rule(how=st.sampled_from(["once", "heard", "delayed"]))
+    def look_for_orphans(self, how: str) -> None:
+        """Look for orphans, once or twice; in between the workers beat."""
+        if how == "once":
+            self.world.controller.look_for_orphans()
+        else:
+            self.world.look_twice(how)
 
     @rule(what=st.sampled_from(["rescue", "early news", "roster", "parked", "submissions", "time passes", "a day"]))
     def keep_house(self, what: str) -> None:
@@ -237,13 +246,10 @@ class Platform(RuleBasedStateMachine):
                 self.world.tell_progress(worker)
         if "told" in then:
             self.world.tell_all()
+        if "rescue" in then:
+            self.world.rescue_what_nobody_holds()
         if "looks" in then:
-            self.world.controller.look_for_orphans()
-            for worker in workers:
-                worker.beat(self.world.stores.step, "delayed")
-            self.world.controller.read_journal()
-            self.world.controller.look_for_orphans()
-            self.world.controller.dispatch()
+            self.world.look_twice("delayed" if "delayed" in then else "heard")
 
     @invariant()
     def each_job_is_in_one_place_and_settles_once(self) -> None:
