@@ -37,7 +37,8 @@ from model_world import World
 from jobplatform.devstack.stack import DevStack
 from jobplatform.settings import Settings
 
-WORKERS = st.sampled_from("ABC")
+#: One does most of the work, so that what befalls a worker befalls one that has some.
+WORKERS = st.sampled_from("AAABBC")
 PRIORITIES = st.sampled_from([1, 4])
 SUBMISSIONS = ["heard", "unheard", "away", "dies before the push", "through the journal"]
 ENDINGS = ["completes", "completes", "fails", "fails for good", "dies", "expires"]
@@ -45,7 +46,7 @@ REFUSALS = ["is given back", "is given back", "is parked", "is unreadable", "exp
 DISPATCHES = ["heard"] * 4 + ["unheard", "away", "dies before it pushes", "dies in its transaction"]
 #: What may follow when Redis has forgotten something: the workers have news, or tell all; what nobody holds is rescued;
 #: orphans are looked for, while the workers are heard, or what they tell is delayed.
-AFTERMATHS = ["nothing", "told", "news, told", "looks", "looks, delayed", "news, looks", "rescue", "told, rescue"]
+AFTERMATHS = ["nothing", "told", "news, told", "looks", "looks, delayed", "news, looks", "told, rescue"]
 #: What becomes of a commit: it may wait, and a delayed one arrives late or never.
 COMMITS = st.sampled_from(["later", "heard", "heard", "delayed"])
 #: By then everything must have come to rest.
@@ -77,7 +78,7 @@ class Platform(RuleBasedStateMachine):
     # Clients
 
     @rule(target=jobs, priority=PRIORITIES, how=st.sampled_from(SUBMISSIONS))
-    @precondition(lambda self: len(self.world.story.jobs) < 5)
+    @precondition(lambda self: len(self.world.story.jobs) < 3)
     def submit(self, priority: int, how: str) -> Job:
         job = self.world.story.new_job(priority)
         note(f"  a client submits job {job.number}: {how}")
