@@ -164,6 +164,16 @@ def test_an_emptied_redis_is_told_what_is_held_and_what_was_written_last(client:
     assert not taken
 
 
+def test_a_beat_notices_what_redis_lost_of_a_worker_that_holds_nothing(client: Any) -> None:
+    ledger = Ledger()
+    ledger.note("one")
+    assert ledger.commit(client, 30)
+    client.flushdb()
+    assert heart_of(ledger, client, set()).beat()
+    assert heartbeats(client)[ledger.node].known == 0
+    assert [text for _, text in journal(client)] == ["one"]
+
+
 def test_a_beat_tells_how_old_the_news_is_that_redis_does_not_know(client: Any) -> None:
     clock = [100.0]
     ledger = Ledger(lambda: clock[0])
