@@ -27,7 +27,7 @@ up: $(READY) ## Start PostgreSQL, Redis, worker, controller and beat on this mac
 	@$(BIN)/jobplatform up
 
 test: $(READY) ## Run all tests; they start servers of their own.
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 	@$(PYTHON) -m venv --clear $(OLDEST)

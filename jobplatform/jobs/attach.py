@@ -16,7 +16,8 @@ from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
-from jobplatform.journal import leaving, recorder, refusals, stopping, surplus
+from jobplatform.journal import leaving, refusals, stopping, surplus
+from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
 from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
@@ -58,11 +59,11 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
     _harden(app)
-    recorder.Recording.clock = staticmethod(app.jobplatform.clock)
-    recorder.Recording.result_limit = settings.result_limit
-    recorder.Recording.stop_seconds = settings.stop_seconds
+    Recording.clock = staticmethod(app.jobplatform.clock)
+    Recording.result_limit = settings.result_limit
+    Recording.stop_seconds = settings.stop_seconds
     leaving.Leaving.grace = settings.drain_seconds
-    recorder.Recording.message_limit = 16 * settings.payload_limit
+    Recording.message_limit = 16 * settings.payload_limit
     _connect_signals(app)
     return app
 
@@ -149,7 +150,7 @@ def prepare_worker(app: Any, worker: Any) -> None:
             task.on_replace = on_replace_of(task)
     if not platform.leases:
         client = connect(platform.settings.journal_url, retries=3)
-        recorder.Recording.direct = DirectSink(client, platform.settings.result_fresh_seconds)
+        Recording.direct = DirectSink(client, platform.settings.result_fresh_seconds)
     signals.worker_shutdown.connect(close_committers)
     signals.worker_process_init.connect(_let_the_main_process_finish)
 

@@ -16,7 +16,7 @@ from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.journal import entry
 from jobplatform.journal.inbound import ATTEMPT_HEADER
 from jobplatform.journal.leaving import is_leaving
-from jobplatform.journal.recorder import Interrupted
+from jobplatform.journal.unfinished import Interrupted
 from jobplatform.records import job_id_of
 from jobplatform.transport import keys
 from jobplatform.transport.publisher import UNREACHABLE

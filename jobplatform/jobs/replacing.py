@@ -8,7 +8,7 @@ from typing import Any
 from celery.exceptions import Ignore
 
 from jobplatform.journal.inbound import ATTEMPT_HEADER
-from jobplatform.journal.recorder import Replaced
+from jobplatform.journal.unfinished import Replaced
 
 #: Says for which job, and as which attempt of it, a message stands in.
 STAND_IN_HEADER = "jp_stands_in"

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from mmap import mmap
 
 from celery.platforms import EX_OK
 from celery.worker import state
-from celery.worker.state import active_requests
-
-from jobplatform.journal.report import snapshot
-
-logger = logging.getLogger(__name__)
 
 
 class Leaving:
@@ -44,16 +38,20 @@ def begin_to_leave() -> None:
     Leaving.deadline = time.monotonic() + Leaving.grace
 
 
+def is_asked_to_leave() -> bool:
+    """Tell, in a worker's main process, whether it was asked to shut down."""
+    # Celery's flag is an exit code when it is set, and that of a worker that ends well equals False.
+    return state.should_stop is not None and state.should_stop is not False
+
+
 def is_leaving() -> bool:
     """Tell, in any process of a worker, whether it leaves."""
-    # Celery's flag is an exit code when it is set, and that of a worker that ends well equals False.
-    return bool(Leaving.shared[0]) or (state.should_stop is not None and state.should_stop is not False)
+    return bool(Leaving.shared[0]) or is_asked_to_leave()
 
 
-def interrupt_overdue() -> None:
-    """End the processes of jobs that outlast the grace; threads cannot be ended."""
-    if Leaving.deadline is None or time.monotonic() < Leaving.deadline:
-        return
-    for request in snapshot(active_requests):
-        if request.interrupt(Leaving.grace):
-            logger.warning("job %s did not end within %g s and is interrupted", request.id, Leaving.grace)
+def is_grace_over(now: float) -> bool:
+    """Tell whether the jobs of a worker that leaves have had their time to end.
+
+    :param now: monotonic seconds.
+    """
+    return Leaving.deadline is not None and now >= Leaving.deadline

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
 from datetime import timedelta
-from signal import SIGKILL, SIGTERM
-from typing import Any, Protocol
+from typing import Any
 from weakref import ref
 
 from celery.exceptions import (
@@ -41,8 +39,11 @@ from jobplatform.journal.inbound import (
     size_of,
 )
 from jobplatform.journal.processes import last_reading
+from jobplatform.journal.recording import Recording, sink_of
 from jobplatform.journal.result import result_meta
+from jobplatform.journal.stoppable import StoppableRequest
 from jobplatform.journal.tracer import Outcome, trace_job
+from jobplatform.journal.unfinished import GivenBack, Interrupted, Replaced
 from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)
@@ -50,64 +51,11 @@ logger = logging.getLogger(__name__)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-class Sink(Protocol):
-    """Where a worker's news goes: the ledger of our transport, or the journal itself under another broker."""
-
-    def engage(self, tag: str) -> bool: ...
-    def start(self, tag: str, entry: Callable[[], str]) -> bool: ...
-    def note(self, text: str) -> None: ...
-    def outcome(self, tag: str, text: str, result_key: str = "", result: str = "") -> None: ...
-
-
-class GivenBack(Exception):
-    """A job that was to begin has gone back to its queue."""
-
-
-class Replaced(Ignore):  # type: ignore[misc]
-    """Other jobs stand in for the one that raises this, which is not at its end."""
-
-
-class Interrupted(Ignore):  # type: ignore[misc]
-    """A job that stops at a checkpoint, from which its next attempt goes on."""
-
-
-class Recording:
-    """How this worker records: set once when the application is attached.
-
-    :param direct: takes the news when the broker's channel has no ledger.
-    """
-
-    direct: Sink | None = None
-    #: The time of the stores, in seconds since the epoch: what a job is due by must not hang on this machine's clock.
-    clock: Callable[[], float] = staticmethod(time.time)
-    result_limit: int = 1_048_576
-    stop_seconds: float = 10.0
-    #: The largest message that is taken from publishers that know nothing of the platform, in bytes.
-    message_limit: int = 16 * 1_048_576
-
-
-def sink_of(message: Any) -> Sink:
-    """Find where the news of a message goes."""
-    committer = getattr(message.channel, "committer", None)
-    sink: Sink | None = Recording.direct if committer is None else committer.ledger
-    if sink is None:
-        raise RuntimeError("no journal is known for this broker; set REDIS_URL and call jobplatform.attach(app)")
-    return sink
-
-
-class JobRequest(Request):  # type: ignore[misc]
+class JobRequest(StoppableRequest):
     """Celery's request, which also tells the journal what becomes of the job."""
 
     _outcome_known = False
-    _given_back = False
-    _lost = False
     _in_thread = False
-    #: The pool, if it can end the process of a job.
-    _process_pool: Any = None
-    #: For how many seconds this worker waited before it ended the job's process to leave.
-    _interrupted_after: float | None = None
-    #: Monotonic seconds by which a job that is not to run any more must have stopped.
-    _stop_by: float | None = None
     #: Seconds since the epoch.
     started_at: float | None = None
     _head: str | None = None
@@ -303,91 +251,12 @@ class JobRequest(Request):  # type: ignore[misc]
             return True
         return False
 
-    def revoked(self) -> bool:
-        """Tell whether the job must not be started here."""
-        return self._given_back or self._is_lost() or bool(super().revoked())
-
-    def _is_lost(self) -> bool:
-        channel = self.message.channel
-        if not self._lost and hasattr(channel, "committer"):
-            self._lost = not channel.committer.still_holds(self.message.delivery_tag)
-        if self._lost:
-            self._pass_over()
-        return self._lost
-
-    def _pass_over(self) -> None:
-        """Let the worker count a job no longer that does not run here."""
-        task_ready(self)
-        self.message.channel.qos.forget(self.message.delivery_tag)
-
-    def is_unstarted(self) -> bool:
-        """Tell whether the job surely has not begun: in a process it may have before we hear of it."""
-        return not self.acknowledged and self.message.delivery_tag not in self._ledger.running
-
-    @property
-    def _ledger(self) -> Any:
-        return self.message.channel.committer.ledger
-
-    def give_back(self) -> bool:
-        """Return the message to its queue, unless the job has begun; the pool passes over the request."""
-        tag = self.message.delivery_tag
-        self._given_back = not self.acknowledged and tag in self._ledger.recall([tag])
-        if self._given_back:
-            task_ready(self)
-            super().reject(requeue=True)
-        return self._given_back
-
     def acknowledge(self) -> None:
         """Settle the lease now; Celery does it in the next turn of its loop, which in the solo pool may be far."""
         committer = getattr(self.message.channel, "committer", None)
         if committer is not None and self.message.delivery_tag in committer.ledger.held:
             committer.ledger.settle(self.message.delivery_tag)
         super().acknowledge()
-
-    def stop(self, now: float, settle: bool) -> None:
-        """Let the pool pass over a job that has not begun; one that runs has a time to stop.
-
-        :param now: monotonic seconds.
-        :param settle: whether its lease is still held here.
-        """
-        tag = self.message.delivery_tag
-        if self._stop_by is None and self._ledger.lose(tag):
-            self._lost = True
-            if settle:
-                self._ledger.settle(tag)
-        elif self._stop_by is None and not self._lost:
-            self._stop_by = now + Recording.stop_seconds
-            logger.warning("job %s is not to run any more and is told to stop; its outcome will be refused", self.id)
-
-    def is_overdue(self, now: float) -> bool:
-        """Tell whether a job that was told to stop has had its time, and has a process that can be ended.
-
-        :param now: monotonic seconds.
-        """
-        return self._stop_by is not None and now > self._stop_by and self._process_pool is not None
-
-    def end(self) -> None:
-        """End the process of a job that does not stop."""
-        self.terminate(self._process_pool, "KILL")
-
-    def interrupt(self, grace: float) -> bool:
-        """End the process of a job that runs while its worker leaves; it begins again, with no retry used up.
-
-        :param grace: seconds that it had.
-        :returns: whether it has a process that can be ended, and was not interrupted before.
-        """
-        if self._process_pool is None or self._interrupted_after is not None:
-            return False
-        self._interrupted_after = grace
-        self._process_pool.terminate_job(self.worker_pid, SIGKILL)
-        return True
-
-    def _is_interruption(self, error: BaseException) -> bool:
-        if self._interrupted_after is not None:
-            return isinstance(error, Terminated | WorkerLostError)
-        # Whoever stops a whole group of processes, as systemd does, reaches those of jobs as well.
-        leaving = worker_state.should_stop is not None and worker_state.should_stop is not False
-        return leaving and isinstance(error, WorkerLostError) and getattr(error, "exit_code", None) == -SIGTERM
 
     def reject(self, requeue: bool = False) -> None:
         """Reject the message; one whose outcome is journalled is settled instead, so that it never loops."""

@@ -26,7 +26,7 @@ from jobplatform.journal.inbound import (
     raw_of,
     size_of,
 )
-from jobplatform.journal.recorder import Recording, sink_of
+from jobplatform.journal.recording import Recording, sink_of
 from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)

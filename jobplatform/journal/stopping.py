@@ -7,7 +7,7 @@ import time
 
 from celery.worker.state import active_requests, reserved_requests
 
-from jobplatform.journal.leaving import interrupt_overdue
+from jobplatform.journal.leaving import Leaving, is_grace_over
 from jobplatform.journal.report import snapshot
 
 logger = logging.getLogger(__name__)
@@ -26,10 +26,11 @@ def stop_jobs(taken: set[str], void: set[str]) -> None:
 
 
 def end_overdue() -> None:
-    """End the processes of jobs that were told to stop and had the time to, or that outlast a leaving worker."""
+    """End the processes of jobs that were told to stop, or that outlast a leaving worker; threads cannot be ended."""
     now = time.monotonic()
     for request in snapshot(active_requests):
         if request.is_overdue(now):
             logger.error("job %s was told to stop and did not; its process is ended", request.id)
             request.end()
-    interrupt_overdue()
+        if is_grace_over(now) and request.interrupt(Leaving.grace):
+            logger.warning("job %s did not end within %g s and is interrupted", request.id, Leaving.grace)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobplatform.store import duties
 from jobplatform.store.database import Database
-from jobplatform.transport import keys
+from jobplatform.transport import keys, replica
 from jobplatform.transport.duty import Duty, Order
 
 #: The field that is there whenever Redis knows what all workers are asked to do.
@@ -33,9 +33,7 @@ class Duties:
         with self.database.transaction() as transaction:
             asked = duties.asked(transaction)
         wanted = _KNOWN | {row["worker_id"]: Order(Duty(row["duty"]), row["duty_grace"]).text() for row in asked}
-        known = {node.decode(): said.decode() for node, said in self.client.hgetall(keys.DUTIES).items()}
-        if known == wanted:
-            return Counter()
-        with self.client.pipeline() as pipeline:
-            pipeline.delete(keys.DUTIES).hset(keys.DUTIES, mapping=wanted).execute()
-        return Counter(told=len(set(wanted.items()) ^ set(known.items())))
+        known = replica.read(self.client, keys.DUTIES)
+        if known != wanted:
+            replica.replace(self.client, keys.DUTIES, wanted)
+        return +Counter(told=len(set(wanted.items()) ^ set(known.items())))

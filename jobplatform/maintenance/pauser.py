@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from jobplatform.store import pauses
 from jobplatform.store.database import Database
-from jobplatform.transport import census, keys
+from jobplatform.store.pauses import Scope
+from jobplatform.transport import keys, replica
 from jobplatform.transport.publisher import ring
 
 logger = logging.getLogger(__name__)
@@ -37,17 +38,13 @@ class Pauser:
         for scope, name in ended:
             logger.info("%s %s is resumed, as its time has come", scope, name)
         wanted = {f"{row['scope']}:{row['name']}": row["reason"] for row in left}
-        known = census.paused(self.client)
+        known = replica.read(self.client, keys.PAUSED)
         if wanted != known:
-            self._write(wanted, known)
+            resumed = sorted(_queues(known) - _queues(wanted))
+            bells = (command for queue in resumed for command in ring(queue))
+            replica.replace(self.client, keys.PAUSED, wanted, also=bells)
         return +Counter(resumed=len(ended))
 
-    def _write(self, wanted: Mapping[str, str], known: Iterable[str]) -> None:
-        resumed = {name.partition(":")[2] for name in known if name.startswith("queue:") and name not in wanted}
-        with self.client.pipeline() as together:
-            together.delete(keys.PAUSED)
-            if wanted:
-                together.hset(keys.PAUSED, mapping=dict(wanted))
-            for command in (command for queue in sorted(resumed) for command in ring(queue)):
-                together.execute_command(*command)
-            together.execute()
+
+def _queues(paused: Iterable[str]) -> set[str]:
+    return {name for scope, _, name in (text.partition(":") for text in paused) if scope == Scope.QUEUE}

@@ -48,11 +48,6 @@ def begun_jobs(client: Any) -> set[str]:
     return {json.loads(start)["j"] for start in client.hvals(keys.STARTS)}
 
 
-def paused(client: Any) -> dict[str, str]:
-    """Read what Redis knows to be paused: why, by scope and name."""
-    return {name.decode(): reason.decode() for name, reason in client.hgetall(keys.PAUSED).items()}
-
-
 class Heartbeat(NamedTuple):
     """What a worker said last: when, until when Redis knows all that it did, both since the epoch, and its report."""
 

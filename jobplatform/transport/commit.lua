@@ -10,11 +10,12 @@
 --       then the count of starts, then for each: tag, journal entry
 --       then the count of leases to give back, then for each: tag, queue list
 --       then for each ended message: tag, journal entry or '', key of its result or '', result
--- Reply: the number of starts and endings that were refused because the lease had been taken away, and whether Redis had
---        forgotten the commit before this one (0 or 1). A commit that had been applied before, as the reply got lost and
---        the worker asked again, changes nothing, however late it comes. A lease that is merely gone, with a Redis that lost its memory, refuses
---        nothing: nobody else was given the job. The message of a forgotten lease may be in its queue again: a fence
---        keeps it from being handed out. If a newer one was published meanwhile, the lease counts as taken.
+-- Reply: the number of starts and endings that were refused because the lease had been taken away, and whether Redis
+--        had forgotten the commit before this one (0 or 1). A commit that had been applied before, as the reply got
+--        lost and the worker asked again, changes nothing, however late it comes. A lease that is merely gone, with a
+--        Redis that lost its memory, refuses nothing: nobody else was given the job. The message of a forgotten lease
+--        may be in its queue again: a fence keeps it from being handed out. If a newer one was published meanwhile, the
+--        lease counts as taken.
 -- A Redis that is full refuses what takes memory, unless its script has written before. Settling lets go of more than it
 -- takes, so it goes on.
 redis.call('HDEL', KEYS[1], '')

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import logging
-import marshal
 import os
 import threading
 import time
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
 from jobplatform.transport import keys
+from jobplatform.transport.news import MOST, Ending, Lease, news_of
+from jobplatform.transport.recent import Recent
 from jobplatform.transport.scripts import COMMIT
 
 logger = logging.getLogger(__name__)
 
-#: The most endings that one commit carries; Lua unpacks twice as many values at once.
-MOST = 400
-#: A Redis that syncs its append-only file every second loses the writes of up to two when it is killed.
-_LOSABLE_SECONDS = 2.5
 #: Seconds that Redis remembers a worker's last commit, for one whose reply got lost.
 _REMEMBERED = 86_400
-
-
-class Ending(NamedTuple):
-    """How a leased message ended: what to journal, and the result to keep fresh."""
-
-    tag: str
-    entry: str = ""
-    result_key: str = ""
-    result: str = ""
-
-
-class Lease(NamedTuple):
-    """What is held under a lease: the message, and the list that it came from."""
-
-    queue_list: str
-    message: bytes
-
-    def text(self) -> bytes:
-        """Write the lease as Redis keeps it."""
-        return b'[%b,"","%b"]' % (self.message, keys.queue_of(self.queue_list).encode())
 
 
 class Ledger:
@@ -92,12 +69,10 @@ class Ledger:
         #: Since when there is news that no commit carries, and since when the unanswered commit's news waits.
         self._waiting_since: float | None = None
         self._unanswered_since: float | None = None
-        # As bytes, which takes half of the memory.
-        self._recent: deque[tuple[float, bytes]] = deque()
-        self._repeated: deque[bytes] = deque()
+        self._recent = Recent()
 
     def __len__(self) -> int:
-        unanswered = (1 if self._unanswered else 0) + len(self._repeated)
+        unanswered = (1 if self._unanswered else 0) + len(self._recent)
         news = len(self._started) + len(self._plain) + len(self._returned) + len(self._ended)
         return news + len(self._forgotten) + unanswered
 
@@ -223,10 +198,11 @@ class Ledger:
             return self._unanswered
 
     def _repetition(self) -> list[Any] | None:
-        if not self._repeated:
+        news = self._recent.next()
+        if news is None:
             return None
         self._sequence += 1
-        return [self._sequence, _REMEMBERED, *marshal.loads(self._repeated.popleft())]
+        return [self._sequence, _REMEMBERED, *news]
 
     def repeat(self) -> int:
         """Commit the last news again, as Redis lost its last writes or all that it held; returns how many commits.
@@ -235,10 +211,9 @@ class Ledger:
         transition once.
         """
         with self._lock:
-            self._repeated.extend(batch for _, batch in self._recent)
-            self._recent.clear()
+            count = self._recent.repeat()
             self._note_waiting()
-            return len(self._repeated)
+            return count
 
     def _note_waiting(self) -> None:
         if self._waiting_since is None and len(self):
@@ -270,9 +245,7 @@ class Ledger:
             if forgot:
                 self.counts["repeated"] += self.repeat()
             if self._unanswered is not None:
-                self._recent.append((self.committed_at, marshal.dumps(_without_leases(self._unanswered[2:]))))
-            while self._recent and self._recent[0][0] < self.committed_at - _LOSABLE_SECONDS:
-                self._recent.popleft()
+                self._recent.keep(self.committed_at, self._unanswered[2:])
             self._unanswered = self._unanswered_since = None
         self.counts["commits"] += 1
         self.counts["stale"] += refused
@@ -309,7 +282,7 @@ class Ledger:
     def _batch(self, result_seconds: int) -> list[Any]:
         missing = [tag for tag in self._forgotten if tag in self.held]
         forgotten, self._forgotten = missing[:MOST], set(missing[MOST:])
-        restored = [part for tag in forgotten for part in (tag, self.held[tag].text(), self._begun.get(tag, ""))]
+        restored = [(tag, self.held[tag].text(), self._begun.get(tag, "")) for tag in forgotten]
         started = [(tag, self._started.pop(tag)()) for tag in list(self._started)[:MOST]]
         self._begun.update((tag, text) for tag, text in started if tag in self.held)
         plain = self._plain[: MOST - len(started)]
@@ -321,18 +294,5 @@ class Ledger:
         ended = self._ended[:MOST]
         del self._ended[: len(ended)]
         self._sequence += 1
-        return [
-            self._sequence, _REMEMBERED, result_seconds, keys.TAKEN, keys.FENCE_SECONDS, len(plain), *plain,
-            len(forgotten), *restored, len(started), *_parts(started), len(returned), *_parts(returned.items()),
-            *_parts(ended),
-        ]  # fmt: skip
-
-
-def _without_leases(batch: list[Any]) -> list[Any]:
-    """Leave out leases that were told again: should they be lost once more, the next beat tells of those still held."""
-    place = 4 + batch[3]
-    return [*batch[:place], 0, *batch[place + 1 + 3 * batch[place] :]]
-
-
-def _parts(groups: Iterable[Iterable[Any]]) -> list[Any]:
-    return [part for group in groups for part in group]
+        news = news_of(result_seconds, plain, restored, started, returned.items(), ended)
+        return [self._sequence, _REMEMBERED, *news]

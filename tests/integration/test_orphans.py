@@ -84,6 +84,15 @@ class Place:
         assert heart.beat()
         self.roster.run_once(self.now)
 
+    def begin(self, ledger: Ledger, *jobs: NewJob) -> list[str]:
+        """Let a worker begin the jobs that it holds; returns the journal entries that say so, which are mirrored."""
+        texts = [entry.started(entry.attempt_head(job.job_id, 1, "w@host", 7, None, ""), time.time()) for job in jobs]
+        for tag, text in zip(ledger.held, texts, strict=True):
+            ledger.start(tag, lambda text=text: text)
+        self.commit(ledger)
+        self.read()
+        return texts
+
     def commit(self, ledger: Ledger) -> None:
         assert ledger.commit(self.client, 30)
 
@@ -217,11 +226,7 @@ def test_a_dead_worker_is_not_waited_for(place: Place) -> None:
 def test_a_running_row_that_no_worker_holds_is_journalled_as_lost(place: Place) -> None:
     held, dropped = place.submit(), place.submit()
     ledger = place.held_by(2)
-    for tag, job in zip(ledger.held, (held, dropped), strict=True):
-        text = entry.started(entry.attempt_head(job.job_id, 1, "w@host", 7, None, ""), time.time())
-        ledger.start(tag, lambda text=text: text)
-    place.commit(ledger)
-    place.read()
+    place.begin(ledger, held, dropped)
     assert place.look() == place.look() == {}
     _, tag = ledger.held
     place.client.hdel(keys.LEASES, tag)
@@ -239,10 +244,7 @@ def test_a_running_job_that_was_given_back_and_waits_is_not_lost(place: Place) -
     job = place.submit()
     ledger = place.held_by(1)
     (tag,) = ledger.held
-    text = entry.started(entry.attempt_head(job.job_id, 1, "w@host", 7, None, ""), time.time())
-    ledger.start(tag, lambda: text)
-    place.commit(ledger)
-    place.read()
+    place.begin(ledger, job)
     ledger.give_back([tag])
     place.commit(ledger)
     assert place.look() == place.look() == {}
@@ -252,11 +254,7 @@ def test_a_running_job_that_was_given_back_and_waits_is_not_lost(place: Place) -
 def test_what_a_redis_was_told_that_is_emptied_once_more_counts_no_longer(place: Place) -> None:
     job = place.submit()
     ledger = place.held_by(1)
-    (tag,) = ledger.held
-    text = entry.started(entry.attempt_head(job.job_id, 1, "w@host", 7, None, ""), time.time())
-    ledger.start(tag, lambda: text)
-    place.commit(ledger)
-    place.read()
+    (text,) = place.begin(ledger, job)
     place.beat(ledger)
     place.client.flushdb()
     assert place.look() == {}
