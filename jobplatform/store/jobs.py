@@ -15,8 +15,9 @@ from jobplatform.store.statement import Statement
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _ID = "00000000-0000-7000-8000-000000000000"
 
-#: A job that was asked to pause while it ran is paused before it begins again.
-_STAYS_HELD = "j.status = 'PROCESSING' and j.hold_by is not null and r.status in ('PROCESSING', 'PENDING', 'RETRYING')"
+#: A job that was asked to pause while it ran is paused before it begins again; it may have run before its row said so.
+_STAYS_HELD = """(j.hold_by is not null and r.status in ('PROCESSING', 'PENDING', 'RETRYING')
+            and (j.status = 'PROCESSING' or (j.status = 'PAUSED' and j.hold_by <> 'platform')))"""
 
 APPLY_TRANSITIONS = Statement(
     "apply_transitions",
@@ -24,7 +25,8 @@ APPLY_TRANSITIONS = Statement(
     update @jobs as j
     set status = r.status, attempt = r.attempt, worker_id = coalesce(r.worker_id, j.worker_id),
         started_at = to_timestamp(r.started_at), completed_at = to_timestamp(r.completed_at),
-        due_at = to_timestamp(r.due_at), result = r.result, error_type = r.error_type,
+        due_at = case when {_STAYS_HELD} and r.status = 'PROCESSING' then now() else to_timestamp(r.due_at) end,
+        result = r.result, error_type = r.error_type,
         error_message = r.error_message, fingerprint = r.fingerprint, deaths = coalesce(r.deaths, j.deaths),
         hold_reason = case when {_STAYS_HELD} then j.hold_reason else r.hold_reason end,
         hold_by = case when {_STAYS_HELD} then j.hold_by else r.hold_by end,

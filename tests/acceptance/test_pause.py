@@ -135,6 +135,7 @@ def test_a_running_job_stops_at_a_checkpoint_and_goes_on_from_it(fleet: Fleet, m
     fleet.start_worker("-c", "1", "-P", pool)
     job_id = fleet.client.tasks["pause_jobs.steps"].submit(str(marks), "step", 5).id
     eventually((marks / "step.2").exists, 30, fleet.describe)
+    eventually(lambda: fleet.states()["PROCESSING"] == 1, 30, fleet.describe)
     assert [row["outcome"] for row in steer(fleet, "jobs", "pause", job_id)] == ["asked to pause"]
     eventually(lambda: fleet.states() == {"PAUSED": 1}, 30, fleet.describe)
     (attempt,) = fleet.rows("select status, error_type from @job_executions")

@@ -166,6 +166,25 @@ def test_a_running_job_is_asked_and_paused_when_it_stops(place: Place) -> None:
     assert of(place.row(job_id), "status", "attempt", "retry_count") == ("PENDING", 3, 0)
 
 
+@pytest.mark.parametrize("told_before", [True, False])
+def test_a_job_that_had_begun_unseen_when_it_was_paused_is_paused_when_it_stops(
+    place: Place, told_before: bool
+) -> None:
+    job_id = place.cli.add()
+    assert place.pause(job_id) == {job_id: "PENDING"}, "what it began is not mirrored yet"
+    if told_before:
+        assert place.dispatch() == {"held": 1}
+    place.told(Kind.STARTED, job_id, 1)
+    assert of(place.row(job_id), "status", "hold_by", "hold_reason") == ("PROCESSING", "ann", HOLD.reason)
+    assert place.dispatch() == {"held": 1}
+    assert place.fence(job_id) == 1.75
+    place.told(Kind.FAILED, job_id, 1, type="Interrupted", message="stopped", classes=[], interrupted=True)
+    assert place.dispatch() == {}
+    assert of(place.row(job_id), "status", "attempt", "hold_by") == ("PAUSED", 2, "ann")
+    place.resume(job_id)
+    assert place.dispatch() == {"published": 1}
+
+
 def test_a_running_job_that_is_resumed_before_it_stopped_goes_on(place: Place) -> None:
     job_id = place.cli.add()
     place.told(Kind.STARTED, job_id, 1)
