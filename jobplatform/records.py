@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+#: Who holds a job that no person has paused.
+PLATFORM = "platform"
 #: Task ids that are no UUIDs get one from this namespace, so that the same id always means the same row.
 _FOREIGN_IDS = uuid.UUID("6f4e5bb2-5d0e-5f0b-9d0a-3b1a4f6f2a10")
 

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobplatform.journal.entry import Entry, Kind
-from jobplatform.records import RetryDecision, RetryFacts
+from jobplatform.records import PLATFORM, RetryDecision, RetryFacts
 from jobplatform.states import FINAL, RANK, State
 
 #: Decides what becomes of a failed attempt: (job id, attempt, error, facts) -> decision.
 Decide = Callable[[str, int, Mapping[str, Any], RetryFacts], RetryDecision]
-
-#: Who holds a job that no person has paused.
-PLATFORM = "platform"
 
 _STATE = {
     Kind.PARKED: State.PAUSED,

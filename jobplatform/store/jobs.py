@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobplatform.records import STEPS, DueJob, RetryFacts
+from jobplatform.records import PLATFORM, STEPS, DueJob, RetryFacts
 from jobplatform.states import UNFINISHED, State, rank_sql, states_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
@@ -16,8 +16,8 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _ID = "00000000-0000-7000-8000-000000000000"
 
 #: A job that was asked to pause while it ran is paused before it begins again; it may have run before its row said so.
-_STAYS_HELD = """(j.hold_by is not null and r.status in ('PROCESSING', 'PENDING', 'RETRYING')
-            and (j.status = 'PROCESSING' or (j.status = 'PAUSED' and j.hold_by <> 'platform')))"""
+_STAYS_HELD = f"""(j.hold_by is not null and r.status in ('PROCESSING', 'PENDING', 'RETRYING')
+            and (j.status = 'PROCESSING' or (j.status = 'PAUSED' and j.hold_by <> '{PLATFORM}')))"""
 
 APPLY_TRANSITIONS = Statement(
     "apply_transitions",
@@ -53,7 +53,7 @@ APPLY_PROGRESS = Statement(
 # A void or a hold is told to Redis twice, the second time after it has surely kept what it was told first.
 CLAIM_DUE = Statement(
     "claim_due",
-    """
+    f"""
     with due as materialized (
         select job_id, status as was, case
             when status = 'CANCELLED' then 'void'
@@ -85,7 +85,7 @@ CLAIM_DUE = Statement(
             when due.step = 'postpone' then j.scheduled_at end,
         hold_reason = case when due.step in ('hold', 'pause') then j.hold_reason
             when due.step = 'park' then 'paused: jobs of this type wait until it is resumed' end,
-        hold_by = case when due.step in ('hold', 'pause') then j.hold_by when due.step = 'park' then 'platform' end,
+        hold_by = case when due.step in ('hold', 'pause') then j.hold_by when due.step = 'park' then '{PLATFORM}' end,
         hold_until = case when due.step in ('hold', 'pause') then j.hold_until end,
         enqueued_at = case when due.step = 'publish' then %(now)s else j.enqueued_at end,
         updated_at = case when due.step in ('void', 'hold', 'unhold') then j.updated_at else %(now)s end

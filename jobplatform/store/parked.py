@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from jobplatform.records import PLATFORM
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -16,7 +17,7 @@ _PATIENCE = "make_interval(secs => least(300, 2 ^ least(attempt - retry_count, 9
 
 ANY_PARKED = Statement(
     "any_parked",
-    "select exists (select from @jobs where status = 'PAUSED' and hold_by = 'platform') as parked",
+    f"select exists (select from @jobs where status = 'PAUSED' and hold_by = '{PLATFORM}') as parked",
     {},
 )
 
@@ -25,7 +26,7 @@ RELEASE_PARKED = Statement(
     f"""
     with known as materialized (
         select job_id from @jobs
-        where status = 'PAUSED' and hold_by = 'platform'
+        where status = 'PAUSED' and hold_by = '{PLATFORM}'
             and (%(job_types)s::text[] is null or job_type = any(%(job_types)s::text[]))
             and (%(queues)s::text[] is null or queue = any(%(queues)s::text[]))
             and updated_at <= %(now)s - {_PATIENCE}
