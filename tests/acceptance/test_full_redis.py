@@ -38,6 +38,9 @@ class Limits:
 
     def fill(self) -> None:
         """Let nothing more in, whatever is worked off: values of others take more than there is."""
+        # A file that is being written anew takes blocks of 10 MB, which count as used however little is in them.
+        self.redis.config_set("auto-aof-rewrite-percentage", 0)
+        eventually(lambda: self.redis.info("persistence")["aof_rewrite_in_progress"] == 0, 60)
         for number in range(FILLERS):
             self.redis.set(f"filler{number}", FILLER)
         self.redis.config_set("maxmemory-policy", "noeviction")
@@ -57,11 +60,12 @@ class Limits:
 
 @contextmanager
 def limited(fleet: Fleet) -> Iterator[Limits]:
-    before = fleet.redis.config_get("maxmemory*")
+    names = ("maxmemory", "maxmemory-policy", "auto-aof-rewrite-percentage")
+    before = {name: fleet.redis.config_get(name)[name] for name in names}
     try:
         yield Limits(fleet)
     finally:
-        for name in ("maxmemory", "maxmemory-policy"):
+        for name in names:
             fleet.redis.config_set(name, before[name])
 
 

@@ -118,12 +118,15 @@ def test_jobs_whose_queue_was_evicted_complete(fleet: Fleet, marks: Path) -> Non
     fleet.start_controller()
     with evicting(fleet):
         brief.submit_many([(str(marks), f"brief{number}") for number in range(WAITING)])
-        number = 0
-        while fleet.redis.exists("celery"):
-            fleet.redis.set(f"filler{number}", bytes(FILLER))
-            number += 1
-            assert number < 4 * MEMORY / FILLER, "the queue was never evicted"
-        for name in range(number):
+        numbers = itertools.count()
+
+        def press() -> bool:
+            fleet.redis.set(f"filler{next(numbers)}", bytes(FILLER))
+            return not fleet.redis.exists("celery")
+
+        # Redis tells ages apart by whole seconds: within the first, what it throws away is chance.
+        eventually(press, 60, lambda: "the queue is evicted")
+        for name in range(next(numbers)):
             fleet.redis.delete(f"filler{name}")
     fleet.start_worker("-c", "2")
     assert fleet.wait_final(WAITING, 120) == {"COMPLETED": WAITING}
