@@ -160,8 +160,10 @@ class JobRequest(StoppableRequest):
         """
         self.worker_pid = pid
         at = self.started_at = Recording.clock() - (time.monotonic() - time_accepted)
+        # A process was asked before it was handed the job; a thread has been given it long before it begins.
+        lost = self._in_thread and self._is_lost()
         held = sink_of(self.message).start(self.message.delivery_tag, lambda: entry.started(self.head(), at))
-        if self._in_thread and not held:
+        if self._in_thread and (lost or not held):
             self._pass_over()
             raise GivenBack(self.id)
         super().on_accepted(pid, time_accepted)

@@ -11,7 +11,7 @@ import redis
 
 from jobplatform.settings import STALE_BEATS
 from jobplatform.transport.duty import Duty, Order
-from jobplatform.transport.heart import Heart
+from jobplatform.transport.heart import OVERDUE_SECONDS, Heart
 from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.rescue import rescue
 from jobplatform.transport.scripts import COMMIT
@@ -23,7 +23,6 @@ _ENOUGH = 64
 #: The longest that a commit may keep the event loop waiting, in seconds.
 _PATIENCE = 5.0
 _RETRY_SECONDS = 0.5
-_OVERDUE_SECONDS = 0.2
 #: When nothing was settled for so long, what is held in excess goes back.
 _STALL_SECONDS = 1.0
 
@@ -255,15 +254,21 @@ class Committer:
         now = self.ledger.clock()
         if not self.takes or now - self.ledger.settled_at > _STALL_SECONDS:
             self.ledger.counts["given_back"] += self.ledger.give_back_unopened()
-        if len(self.ledger) and now - self.ledger.committed_at > _OVERDUE_SECONDS:
+        if len(self.ledger) and now - self.ledger.committed_at > OVERDUE_SECONDS:
             self.commit()
         if self.closing:
             self.end_overdue()
 
     def still_holds(self, tag: str) -> bool:
-        """Tell whether a lease is surely held; a process that was stopped for long asks Redis first."""
-        if self.ledger.clock() - self.ledger.beaten_at > STALE_BEATS * self.heart.seconds:
-            self.heart.beat()
+        """Tell whether a lease is surely held; a process that was not heard for long asks Redis first.
+
+        Without an answer all that has not begun goes back, as others may have been given it.
+        """
+        silent = self.ledger.clock() - self.ledger.beaten_at
+        if silent > STALE_BEATS * self.heart.seconds and tag in self.ledger.held and not self.heart.beat():
+            waiting = self.ledger.recall(list(self.ledger.held))
+            self.ledger.counts["given_back"] += len(waiting)
+            logger.warning("Redis has not heard this worker for %.1f s; what waits here goes back", silent)
         return tag in self.ledger.held
 
     def reclaim(self) -> list[str]:

@@ -17,6 +17,8 @@ from jobplatform.transport.scripts import BEAT
 
 logger = logging.getLogger(__name__)
 
+#: News that has waited for so long is not written by the event loop.
+OVERDUE_SECONDS = 0.2
 _BETWEEN_SECONDS = 0.2
 _SOON_SECONDS = 0.5
 
@@ -122,9 +124,13 @@ class Heart:
         self._reminded = True
 
     def _beat_anyway(self) -> None:
-        """Beat; whatever goes wrong, a heart must not stop: its worker would count as dead."""
+        """Beat; whatever goes wrong, a heart must not stop: its worker would count as dead.
+
+        While the worker connects anew no event loop writes its news, and a lease that ended is not renewed.
+        """
         try:
-            self.beat()
+            if self.beat() and self.ledger.waited() > OVERDUE_SECONDS:
+                self.write()
         except Exception:
             self.ledger.counts["beats_failed"] += 1
             logger.exception("a heartbeat went wrong; the next one follows in %s s", self.seconds)

@@ -134,7 +134,7 @@ def check_rows(calls: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
     for row in rows:
         retries = int(row["counter"] % FAILS_EVERY == 0)
         assert (row["status"], row["retry_count"]) == ("COMPLETED", retries), row
-        assert row["runs"] == ["FAILED"] * retries + ["COMPLETED"], row
+        assert row["runs"] == ["FAILED"] * retries + ["COMPLETED"], str(row)
 
 
 def runs_of(calls: list[dict[str, Any]], ledger: Path) -> Counter[tuple[int, int]]:

@@ -12,6 +12,7 @@ from queues import QUEUE, Forgetful, acquire, journal, message, places, silence
 from jobplatform.journal import entry
 from jobplatform.transport import keys
 from jobplatform.transport.census import heartbeats
+from jobplatform.transport.committer import Committer
 from jobplatform.transport.heart import Heart
 from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.publisher import Publisher
@@ -101,6 +102,31 @@ def test_a_beat_renews_what_exists_and_names_what_was_taken(client: Any, publish
     assert client.zcard(keys.LEASE_TIMES) == 1
     at, known, report = client.hget(keys.WORKERS, ledger.node).split(b" ", 2)
     assert (float(known), json.loads(report)) == (pytest.approx(float(at), abs=0.001), {"name": "w1"})
+
+
+def test_a_worker_that_nobody_hears_lets_go_of_what_has_not_begun(client: Any, publisher: Publisher) -> None:
+    """Others may have been given its leases: what begins now might begin twice."""
+    publisher.push_many([message(number) for number in range(1, 4)])
+    clock = [100.0]
+    ledger = Ledger(lambda: clock[0])
+    committer = Committer(ledger, {}, {"heartbeat_seconds": 5})
+    committer.client = committer.heart.client = client
+    ledger.on_news = lambda: None
+    running, next_one, later = tags = [tag for tag, _, _ in acquire(client, 3, f"{ledger.node}:1:")]
+    for tag in tags:
+        ledger.hold(tag, keys.queue_list(QUEUE, 1), b"{}")
+    assert committer.still_holds(running)
+    assert ledger.engage(running)
+    clock[0] += 16
+    assert committer.still_holds(next_one)
+    committer.heart.client = Forgetful(client)
+    clock[0] += 16
+    assert not committer.still_holds(next_one)
+    assert not committer.still_holds(later)
+    assert committer.still_holds(running)
+    assert places(client) == (0, 3, 0)
+    assert committer.commit()
+    assert places(client) == (2, 1, 0)
 
 
 def heart_of(ledger: Ledger, client: Any, taken: set[str], void: set[str] | None = None) -> Heart:
@@ -245,3 +271,30 @@ def test_a_heart_does_not_stop_when_a_beat_goes_wrong(client: Any) -> None:
     heart.stop()
     assert ledger.counts["beats_failed"] == 1
     assert json.loads(client.hget(keys.WORKERS, ledger.node).split(b" ", 2)[2]) == {"name": "w1", "gone": True}
+
+
+def test_a_heart_writes_what_no_event_loop_writes(client: Any, publisher: Publisher) -> None:
+    """The worker connects anew: Redis hears its heart again before it hears its event loop."""
+    publisher.push(message(1))
+    ledger, clock = Ledger(), [100.0]
+    ledger.clock = lambda: clock[0]
+    ((tag, queue_list, raw),) = acquire(client, 1, f"{ledger.node}:1:")
+    ledger.hold(tag, queue_list, json.dumps(raw).encode())
+    ledger.start(tag, lambda: "began")
+    assert ledger.commit(client, 30)
+    ledger.outcome(tag, "ended")
+    ledger.settle(tag)
+    clock[0] += 1.0
+    written = threading.Event()
+
+    def write() -> None:
+        assert ledger.commit(client, 30)
+        written.set()
+
+    heart = Heart(ledger, client, 0.01, lambda: {"name": "w1"}, lambda taken, void: None, write)
+    heart.start()
+    assert written.wait(30)
+    heart.stop()
+    assert places(client) == (0, 0, 2)
+    silence(client, tag)
+    assert rescue(client, 30, 100, watched=0) == Rescued(0, 0, [])
