@@ -31,6 +31,10 @@ class InvalidPayload(JobPlatformError, ValueError):
         return type(self), (self.field, self.problem, self.fix)
 
 
+class ScheduleError(JobPlatformError, ValueError):
+    """A schedule says something that cannot be understood; nothing was written."""
+
+
 class UnknownJobType(JobPlatformError, LookupError):
     """A job type was named that no imported module defines."""
 
