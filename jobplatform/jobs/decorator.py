@@ -11,6 +11,7 @@ from celery import shared_task
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.options import JOB_OPTIONS, JobOptions, refuse_unknown
 from jobplatform.jobs.retry import DEFAULT, RetryRule
+from jobplatform.jobs.schedule import Schedule
 from jobplatform.jobs.signature import Signature
 from jobplatform.jobs.task import JobTask
 
@@ -31,6 +32,8 @@ def job(
     retry: RetryRule | Mapping[str, Any] = DEFAULT,
     payload: type | None = None,
     tags: Sequence[str] = (),
+    schedule: str | Schedule | None = None,
+    timezone: str | None = None,
     bind: bool = False,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 
@@ -40,7 +43,8 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
     Options: ``name``, ``queue``, ``priority`` (1 to 5, 5 the most urgent), ``max_retries``, ``timeout`` and
     ``soft_timeout`` (seconds), ``retry`` (a ``RetryRule``, or a mapping of its fields), ``payload`` (a pydantic
-    model of the keyword arguments), ``tags``, ``bind`` (pass the task itself first).
+    model of the keyword arguments), ``tags``, ``schedule`` (when it runs by itself: a cron line in the zone
+    ``timezone``, or a ``Schedule``), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """
@@ -57,7 +61,8 @@ def _declare(options: dict[str, Any], function: Callable[..., Any]) -> JobTask:
     bind = bool(options.pop("bind", False))
     signature = Signature.of(function, options.pop("payload", None), bind)
     name = options.pop("name", None) or f"{function.__module__}.{function.__qualname__}"
-    declared = JobOptions(name, signature, **{**options, **_coerced(options)})
+    coerced = _coerced(options)
+    declared = JobOptions(name, signature, **{**options, **coerced})
     made: JobTask = shared_task(
         name=name,
         base=JobTask,
@@ -80,7 +85,13 @@ def _coerced(options: dict[str, Any]) -> dict[str, Any]:
     tags = options.get("tags", ())
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
         raise JobOptionError(f"tags: {tags!r} is no list of texts; give them as ('a', 'b')")
-    return {"retry": retry, "tags": tuple(tags)}
+    when = options.get("schedule")
+    timezone = options.pop("timezone", None)
+    if isinstance(when, str):
+        when = Schedule(when, timezone or "UTC")
+    elif timezone is not None:
+        raise JobOptionError("timezone: it stands beside a schedule that is a text; give it to the Schedule")
+    return {"retry": retry, "tags": tuple(tags), "schedule": when}
 
 
 def _checked(function: Callable[..., Any], signature: Signature, bind: bool) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.retry import DEFAULT, RetryRule
+from jobplatform.jobs.schedule import Schedule
 from jobplatform.jobs.signature import Signature
 
 
@@ -19,6 +20,7 @@ class JobOptions:
     :param timeout: seconds after which an attempt is killed.
     :param soft_timeout: seconds after which ``SoftTimeLimitExceeded`` is raised in the job.
     :param payload: a pydantic model of the keyword arguments, which the function then receives.
+    :param schedule: when it runs by itself.
     """
 
     name: str
@@ -30,6 +32,7 @@ class JobOptions:
     soft_timeout: float | None = None
     retry: RetryRule = field(default_factory=lambda: DEFAULT)
     tags: tuple[str, ...] = ()
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:
@@ -75,4 +78,4 @@ def refuse_unknown(given: Mapping[str, Any], known: frozenset[str] | set[str], w
             raise JobOptionError(f"{where}: unknown option {name!r}; {hint}")
 
 
-JOB_OPTIONS = frozenset(item.name for item in fields(JobOptions)) - {"signature"} | {"payload", "bind"}
+JOB_OPTIONS = frozenset(item.name for item in fields(JobOptions)) - {"signature"} | {"payload", "bind", "timezone"}

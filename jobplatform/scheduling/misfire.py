@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from jobplatform.scheduling.recurrence import Recurrence, between, latest
+from jobplatform.recurrence import Recurrence, between, latest
 
 #: Times that one plan fires at; what is left is due at once, and planned next.
 MOST = 1_000

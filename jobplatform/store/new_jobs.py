@@ -16,16 +16,16 @@ INSERT_JOBS = Statement(
     """
     insert into @jobs (job_id, job_type, status, priority, payload, retry_count, max_retries, scheduled_at, queue,
         attempt, enqueued_at, due_at, root_id, parent_id, timeout, soft_timeout, expires_at, tenant, tags,
-        retry_rule, message)
+        retry_rule, message, schedule_id, fire_at)
     select job_id, job_type, coalesce(status, 'PENDING'), coalesce(priority, 1), payload, coalesce(retry_count, 0),
         coalesce(max_retries, 5), to_timestamp(scheduled_at), queue, coalesce(attempt, 1),
         to_timestamp(enqueued_at), to_timestamp(due_at), root_id, parent_id, timeout, soft_timeout,
-        to_timestamp(expires_at), tenant, tags, retry_rule, message
+        to_timestamp(expires_at), tenant, tags, retry_rule, message, schedule_id, to_timestamp(fire_at)
     from json_to_recordset(%(rows)s) as r(job_id uuid, job_type text, status text, priority int, payload jsonb,
         retry_count int, max_retries int, scheduled_at float8, queue text, attempt int, enqueued_at float8,
         due_at float8, root_id uuid, parent_id uuid, timeout float8, soft_timeout float8, expires_at float8,
-        tenant text, tags text[], retry_rule jsonb, message jsonb)
-    on conflict (job_id) do nothing
+        tenant text, tags text[], retry_rule jsonb, message jsonb, schedule_id bigint, fire_at float8)
+    on conflict do nothing
     """,
     {"rows": "[]"},
 )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobplatform.recurrence import between, latest, parse
 from jobplatform.scheduling.misfire import MOST, Misfire, Plan, Policy, plan
-from jobplatform.scheduling.recurrence import between, latest, parse
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOURLY = parse("@hourly")
@@ -61,8 +61,6 @@ def test_more_than_a_plan_holds_is_planned_next() -> None:
         due = planned.next_run
     assert fires == [NOON + timedelta(seconds=number) for number in range(int(2.5 * MOST) + 1)]
     assert due == NOON + timedelta(seconds=2.5 * MOST + 1)
-
-
 
 
 @given(

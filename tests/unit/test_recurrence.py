@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobplatform.errors import ScheduleError
-from jobplatform.scheduling.recurrence import Every, parse, upcoming
+from jobplatform.recurrence import Every, parse, upcoming
 
 BERLIN, YORK, HOWE, NEPAL = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"
 

@@ -34,6 +34,8 @@ _ALIASES = {
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _HOURS = frozenset(range(24))
 _EVERY = re.compile(r"@every\s+((?:\d+(?:\.\d+)?(?:ms|[smhdw]))+)")
+#: A step through a range of one, which cronsim reads as one without an end.
+_ONE = re.compile(r"\b(\w+)-\1/\d+\b")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -107,20 +109,19 @@ def parse(expression: str, timezone: str = "UTC") -> Recurrence:
     line = _ALIASES.get(text.lower(), text)
     fields = line.split(" ")
     if len(fields) != len(_FIELDS):
-        raise ScheduleError(
-            f"cron_expression: {text!r} has {len(fields)} fields, not five: {', '.join(_FIELDS)}"
-        )
+        raise ScheduleError(f"cron_expression: {text!r} has {len(fields)} fields, not five: {', '.join(_FIELDS)}")
     return Cron(_normal(line, fields), zone)
 
 
 def _normal(line: str, fields: list[str]) -> str:
-    """Check a line, and write every hour as ``*``."""
+    """Check a line, and write every hour as ``*`` and a range of one as its number."""
     try:
         parsed = CronSim(line, _EPOCH)
     except (CronSimError, ValueError) as error:
         said = str(error).removeprefix("Bad ").replace("-", " ")
         where = said if said in _FIELDS else "the line"
         raise ScheduleError(f"cron_expression: {line!r}: {where} is not understood, or never comes") from error
+    fields = [_ONE.sub(r"\1", field) for field in fields]
     if parsed.hours == _HOURS:
         fields = [fields[0], "*", *fields[2:]]
     return " ".join(fields)

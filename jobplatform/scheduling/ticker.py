@@ -1,0 +1,116 @@
+"""Schedules that are due, and the jobs that they become: in one transaction, whoever ticks first."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from jobplatform.errors import ScheduleError
+from jobplatform.recurrence import parse
+from jobplatform.scheduling.fires import TypeFacts, job_of, misfire_of
+from jobplatform.scheduling.misfire import Plan, plan
+from jobplatform.store import new_jobs, schedules
+from jobplatform.store.database import Database, Transaction
+
+logger = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+
+
+class Ticker:
+    """Turn the times of schedules into jobs.
+
+    Any number may run: rows are claimed with SKIP LOCKED, and a fire has one job by a unique index. What a ticker
+    that dies had not committed is claimed by the next.
+
+    :param facts_of: tells what the code says of a job type.
+    :param batch: schedules that one round plans.
+    """
+
+    name = "schedules"
+    interval = 1.0
+
+    def __init__(self, database: Database, facts_of: Callable[[str], TypeFacts], batch: int = 500) -> None:
+        self.database = database
+        self.facts_of = facts_of
+        self.batch = batch
+
+    def run_once(self, now: datetime) -> Counter[str]:
+        """Fire what is due, and find out when new schedules fire first."""
+        with self.database.transaction() as transaction:
+            resumed = schedules.resume_due(transaction, now)
+            counts = self._fire(transaction, schedules.claim_due(transaction, now, self.batch), now)
+            counts += self._begin(transaction, schedules.claim_unplanned(transaction, self.batch), now)
+        for name in resumed:
+            logger.info("schedule %s fires again, as the time has come until which it was paused", name)
+        return counts + Counter(resumed=len(resumed))
+
+    def pause(self, now: datetime) -> float:
+        """Tell for how many seconds nothing is due; rows that are new or changed are not waited for longer."""
+        with self.database.session() as session:
+            due = schedules.next_run(session)
+        left = self.interval if due is None else (due - now).total_seconds()
+        return min(self.interval, max(0.0, left))
+
+    def _fire(self, transaction: Transaction, rows: Sequence[Row], now: datetime) -> Counter[str]:
+        plans = {row["schedule_id"]: plan_of(row, row["next_run"], now) for row in rows}
+        busy = schedules.unfinished(transaction, [row["schedule_id"] for row in rows if row["overlap"] == "skip"])
+        jobs: list[dict[str, Any]] = []
+        written = []
+        for row in rows:
+            planned = plans[row["schedule_id"]]
+            if isinstance(planned, str):
+                written.append(_problem(row, planned))
+                continue
+            fires = planned.fires
+            if row["overlap"] == "skip":
+                fires = () if busy.get(row["schedule_id"]) else fires[:1]
+            facts = self.facts_of(row["job_type"])
+            jobs += [job_of(row, fire, now, facts) for fire in fires]
+            written.append(_planned(row, planned, fires))
+        made = new_jobs.insert_values(transaction, jobs) if jobs else 0
+        schedules.put_plans(transaction, written)
+        skipped = sum(each["skipped"] for each in written)
+        return +Counter(fired=made, skipped=skipped, problems=sum(each["problem"] is not None for each in written))
+
+    def _begin(self, transaction: Transaction, rows: Sequence[Row], now: datetime) -> Counter[str]:
+        written = []
+        for row in rows:
+            try:
+                first = next(parse(row["cron_expression"], row["timezone"]).after(now), None)
+            except ScheduleError as error:
+                written.append(_problem(row, str(error)))
+            else:
+                written.append(_planned(row, Plan((), first), ()))
+        schedules.put_plans(transaction, written)
+        return +Counter(planned=len(written))
+
+
+def plan_of(row: Row, due: datetime, now: datetime) -> Plan | str:
+    """Plan a schedule that is due; a text says why it cannot be."""
+    try:
+        return plan(parse(row["cron_expression"], row["timezone"]), due, now, misfire_of(row))
+    except ScheduleError as error:
+        return str(error)
+
+
+def _planned(row: Row, planned: Plan, fires: Sequence[datetime]) -> dict[str, Any]:
+    if planned.next_run is None:
+        return _problem(row, "it never fires again")
+    return {
+        "schedule_id": row["schedule_id"],
+        "next_run": planned.next_run.timestamp(),
+        "last_run": fires[-1].timestamp() if fires else None,
+        "skipped": len(planned.fires) - len(fires),
+        "problem": None,
+    }
+
+
+def _problem(row: Row, problem: str) -> dict[str, Any]:
+    logger.error("schedule %s is disabled: %s", row["name"], problem)
+    return {
+        "schedule_id": row["schedule_id"], "next_run": None, "last_run": None, "skipped": 0, "problem": problem,
+    }  # fmt: skip

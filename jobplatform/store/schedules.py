@@ -1,0 +1,192 @@
+"""The rows of ``job_schedules``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jobplatform.states import UNFINISHED, states_sql
+from jobplatform.store.database import Transaction
+from jobplatform.store.pauses import Hold
+from jobplatform.store.statement import Statement
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+#: Who holds schedules whose code is gone.
+_PLATFORM = "platform"
+_PLANNED = """schedule_id, name, job_type, cron_expression, timezone, payload_template, priority, queue, next_run, misfire,
+        misfire_grace, misfire_window, misfire_cap, overlap, jitter, spread"""
+
+CLAIM_SCHEDULES = Statement(
+    "claim_schedules",
+    f"""
+    select {_PLANNED} from @job_schedules where enabled and next_run <= %(now)s
+    order by next_run limit %(limit)s for update skip locked
+    """,
+    {"now": _NOW, "limit": 1},
+)
+
+CLAIM_UNPLANNED = Statement(
+    "claim_unplanned",
+    f"""
+    select {_PLANNED} from @job_schedules where enabled and next_run is null
+    limit %(limit)s for update skip locked
+    """,
+    {"limit": 1},
+)
+
+PUT_PLANS = Statement(
+    "put_plans",
+    """
+    update @job_schedules as s
+    set next_run = to_timestamp(r.next_run), last_run = coalesce(to_timestamp(r.last_run), s.last_run),
+        skipped = s.skipped + r.skipped, problem = r.problem, enabled = r.problem is null
+    from json_to_recordset(%(plans)s) as r(schedule_id bigint, next_run float8, last_run float8, skipped int,
+        problem text)
+    where s.schedule_id = r.schedule_id
+    """,
+    {"plans": "[]"},
+)
+
+FIND_NEXT_RUN = Statement(
+    "find_next_run",
+    "select next_run from @job_schedules where enabled and next_run is not null order by next_run limit 1",
+    {},
+)
+
+COUNT_UNFINISHED = Statement(
+    "count_unfinished",
+    f"""
+    select schedule_id, count(*) as jobs from @jobs
+    where schedule_id = any(%(schedule_ids)s::bigint[]) and status in {states_sql(UNFINISHED)} group by 1
+    """,
+    {"schedule_ids": [1]},
+)
+
+_FIELDS = """name, job_type, cron_expression, timezone, payload_template, priority, queue, misfire, misfire_grace,
+        misfire_window, misfire_cap, overlap, jitter, spread"""
+_RECORD = """name text, job_type text, cron_expression text, timezone text, payload_template jsonb, priority int,
+        queue text, misfire text, misfire_grace float8, misfire_window float8, misfire_cap int, overlap text,
+        jitter float8, spread float8"""
+_CHANGES = ", ".join(f"{name.strip()} = excluded.{name.strip()}" for name in _FIELDS.split(",")[1:])
+
+PUT_SCHEDULES = Statement(
+    "put_schedules",
+    f"""
+    insert into @job_schedules as s ({_FIELDS}, origin)
+    select {_FIELDS}, %(origin)s from json_to_recordset(%(rows)s) as r({_RECORD})
+    on conflict (name) do update set {_CHANGES}, updated_at = now()
+    where s.origin = excluded.origin
+    returning name
+    """,
+    {"rows": "[]", "origin": "hand"},
+)
+
+# What code declares and was held as its code was gone fires again; what was held by hand stays held.
+RESTORE_DECLARED = Statement(
+    "restore_declared",
+    """
+    update @job_schedules set enabled = true, hold_reason = null, hold_by = null, next_run = null, updated_at = now()
+    where origin = 'code' and name = any(%(names)s::text[]) and hold_by = %(by)s
+    """,
+    {"names": ["nightly"], "by": "platform"},
+)
+
+HOLD_UNDECLARED = Statement(
+    "hold_undeclared",
+    """
+    update @job_schedules set enabled = false, hold_reason = 'no code declares it any more', hold_by = %(by)s,
+        updated_at = now()
+    where origin = 'code' and enabled and name <> all(%(names)s::text[]) returning name
+    """,
+    {"names": ["nightly"], "by": "platform"},
+)
+
+HOLD_SCHEDULES = Statement(
+    "hold_schedules",
+    """
+    update @job_schedules set enabled = false, hold_reason = %(reason)s, hold_by = %(by)s, hold_until = %(until)s,
+        updated_at = now()
+    where name = any(%(names)s::text[]) returning name
+    """,
+    {"names": ["nightly"], "reason": "", "by": "", "until": _NOW},
+)
+
+RESUME_SCHEDULES = Statement(
+    "resume_schedules",
+    """
+    update @job_schedules set enabled = true, hold_reason = null, hold_by = null, hold_until = null, problem = null,
+        updated_at = now()
+    where name = any(%(names)s::text[]) and not enabled returning name
+    """,
+    {"names": ["nightly"]},
+)
+
+RESUME_DUE_SCHEDULES = Statement(
+    "resume_due_schedules",
+    """
+    update @job_schedules set enabled = true, hold_reason = null, hold_by = null, hold_until = null, updated_at = now()
+    where hold_until <= %(now)s and not enabled and problem is null returning name
+    """,
+    {"now": _NOW},
+)
+
+
+def claim_due(transaction: Transaction, now: datetime, limit: int) -> Sequence[Mapping[str, Any]]:
+    """Lock schedules whose next time has come, the longest due first, passing over those that others have locked."""
+    return transaction.rows(CLAIM_SCHEDULES, now=now, limit=limit)
+
+
+def claim_unplanned(transaction: Transaction, limit: int) -> Sequence[Mapping[str, Any]]:
+    """Lock schedules that are new, or say something else than before."""
+    return transaction.rows(CLAIM_UNPLANNED, limit=limit)
+
+
+def put_plans(transaction: Transaction, plans: Sequence[Mapping[str, Any]]) -> int:
+    """Write when schedules fire next; one with a problem is disabled."""
+    return transaction.count(PUT_PLANS, plans=json.dumps(plans)) if plans else 0
+
+
+def next_run(transaction: Transaction) -> datetime | None:
+    """Tell when the first schedule is due."""
+    rows = transaction.rows(FIND_NEXT_RUN)
+    return rows[0]["next_run"] if rows else None
+
+
+def unfinished(transaction: Transaction, schedule_ids: Sequence[int]) -> dict[int, int]:
+    """Count the jobs of schedules that have not ended."""
+    rows = transaction.rows(COUNT_UNFINISHED, schedule_ids=list(schedule_ids))
+    return {row["schedule_id"]: row["jobs"] for row in rows}
+
+
+def put(transaction: Transaction, rows: Sequence[Mapping[str, Any]], origin: str = "hand") -> set[str]:
+    """Write schedules, or change those of the same names; those of another origin are left alone.
+
+    :returns: the names of those that were written.
+    """
+    written = transaction.rows(PUT_SCHEDULES, rows=json.dumps(rows), origin=origin)
+    return {row["name"] for row in written}
+
+
+def put_declared(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write all schedules that code declares, and hold those that it declares no more; returns the names of these."""
+    names = sorted(put(transaction, rows, "code"))
+    transaction.count(RESTORE_DECLARED, names=names, by=_PLATFORM)
+    return [row["name"] for row in transaction.rows(HOLD_UNDECLARED, names=names, by=_PLATFORM)]
+
+
+def hold(transaction: Transaction, names: Sequence[str], held: Hold) -> list[str]:
+    """Let schedules fire no more; returns which there are."""
+    rows = transaction.rows(HOLD_SCHEDULES, names=list(names), reason=held.reason, by=held.by, until=held.until)
+    return [row["name"] for row in rows]
+
+
+def resume(transaction: Transaction, names: Sequence[str]) -> list[str]:
+    """Let schedules fire again; what they missed is made up for as each says."""
+    return [row["name"] for row in transaction.rows(RESUME_SCHEDULES, names=list(names))]
+
+
+def resume_due(transaction: Transaction, now: datetime) -> list[str]:
+    """Let schedules fire again whose hold has ended; returns their names."""
+    return [row["name"] for row in transaction.rows(RESUME_DUE_SCHEDULES, now=now)]
