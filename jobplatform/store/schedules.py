@@ -15,8 +15,8 @@ from jobplatform.store.statement import Statement
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 #: Who holds schedules whose code is gone.
 _PLATFORM = "platform"
-_PLANNED = """schedule_id, name, job_type, cron_expression, timezone, payload_template, priority, queue, next_run, misfire,
-        misfire_grace, misfire_window, misfire_cap, overlap, jitter, spread"""
+_PLANNED = """schedule_id, name, job_type, cron_expression, timezone, payload_template, priority, queue, next_run,
+        misfire, misfire_grace, misfire_window, misfire_cap, overlap, jitter, spread"""
 
 CLAIM_SCHEDULES = Statement(
     "claim_schedules",

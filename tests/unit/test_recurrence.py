@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -98,7 +100,7 @@ def test_an_interval_needs_no_memory() -> None:
     every = parse("@every 1h30m", BERLIN)
     assert every == Every(timedelta(minutes=90))
     found = upcoming(every, datetime(2026, 10, 25, 0, 10, tzinfo=UTC), 3)
-    assert [later - earlier for earlier, later in zip(found, found[1:], strict=False)] == [timedelta(minutes=90)] * 2
+    assert [later - earlier for earlier, later in itertools.pairwise(found)] == [timedelta(minutes=90)] * 2
     assert upcoming(every, found[0], 1) == found[1:2], "after, and not at"
     later = Every(timedelta(minutes=90), timedelta(seconds=20))
     assert upcoming(later, found[0], 1) == [found[0] + timedelta(seconds=20)]
@@ -125,9 +127,8 @@ def test_an_interval_needs_no_memory() -> None:
     ],
 )
 def test_what_cannot_be_understood_is_refused_by_its_field(expression: str, zone: str, said: str) -> None:
-    with pytest.raises(ScheduleError, match=".*") as refused:
+    with pytest.raises(ScheduleError, match=re.escape(said)):
         parse(expression, zone)
-    assert said in str(refused.value)
 
 
 def field(low: int, high: int, names: tuple[str, ...] = ()) -> st.SearchStrategy[str]:
@@ -159,7 +160,7 @@ STARTS = st.one_of(
         [datetime(2026, month, day, tzinfo=UTC) for month, day in
          ((3, 7), (3, 28), (4, 4), (4, 23), (9, 26), (10, 3), (10, 24), (10, 29), (10, 31))]
     ),
-    st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),
+    st.integers(0, 2_000).map(lambda days: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=days)),
 )  # fmt: skip
 
 
