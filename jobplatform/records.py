@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Who holds a job that no person has paused.
 PLATFORM = "platform"
@@ -46,6 +46,17 @@ def job_id_of(task_id: str) -> str:
         return str(uuid.uuid5(_FOREIGN_IDS, task_id))
 
 
+class Edge(NamedTuple):
+    """What a job waits for: the job, the end that is asked of it, and what to do when it ends otherwise.
+
+    ``policy`` is ``success``, ``finished`` or ``failure``; ``on_failure`` is ``cancel``, ``continue`` or ``hold``.
+    """
+
+    job_id: str
+    policy: str = "success"
+    on_failure: str = "cancel"
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job that is about to be written: the values of its row.
@@ -75,6 +86,8 @@ class NewJob:
     tags: tuple[str, ...] | None = None
     retry_rule: Mapping[str, Any] | None = None
     message: Mapping[str, Any] | None = None
+    #: What it waits for; each is written as a list of id, policy, and what to do when it ends otherwise.
+    after: tuple[Edge, ...] | None = None
 
 
 #: What the dispatcher does with a due job: publish its message; see to it that none is handed out and that what runs is

@@ -12,7 +12,8 @@ from typing import Any
 
 from jobplatform.journal.collapse import Decide, News, collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, UnreadableEntry, clean, parse
-from jobplatform.store import dead_letters, executions, jobs, new_jobs, quarantine, retry_decisions
+from jobplatform.states import FINAL
+from jobplatform.store import dead_letters, dependencies, executions, jobs, new_jobs, quarantine, retry_decisions
 from jobplatform.store.database import REFUSED, Database, Transaction
 
 logger = logging.getLogger(__name__)
@@ -148,6 +149,8 @@ class Mirror:
         rows = rows_of(news, facts, self.decide)
         counts["attempts"] = len(rows.jobs)
         counts["transitions"] = jobs.apply_transitions(transaction, rows.jobs)
+        ended = [row["job_id"] for row in rows.jobs if row["status"] in FINAL]
+        counts.update(dependencies.settle(transaction, ended))
         counts["executions"] = executions.record(transaction, rows.executions)
         executions.note_stale(transaction, rows.stale)
         counts["decisions"] = retry_decisions.record(transaction, rows.decisions)

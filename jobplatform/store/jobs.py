@@ -9,6 +9,7 @@ from typing import Any
 
 from jobplatform.records import PLATFORM, STEPS, DueJob, RetryFacts
 from jobplatform.states import UNFINISHED, State, rank_sql, states_sql
+from jobplatform.store import dependencies
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -65,8 +66,9 @@ CLAIM_DUE = Statement(
             when scheduled_at > %(now)s then 'postpone'
             else 'publish' end as step
         from @jobs
-        where due_at <= %(now)s and (%(publish)s or status in ('CANCELLED', 'PROCESSING')
-            or (status = 'PAUSED' and coalesce(hold_until > %(now)s, true)))
+        where due_at <= %(now)s and (status <> 'BLOCKED' or expires_at <= %(now)s)
+            and (%(publish)s or status in ('CANCELLED', 'PROCESSING')
+                or (status = 'PAUSED' and coalesce(hold_until > %(now)s, true)))
         order by due_at limit %(limit)s
         for update skip locked
     )
@@ -90,7 +92,7 @@ CLAIM_DUE = Statement(
         enqueued_at = case when due.step = 'publish' then %(now)s else j.enqueued_at end,
         updated_at = case when due.step in ('void', 'hold', 'unhold') then j.updated_at else %(now)s end
     from due
-    where j.job_id = due.job_id and due.was in ('PENDING', 'SCHEDULED', 'RETRYING', 'CANCELLED', 'PAUSED', 'PROCESSING')
+    where j.job_id = due.job_id and due.was not in ('COMPLETED', 'FAILED')
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
         j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
         due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
@@ -187,11 +189,9 @@ def claim_due(
     :param publish: whether jobs that wait are to be published, too; otherwise they stay due.
     """
     fields = DueJob.__dataclass_fields__
-    return [
-        DueJob(**{name: row[name] for name in fields})
-        for row in transaction.rows(CLAIM_DUE, now=now, limit=limit, again_after=again_after, publish=publish)
-        if row["step"] in STEPS
-    ]
+    rows = transaction.rows(CLAIM_DUE, now=now, limit=limit, again_after=again_after, publish=publish)
+    dependencies.settle(transaction, [row["job_id"] for row in rows if row["step"] == "expire"])
+    return [DueJob(**{name: row[name] for name in fields}) for row in rows if row["step"] in STEPS]
 
 
 def mark_due(transaction: Transaction, job_ids: Sequence[str], again: bool = False) -> int:
@@ -216,9 +216,11 @@ def missing(transaction: Transaction, job_ids: Sequence[str]) -> set[str]:
 def cancel(transaction: Transaction, job_ids: Sequence[str], reason: str) -> dict[str, State]:
     """Cancel jobs that have not ended, and return what they were, by id.
 
-    The dispatcher then sees to it that no message of theirs is handed out, and that what runs is told to stop.
+    The dispatcher then sees to it that no message of theirs is handed out, and that what runs is told to stop. What
+    depends on them goes on, or is cancelled, as its edges say.
     """
     rows = transaction.rows(CANCEL_JOBS, job_ids=list(job_ids), reason=reason)
+    dependencies.settle(transaction, [row["job_id"] for row in rows])
     return {row["job_id"]: State(row["was"]) for row in rows}
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from jobplatform.records import NewJob
+from jobplatform.records import NewJob, row_of
+from jobplatform.store import dependencies
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -86,24 +87,32 @@ def _insert_job(columns: tuple[str, ...]) -> Statement:
 
 
 def insert_one(transaction: Transaction, job: NewJob) -> int:
-    """Write one new job; a row that is already there is left alone."""
+    """Write one new job with its edges; a row that is already there is left alone."""
     values = {name: value for name in _VALUES if (value := getattr(job, name)) is not None}
     for name in ("retry_rule", "message"):
         if name in values:
             values[name] = json.dumps(values[name])
     if "tags" in values:
         values["tags"] = list(values["tags"])
-    return transaction.count(_insert_job(tuple(values)), **values)
+    written = transaction.count(_insert_job(tuple(values)), **values)
+    if job.after:
+        dependencies.insert(transaction, f"[{row_of(job)}]")
+    return written
 
 
-def insert(transaction: Transaction, rows: Iterable[str]) -> int:
+def insert(transaction: Transaction, rows: Iterable[str], edges: bool = False) -> int:
     """Write new jobs; a row that is already there is left alone.
 
     :param rows: JSON texts as ``records.row_of`` makes them.
+    :param edges: whether some of them wait for other jobs.
     """
-    return transaction.count(INSERT_JOBS, rows=f"[{','.join(rows)}]")
+    text = f"[{','.join(rows)}]"
+    written = transaction.count(INSERT_JOBS, rows=text)
+    if edges:
+        dependencies.insert(transaction, text)
+    return written
 
 
 def insert_values(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write new jobs given as mappings; a row that is already there is left alone."""
-    return insert(transaction, map(json.dumps, rows))
+    """Write new jobs given as mappings, with the edges to what they wait for; what is already there is left alone."""
+    return insert(transaction, map(json.dumps, rows), edges=any(row.get("after") for row in rows))

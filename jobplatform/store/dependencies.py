@@ -1,0 +1,184 @@
+"""The edges between jobs: which wait for which, and what becomes of those that wait when one ends.
+
+An edge is settled once, by whoever sees first that the job it starts from has ended; a job is released once, by
+whoever settles its last edge. Two that settle edges of one job at the same time meet at its row, which they lock before
+they look at what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+from jobplatform.states import FINAL, states_sql
+from jobplatform.store.database import Transaction
+from jobplatform.store.statement import Statement
+
+_ID = "00000000-0000-7000-8000-000000000000"
+
+# Edges from a job that is written together with them are watched from the first: nobody can end it before.
+INSERT_EDGES = Statement(
+    "insert_edges",
+    """
+    with rows as materialized (
+        select job_id, coalesce(after, '[]') as after from json_to_recordset(%(rows)s) as r(job_id uuid, after json)
+    )
+    insert into @job_dependencies (job_id, depends_on_job_id, dependency_type, on_failure, watched)
+    select rows.job_id, (edge->>0)::uuid, edge->>1, edge->>2,
+        exists (select from rows as other where other.job_id = (edge->>0)::uuid)
+    from rows, json_array_elements(rows.after) as edge
+    on conflict (job_id, depends_on_job_id) do nothing
+    """,
+    {"rows": "[]"},
+)
+
+# An edge that asks for success is met by COMPLETED, one that asks for failure by the others, one that asks for an end
+# by all; what is not met counts as if it were when the edge says so.
+SETTLE_EDGES = Statement(
+    "settle_edges",
+    f"""
+    update @job_dependencies as d
+    set outcome = case
+        when d.dependency_type = 'finished' or d.on_failure = 'continue' then 'met'
+        when (d.dependency_type = 'failure') <> (u.status = 'COMPLETED') then 'met'
+        else 'unmet' end
+    from @jobs as u
+    where d.depends_on_job_id = any(%(job_ids)s::uuid[]) and d.outcome is null and u.job_id = d.depends_on_job_id
+        and u.status in {states_sql(FINAL)}
+    returning d.job_id::text
+    """,
+    {"job_ids": [_ID]},
+)
+
+LOCK_BLOCKED = Statement(
+    "lock_blocked",
+    """
+    select job_id::text from @jobs where job_id = any(%(job_ids)s::uuid[]) and status = 'BLOCKED'
+    order by job_id for update
+    """,
+    {"job_ids": [_ID]},
+)
+
+# The least of what the edges of a job ask for: to cancel it, to hold it, to wait, or to let it go.
+RELEASE_BLOCKED = Statement(
+    "release_blocked",
+    """
+    with ripe as materialized (
+        select b.job_id, case
+            when exists (select from @job_dependencies d where d.job_id = b.job_id and d.outcome = 'unmet'
+                and (d.on_failure = 'cancel' or d.dependency_type = 'failure')) then 'cancel'
+            when exists (select from @job_dependencies d where d.job_id = b.job_id and d.outcome is null) then 'wait'
+            when exists (select from @job_dependencies d where d.job_id = b.job_id and d.outcome = 'unmet') then 'hold'
+            else 'release' end as step
+        from unnest(%(job_ids)s::uuid[]) as b(job_id)
+    )
+    update @jobs as j
+    set status = case ripe.step when 'cancel' then 'CANCELLED' when 'hold' then 'PAUSED'
+            else case when j.scheduled_at > now() then 'SCHEDULED' else 'PENDING' end end,
+        due_at = case ripe.step when 'release' then greatest(now(), j.scheduled_at) end,
+        completed_at = case ripe.step when 'cancel' then now() end,
+        error_type = case ripe.step when 'cancel' then 'DependencyUnmet' else j.error_type end,
+        error_message = case ripe.step when 'cancel'
+            then 'a job that it depends on has ended otherwise than it asks for' else j.error_message end,
+        hold_reason = case ripe.step when 'hold' then 'a job that it depends on did not complete' end,
+        hold_by = case ripe.step when 'hold' then 'platform' end,
+        updated_at = now()
+    from ripe where j.job_id = ripe.job_id and j.status = 'BLOCKED' and ripe.step <> 'wait'
+    returning j.job_id::text, ripe.step
+    """,
+    {"job_ids": [_ID]},
+)
+
+LIST_UNEXAMINED = Statement(
+    "list_unexamined",
+    """
+    select job_id::text from @jobs where status = 'BLOCKED' and due_at <= now()
+        and (expires_at is null or expires_at > now()) order by due_at limit %(limit)s
+    """,
+    {"limit": 100},
+)
+
+# Whoever ends a job holds its row, and is passed over rather than waited for: it may wait for another row of ours.
+LOCK_AWAITED = Statement(
+    "lock_awaited",
+    """
+    select job_id::text from @jobs where job_id in (select depends_on_job_id from @job_dependencies
+        where job_id = any(%(job_ids)s::uuid[]) and outcome is null and not watched)
+    for share skip locked
+    """,
+    {"job_ids": [_ID]},
+)
+
+WATCH_EDGES = Statement(
+    "watch_edges",
+    """
+    update @job_dependencies set watched = true
+    where job_id = any(%(job_ids)s::uuid[]) and depends_on_job_id = any(%(awaited)s::uuid[]) and not watched
+    """,
+    {"job_ids": [_ID], "awaited": [_ID]},
+)
+
+POSTPONE_BLOCKED = Statement(
+    "postpone_blocked",
+    """
+    update @jobs as j
+    set due_at = case when exists (select from @job_dependencies d
+        where d.job_id = j.job_id and d.outcome is null and not d.watched) then now() + %(again_after)s
+        else j.expires_at end
+    where j.job_id = any(%(job_ids)s::uuid[]) and j.status = 'BLOCKED'
+    """,
+    {"job_ids": [_ID], "again_after": timedelta(seconds=1)},
+)
+
+
+def insert(transaction: Transaction, rows: str) -> int:
+    """Write the edges of new jobs; one that is there already is left alone.
+
+    :param rows: a JSON array of rows as ``records.row_of`` makes them.
+    """
+    return transaction.count(INSERT_EDGES, rows=rows)
+
+
+def settle(transaction: Transaction, ended: Collection[str]) -> dict[str, int]:
+    """Settle the edges that start from jobs which have ended, and let go what waits for nothing more.
+
+    What is cancelled for an edge that is unmet has ended as well, and so on.
+
+    :returns: how many jobs were released, held and cancelled.
+    """
+    counts: dict[str, int] = {}
+    while ended:
+        waiting = {row["job_id"] for row in transaction.rows(SETTLE_EDGES, job_ids=list(ended))}
+        steps = _release(transaction, sorted(waiting)) if waiting else {}
+        for step in steps.values():
+            counts[step] = counts.get(step, 0) + 1
+        ended = [job_id for job_id, step in steps.items() if step == "cancel"]
+    return counts
+
+
+def examine(transaction: Transaction, limit: int, again_after: timedelta) -> dict[str, int]:
+    """Look once at what new edges start from, as it may have ended before they were there.
+
+    Either this look sees the end, as it holds the row that it looks at, or whoever ends the job later sees the edge.
+    What cannot be looked at now, as its row is held or not there yet, is looked at again.
+
+    :param limit: jobs at once.
+    :param again_after: until what could not be looked at is looked at again.
+    :returns: how many jobs were looked at, released, held and cancelled.
+    """
+    blocked = [row["job_id"] for row in transaction.rows(LIST_UNEXAMINED, limit=limit)]
+    if not blocked:
+        return {}
+    awaited = [row["job_id"] for row in transaction.rows(LOCK_AWAITED, job_ids=blocked)]
+    transaction.count(WATCH_EDGES, job_ids=blocked, awaited=awaited)
+    counts = {"examined": len(blocked), **settle(transaction, awaited)}
+    for step in _release(transaction, sorted(blocked)).values():
+        counts[step] = counts.get(step, 0) + 1
+    transaction.count(POSTPONE_BLOCKED, job_ids=blocked, again_after=again_after)
+    return counts
+
+
+def _release(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, str]:
+    locked = [row["job_id"] for row in transaction.rows(LOCK_BLOCKED, job_ids=list(job_ids))]
+    rows = transaction.rows(RELEASE_BLOCKED, job_ids=locked) if locked else []
+    return {row["job_id"]: row["step"] for row in rows}
