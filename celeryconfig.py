@@ -7,4 +7,5 @@ accept_content = ["json"]
 result_serializer = "json"
 task_send_sent_event = False
 worker_send_task_events = False
-beat_max_loop_interval = 5
+beat_scheduler = "jobplatform.scheduling.beat:JobScheduler"
+beat_max_loop_interval = 1

@@ -20,6 +20,7 @@ from jobplatform.journal.writer import connect
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
+from jobplatform.maintenance.examiner import Examiner
 from jobplatform.maintenance.journal_watch import JournalWatch
 from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.maintenance.pauser import Pauser
@@ -89,6 +90,7 @@ class Controller:
             EarlyNews(self.database, self.client),
         ]
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
+        services.append(Examiner(self.database))
         services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:
             services.append(Pauser(self.database, self.client))

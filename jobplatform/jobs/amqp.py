@@ -84,7 +84,8 @@ class Outgoing:
         """
         headers, now, wishes = self.message.headers, platform.clock(), carried()
         eta, expires = _timestamp(headers.get("eta")), _timestamp(headers.get("expires"))
-        due_at = eta if eta is not None and eta > now else None
+        scheduled_at = eta if eta is not None and eta > now else None
+        due_at = now if wishes.after else scheduled_at
         declared = getattr(self.app.tasks.get(self.name), "job", None)
         limits = headers.get("timelimit") or (None, None)
         return NewJob(
@@ -93,12 +94,13 @@ class Outgoing:
             payload=self._payload(platform),
             queue=self._queue(),
             priority=min(max(int(self._priority() or 1), 1), 5),
-            status="SCHEDULED" if due_at else "PENDING",
+            status="BLOCKED" if wishes.after else "SCHEDULED" if due_at else "PENDING",
             max_retries=self._max_retries(),
             retry_count=headers.get("retries") or 0,
             attempt=attempt_of(headers),
-            scheduled_at=due_at,
+            scheduled_at=scheduled_at,
             due_at=due_at,
+            after=wishes.after or None,
             enqueued_at=None if due_at else now,
             expires_at=expires,
             timeout=limits[0],

@@ -75,6 +75,7 @@ def _defaults(settings: Settings) -> dict[str, Any]:
         "task_acks_late": True,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
+        "beat_scheduler": "jobplatform.scheduling.beat:JobScheduler",
         "broker_connection_max_retries": None,
         # What Redis refuses, as when it is full, is no reason for a worker to end.
         "broker_channel_error_retry": True,

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from jobplatform.errors import JobOptionError
 from jobplatform.recurrence import parse
 
-MISFIRES = ("skip", "once", "all", "window")
-OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
+
+class Misfire(StrEnum):
+    """Which of the missed times are made up for: none, the last, all, or the last ones within a window."""
+
+    SKIP = "skip"
+    ONCE = "once"
+    ALL = "all"
+    WINDOW = "window"
+
+
+class Overlap(StrEnum):
+    """What becomes of a time at which the jobs before have not ended.
+
+    It is skipped; one waits for their end, or all do; the others are cancelled, and had their time to stop before it
+    begins, or have not; or it begins beside them.
+    """
+
+    SKIP = "skip"
+    BUFFER_ONE = "buffer_one"
+    BUFFER_ALL = "buffer_all"
+    CANCEL_OTHER = "cancel_other"
+    TERMINATE_OTHER = "terminate_other"
+    ALLOW_ALL = "allow_all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +64,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         parse(self.cron, self.timezone)
-        for name, known in (("misfire", MISFIRES), ("overlap", OVERLAPS)):
-            if getattr(self, name) not in known:
+        for name, known in (("misfire", Misfire), ("overlap", Overlap)):
+            if getattr(self, name) not in set(known):
                 raise JobOptionError(f"{name}: {getattr(self, name)!r} is not known; give one of {', '.join(known)}")
         for name in ("misfire_grace", "misfire_window", "misfire_cap", "jitter", "spread"):
             if not getattr(self, name) >= 0:

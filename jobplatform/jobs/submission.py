@@ -6,17 +6,20 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from jobplatform.errors import StoreUnavailable
+from jobplatform.errors import JobNotFound, StoreUnavailable
 from jobplatform.jobs.platform import Platform
 from jobplatform.journal import entry
 from jobplatform.records import NewJob, row_of, rows_like
 from jobplatform.transport.message import Message, Mould
 from jobplatform.transport.publisher import UNREACHABLE as REDIS_UNREACHABLE
 from jobplatform.transport.publisher import MaybePushed
+
+if TYPE_CHECKING:
+    from jobplatform.store.database import Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,10 @@ def submit(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], Non
     from jobplatform.store.database import UNREACHABLE
 
     try:
-        platform.database.once(lambda session: new_jobs.insert_one(session, job))
+        if job.after:
+            _insert_blocked(platform, job)
+        else:
+            platform.database.once(lambda session: new_jobs.insert_one(session, job))
     except UNREACHABLE as error:
         COUNTS["without_row"] += 1
         logger.warning("PostgreSQL did not take job %s, it goes through the journal: %s", job.job_id, _brief(error))
@@ -61,6 +67,29 @@ def submit(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], Non
         return
     if job.due_at is None:
         publish_or_leave(platform, [job.job_id], lambda: publish(job, ""))
+
+
+def _insert_blocked(platform: Platform, job: NewJob) -> None:
+    from jobplatform.store import new_jobs
+
+    with platform.database.transaction() as transaction:
+        check_awaited(transaction, job)
+        new_jobs.insert_one(transaction, job)
+
+
+def check_awaited(transaction: Transaction, job: NewJob) -> None:
+    """Refuse a job that waits for one that nobody knows; what a running job submits cannot be checked.
+
+    :raises JobNotFound: naming the first of them.
+    """
+    from jobplatform.store import jobs
+
+    unknown = jobs.missing(transaction, [edge.job_id for edge in job.after or ()])
+    for edge in job.after or ():
+        if edge.job_id in unknown:
+            raise JobNotFound(
+                f"after: job {edge.job_id}: no row stands for it; submit it first"
+            )
 
 
 def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> int:
@@ -90,9 +119,11 @@ def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], ta
     from jobplatform.store.new_jobs import insert
 
     with platform.database.transaction() as transaction:
+        if like.after:
+            check_awaited(transaction, like)
         for chunk in chunks:
             taken.append(chunk)
-            insert(transaction, rows_like(like, chunk))
+            insert(transaction, rows_like(like, chunk), edges=bool(like.after))
 
 
 def publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:

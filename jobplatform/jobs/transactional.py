@@ -26,7 +26,10 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
     told = publishes and after_commit(handle, lambda: _publish(platform, job))
     if publishes and not told:
         job = replace(job, due_at=platform.clock(), enqueued_at=None)
-    new_jobs.insert_one(Transaction(connection_of(handle), platform.settings.schema), job)
+    transaction = Transaction(connection_of(handle), platform.settings.schema)
+    if job.after:
+        submission.check_awaited(transaction, job)
+    new_jobs.insert_one(transaction, job)
 
 
 def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Chunk], handle: Any) -> None:
@@ -40,9 +43,11 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Ch
     if publishes and not after_commit(handle, lambda: _publish_chunks(platform, like, taken)):
         like = replace(like, due_at=platform.clock(), enqueued_at=None)
     transaction = Transaction(connection_of(handle), platform.settings.schema)
+    if like.after:
+        submission.check_awaited(transaction, like)
     for chunk in chunks:
         taken.append(chunk)
-        new_jobs.insert(transaction, rows_like(like, chunk))
+        new_jobs.insert(transaction, rows_like(like, chunk), edges=bool(like.after))
 
 
 def _publish_chunks(platform: Platform, like: NewJob, chunks: list[submission.Chunk]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.beat import Scheduler
@@ -29,16 +29,16 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
         platform = platform_of(self.app)
         self.clock = platform.clock
         self.database = Database(platform.settings, pool_size=2, only_indexes=True)
-        self.ticker = Ticker(self.database, self._facts_of)
+        self.ticker = Ticker(self.database, self._facts_of, timedelta(seconds=platform.settings.stop_seconds))
         self.synced = False
-        self.schedule = {}
+        self.schedule: dict[str, Any] = {}
         held = {row["name"] for row in rows_of_entries(self.app)}
         self.merge_inplace({name: entry for name, entry in self.app.conf.beat_schedule.items() if name not in held})
         self.install_default_entries(self.schedule)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Fire what is due; returns for how many seconds nothing is."""
-        pause = super().tick(*args, **kwargs)
+        pause: float = super().tick(*args, **kwargs)
         try:
             self._sync_declared()
             now = datetime.fromtimestamp(self.clock(), UTC)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobplatform.records import new_job_id
-from jobplatform.scheduling.misfire import Misfire, Policy
+from jobplatform.jobs.schedule import Misfire
+from jobplatform.records import Edge, new_job_id
+from jobplatform.scheduling.misfire import Rule
+from jobplatform.scheduling.overlap import Fire
 
-_EMPTY = {"args": [], "kwargs": {}}
+_EMPTY: Mapping[str, Any] = {"args": [], "kwargs": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +27,42 @@ class TypeFacts:
     retry_rule: Mapping[str, Any] | None = None
 
 
-def misfire_of(row: Mapping[str, Any]) -> Misfire:
+def rule_of(row: Mapping[str, Any]) -> Rule:
     """Read what a row says about missed times."""
-    return Misfire(
-        Policy(row["misfire"]),
+    return Rule(
+        Misfire(row["misfire"]),
         timedelta(seconds=row["misfire_grace"]),
         timedelta(seconds=row["misfire_window"]),
         row["misfire_cap"],
     )
 
 
-def job_of(row: Mapping[str, Any], fire: datetime, now: datetime, facts: TypeFacts) -> dict[str, Any]:
-    """Give the values of the job that one fire of a schedule is; the same fire always has the same id."""
-    due = fire + delay_of(row, fire)
+def id_of(row: Mapping[str, Any], at: datetime) -> str:
+    """Give the id of the job that a schedule's time becomes, which is always the same."""
+    return new_job_id(at.timestamp(), _noise(10, row["schedule_id"], at.timestamp()))
+
+
+def job_of(row: Mapping[str, Any], fire: Fire, now: datetime, facts: TypeFacts, wait: timedelta) -> dict[str, Any]:
+    """Give the values of the job that one fire of a schedule is.
+
+    :param wait: by how much it comes later than now at the least.
+    """
+    due = max(fire.at + delay_of(row, fire.at), now + wait if wait else fire.at)
+    status = "SCHEDULED" if due > now else "PENDING"
     return {
-        "job_id": new_job_id(fire.timestamp(), _noise(10, row["schedule_id"], fire)),
+        "job_id": id_of(row, fire.at),
         "job_type": row["job_type"],
-        "payload": _filled(row["payload_template"] or _EMPTY, {"{fire_at}": fire.isoformat(), "{name}": row["name"]}),
+        "payload": _filled(
+            row["payload_template"] or _EMPTY, {"{fire_at}": fire.at.isoformat(), "{name}": row["name"]}
+        ),
         "queue": row["queue"],
         "priority": row["priority"],
-        "status": "SCHEDULED" if due > now else "PENDING",
+        "status": status if fire.after is None else "BLOCKED",
         "scheduled_at": due.timestamp() if due > now else None,
-        "due_at": due.timestamp(),
+        "due_at": now.timestamp() if fire.after else due.timestamp(),
+        "after": [Edge(fire.after, "finished")] if fire.after else None,
         "schedule_id": row["schedule_id"],
-        "fire_at": fire.timestamp(),
+        "fire_at": fire.at.timestamp(),
         "max_retries": facts.max_retries,
         "timeout": facts.timeout,
         "soft_timeout": facts.soft_timeout,
@@ -59,7 +73,7 @@ def job_of(row: Mapping[str, Any], fire: datetime, now: datetime, facts: TypeFac
 def delay_of(row: Mapping[str, Any], fire: datetime) -> timedelta:
     """Give the time by which a job comes later: ``spread`` is fixed for each schedule, ``jitter`` for each fire."""
     spread = row["spread"] * _share(row["name"])
-    return timedelta(seconds=spread + row["jitter"] * _share(row["name"], fire))
+    return timedelta(seconds=spread + row["jitter"] * _share(row["name"], fire.timestamp()))
 
 
 def _share(*of: Any) -> float:

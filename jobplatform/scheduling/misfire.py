@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
+from jobplatform.jobs.schedule import Misfire
 from jobplatform.recurrence import Recurrence, between, latest
 
 #: Times that one plan fires at; what is left is due at once, and planned next.
@@ -13,17 +13,8 @@ MOST = 1_000
 _TICK = timedelta(microseconds=1)
 
 
-class Policy(StrEnum):
-    """Which of the missed times are made up for: none, the last, all, or the last ones within a window."""
-
-    SKIP = "skip"
-    ONCE = "once"
-    ALL = "all"
-    WINDOW = "window"
-
-
 @dataclass(frozen=True, slots=True)
-class Misfire:
+class Rule:
     """A policy for missed times.
 
     :param grace: a time that is late by no more is fired whatever the policy says.
@@ -31,7 +22,7 @@ class Misfire:
     :param cap: at how many missed times ``window`` fires at the most, the latest ones.
     """
 
-    policy: Policy = Policy.ONCE
+    policy: Misfire = Misfire.ONCE
     grace: timedelta = timedelta(seconds=60)
     window: timedelta = timedelta(hours=1)
     cap: int = 100
@@ -45,25 +36,25 @@ class Plan:
     next_run: datetime | None
 
 
-def plan(recurrence: Recurrence, due: datetime, now: datetime, misfire: Misfire) -> Plan:
+def plan(recurrence: Recurrence, due: datetime, now: datetime, rule: Rule) -> Plan:
     """Decide what a schedule that is due fires at.
 
     :param due: the first time that was not planned yet; it is not after ``now``.
     """
-    punctual = max(due, now - misfire.grace)
-    late = _made_up_for(recurrence, due, punctual - _TICK, misfire)
+    punctual = max(due, now - rule.grace)
+    late = _made_up_for(recurrence, due, punctual - _TICK, rule)
     fires = [*late, *between(recurrence, punctual, now, MOST)][: MOST + 1]
     if len(fires) > MOST:
         return Plan(tuple(fires[:MOST]), fires[MOST])
     return Plan(tuple(fires), next(recurrence.after(now), None))
 
 
-def _made_up_for(recurrence: Recurrence, due: datetime, end: datetime, misfire: Misfire) -> list[datetime]:
+def _made_up_for(recurrence: Recurrence, due: datetime, end: datetime, rule: Rule) -> list[datetime]:
     """Give the missed times from ``due`` to ``end`` that are fired all the same."""
-    if end < due or misfire.policy is Policy.SKIP:
+    if end < due or rule.policy is Misfire.SKIP:
         return []
-    if misfire.policy is Policy.ALL:
+    if rule.policy is Misfire.ALL:
         return between(recurrence, due, end, MOST + 1)
-    if misfire.policy is Policy.ONCE:
+    if rule.policy is Misfire.ONCE:
         return latest(recurrence, due, end, 1)
-    return latest(recurrence, max(due, end - misfire.window), end, misfire.cap)
+    return latest(recurrence, max(due, end - rule.window), end, rule.cap)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from jobplatform.errors import ScheduleError
+from jobplatform.jobs.schedule import Overlap
 from jobplatform.recurrence import parse
-from jobplatform.scheduling.fires import TypeFacts, job_of, misfire_of
+from jobplatform.scheduling.fires import TypeFacts, id_of, job_of, rule_of
 from jobplatform.scheduling.misfire import Plan, plan
-from jobplatform.store import new_jobs, schedules
+from jobplatform.scheduling.overlap import Decision, Unfinished, decide
+from jobplatform.states import State
+from jobplatform.store import jobs, new_jobs, schedules
 from jobplatform.store.database import Database, Transaction
 
 logger = logging.getLogger(__name__)
@@ -27,15 +31,19 @@ class Ticker:
     that dies had not committed is claimed by the next.
 
     :param facts_of: tells what the code says of a job type.
+    :param stop_time: what a running job has to stop before the one that cancels it begins.
     :param batch: schedules that one round plans.
     """
 
     name = "schedules"
     interval = 1.0
 
-    def __init__(self, database: Database, facts_of: Callable[[str], TypeFacts], batch: int = 500) -> None:
+    def __init__(
+        self, database: Database, facts_of: Callable[[str], TypeFacts], stop_time: timedelta, batch: int = 500
+    ) -> None:
         self.database = database
         self.facts_of = facts_of
+        self.stop_time = stop_time
         self.batch = batch
 
     def run_once(self, now: datetime) -> Counter[str]:
@@ -56,25 +64,36 @@ class Ticker:
         return min(self.interval, max(0.0, left))
 
     def _fire(self, transaction: Transaction, rows: Sequence[Row], now: datetime) -> Counter[str]:
-        plans = {row["schedule_id"]: plan_of(row, row["next_run"], now) for row in rows}
-        busy = schedules.unfinished(transaction, [row["schedule_id"] for row in rows if row["overlap"] == "skip"])
-        jobs: list[dict[str, Any]] = []
+        before = self._unfinished(transaction, rows)
+        made: list[dict[str, Any]] = []
         written = []
         for row in rows:
-            planned = plans[row["schedule_id"]]
+            planned = plan_of(row, row["next_run"], now)
             if isinstance(planned, str):
                 written.append(_problem(row, planned))
                 continue
-            fires = planned.fires
-            if row["overlap"] == "skip":
-                fires = () if busy.get(row["schedule_id"]) else fires[:1]
-            facts = self.facts_of(row["job_type"])
-            jobs += [job_of(row, fire, now, facts) for fire in fires]
-            written.append(_planned(row, planned, fires))
-        made = new_jobs.insert_values(transaction, jobs) if jobs else 0
+            known = before.get(row["schedule_id"], Unfinished())
+            decision = decide(Overlap(row["overlap"]), planned.fires, known, partial(id_of, row))
+            made += self._jobs(transaction, row, decision, now)
+            written.append(_planned(row, planned, [fire.at for fire in decision.fires]))
+        fired = new_jobs.insert_values(transaction, made) if made else 0
         schedules.put_plans(transaction, written)
         skipped = sum(each["skipped"] for each in written)
-        return +Counter(fired=made, skipped=skipped, problems=sum(each["problem"] is not None for each in written))
+        return +Counter(fired=fired, skipped=skipped, problems=sum(each["problem"] is not None for each in written))
+
+    def _unfinished(self, transaction: Transaction, rows: Sequence[Row]) -> dict[int, Unfinished]:
+        asked = [row["schedule_id"] for row in rows if row["overlap"] != Overlap.ALLOW_ALL]
+        found = schedules.unfinished(transaction, asked) if asked else {}
+        return {key: Unfinished(tuple(row["job_ids"]), tuple(row["buffered"])) for key, row in found.items()}
+
+    def _jobs(self, transaction: Transaction, row: Row, decision: Decision, now: datetime) -> list[dict[str, Any]]:
+        wait = timedelta()
+        if decision.cancel:
+            before = jobs.cancel(transaction, decision.cancel, f"schedule {row['name']} fires again")
+            if row["overlap"] == Overlap.CANCEL_OTHER and State.PROCESSING in before.values():
+                wait = self.stop_time
+        facts = self.facts_of(row["job_type"])
+        return [job_of(row, fire, now, facts, wait) for fire in decision.fires]
 
     def _begin(self, transaction: Transaction, rows: Sequence[Row], now: datetime) -> Counter[str]:
         written = []
@@ -92,7 +111,7 @@ class Ticker:
 def plan_of(row: Row, due: datetime, now: datetime) -> Plan | str:
     """Plan a schedule that is due; a text says why it cannot be."""
     try:
-        return plan(parse(row["cron_expression"], row["timezone"]), due, now, misfire_of(row))
+        return plan(parse(row["cron_expression"], row["timezone"]), due, now, rule_of(row))
     except ScheduleError as error:
         return str(error)
 

@@ -55,11 +55,12 @@ FIND_NEXT_RUN = Statement(
     {},
 )
 
-COUNT_UNFINISHED = Statement(
-    "count_unfinished",
+LIST_UNFINISHED_FIRES = Statement(
+    "list_unfinished_fires",
     f"""
-    select schedule_id, count(*) as jobs from @jobs
-    where schedule_id = any(%(schedule_ids)s::bigint[]) and status in {states_sql(UNFINISHED)} group by 1
+    select schedule_id, array_agg(job_id::text order by fire_at) as job_ids,
+        coalesce(array_agg(job_id::text order by fire_at) filter (where status = 'BLOCKED'), '{{}}') as buffered
+    from @jobs where schedule_id = any(%(schedule_ids)s::bigint[]) and status in {states_sql(UNFINISHED)} group by 1
     """,
     {"schedule_ids": [1]},
 )
@@ -154,10 +155,10 @@ def next_run(transaction: Transaction) -> datetime | None:
     return rows[0]["next_run"] if rows else None
 
 
-def unfinished(transaction: Transaction, schedule_ids: Sequence[int]) -> dict[int, int]:
-    """Count the jobs of schedules that have not ended."""
-    rows = transaction.rows(COUNT_UNFINISHED, schedule_ids=list(schedule_ids))
-    return {row["schedule_id"]: row["jobs"] for row in rows}
+def unfinished(transaction: Transaction, schedule_ids: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+    """List the jobs of schedules that have not ended, and those of them that wait for the end of others."""
+    rows = transaction.rows(LIST_UNFINISHED_FIRES, schedule_ids=list(schedule_ids))
+    return {row["schedule_id"]: row for row in rows}
 
 
 def put(transaction: Transaction, rows: Sequence[Mapping[str, Any]], origin: str = "hand") -> set[str]:

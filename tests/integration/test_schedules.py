@@ -13,7 +13,7 @@ import pytest
 from jobplatform.scheduling.declared import DEFAULTS
 from jobplatform.scheduling.fires import TypeFacts
 from jobplatform.scheduling.ticker import Ticker
-from jobplatform.store import schedules
+from jobplatform.store import dependencies, jobs, schedules
 from jobplatform.store.database import Database
 from jobplatform.store.pauses import Hold
 
@@ -26,7 +26,9 @@ class Place:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.ticker = Ticker(database, lambda job_type: TypeFacts(max_retries=2, timeout=9.0), batch=50)
+        self.ticker = Ticker(
+            database, lambda job_type: TypeFacts(max_retries=2, timeout=9.0), timedelta(seconds=10), batch=50
+        )
 
     def add(self, name: str, cron: str, **values: Any) -> None:
         row = {**DEFAULTS, "job_type": "t.job", "queue": "celery", "payload_template": TEMPLATE, **values}
@@ -143,6 +145,74 @@ def test_a_fire_is_skipped_while_the_job_before_has_not_ended(place: Place) -> N
     assert place.tick(later(hours=3)) == {"fired": 1}
     assert place.fires("slow") == [later(hours=1), later(hours=3)]
     assert place.schedule("slow")["skipped"] == 1
+
+
+def states(place: Place) -> dict[float, str]:
+    """Give the states of all jobs by the hour that they fired at."""
+    rows = place.rows("select fire_at, status from @jobs order by fire_at")
+    return {(row["fire_at"] - NOON).total_seconds() / 3600: row["status"] for row in rows}
+
+
+def end(place: Place, hour: int) -> None:
+    """Let the job of an hour complete, as the mirror does, and look at what is new, as the controller does."""
+    (row,) = place.rows(f"select job_id::text, attempt from @jobs where fire_at = '{later(hours=hour).isoformat()}'")
+    done = [{"job_id": row["job_id"], "status": "COMPLETED", "attempt": row["attempt"], "rank": 4}]
+    with place.database.transaction() as transaction:
+        jobs.apply_transitions(transaction, done)
+        dependencies.settle(transaction, [row["job_id"]])
+    examine(place)
+
+
+def examine(place: Place) -> None:
+    with place.database.transaction() as transaction:
+        dependencies.examine(transaction, 100, timedelta())
+
+
+def test_buffer_all_lets_each_wait_for_the_one_before(place: Place) -> None:
+    place.add("chained", "@hourly", overlap="buffer_all", misfire="all")
+    place.tick(NOON)
+    place.tick(later(hours=1))
+    assert place.tick(later(hours=3)) == {"fired": 2}
+    examine(place)
+    assert states(place) == {1: "PENDING", 2: "BLOCKED", 3: "BLOCKED"}
+    end(place, 1)
+    assert states(place) == {1: "COMPLETED", 2: "PENDING", 3: "BLOCKED"}
+    end(place, 2)
+    assert states(place) == {1: "COMPLETED", 2: "COMPLETED", 3: "PENDING"}
+
+
+def test_buffer_one_keeps_one_waiting(place: Place) -> None:
+    place.add("one", "@hourly", overlap="buffer_one")
+    place.tick(NOON)
+    for hour in (1, 2, 3, 4):
+        place.tick(later(hours=hour))
+    examine(place)
+    assert states(place) == {1: "PENDING", 2: "BLOCKED"}
+    assert place.schedule("one")["skipped"] == 2
+    end(place, 1)
+    place.tick(later(hours=5))
+    assert states(place) == {1: "COMPLETED", 2: "PENDING", 5: "BLOCKED"}
+
+
+@pytest.mark.parametrize(("overlap", "status"), [("cancel_other", "SCHEDULED"), ("terminate_other", "PENDING")])
+def test_the_others_are_cancelled(place: Place, overlap: str, status: str) -> None:
+    place.add("newest", "@hourly", overlap=overlap)
+    place.tick(NOON)
+    place.tick(later(hours=1))
+    place.run("update @jobs set status = 'PROCESSING'")
+    place.tick(later(hours=2))
+    assert states(place) == {1: "CANCELLED", 2: status}
+    (job,) = place.rows("select due_at from @jobs where status <> 'CANCELLED'")
+    waits = timedelta(seconds=10) if overlap == "cancel_other" else timedelta()
+    assert job["due_at"] == later(hours=2) + waits
+
+
+def test_allow_all_fires_beside_the_others(place: Place) -> None:
+    place.add("beside", "@hourly", overlap="allow_all")
+    place.tick(NOON)
+    for hour in (1, 2, 3):
+        place.tick(later(hours=hour))
+    assert states(place) == {1: "PENDING", 2: "PENDING", 3: "PENDING"}
 
 
 def test_spread_and_jitter_delay_a_fire_by_what_is_always_the_same(place: Place) -> None:
