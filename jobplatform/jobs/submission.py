@@ -87,9 +87,7 @@ def check_awaited(transaction: Transaction, job: NewJob) -> None:
     unknown = jobs.missing(transaction, [edge.job_id for edge in job.after or ()])
     for edge in job.after or ():
         if edge.job_id in unknown:
-            raise JobNotFound(
-                f"after: job {edge.job_id}: no row stands for it; submit it first"
-            )
+            raise JobNotFound(f"after: job {edge.job_id}: no row stands for it; submit it first")
 
 
 def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> int:
