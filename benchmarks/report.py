@@ -54,6 +54,10 @@ TARGETS = {
     "rss_x_celery": Target("resident worker tree, beside Celery", "<=", 1.15),
     "rss_mb": Target("resident worker tree", "<", 256, "MB"),
     "refill_50000_s": Target("50,000 waiting jobs queued again after FLUSHALL, worst", "<=", 30, "s"),
+    "schedules_missing": Target("fires without a job, while beats are killed", "<=", 0, ""),
+    "schedules_doubled": Target("fires with two jobs", "<=", 0, ""),
+    "schedules_late_p99_s": Target("fire to its job's row, p99", "<=", 1, "s"),
+    "schedules_idle_tick_x": Target("idle tick beside 1,000,000 schedules, beside 1,000", "<=", 1.5),
     "drain_2m_rows_x_empty": Target("drain beside 2,000,000 finished rows, beside empty tables", ">=", 0.9),
 }
 
