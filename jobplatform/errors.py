@@ -35,6 +35,10 @@ class ScheduleError(JobPlatformError, ValueError):
     """A schedule says something that cannot be understood; nothing was written."""
 
 
+class ScheduleNotFound(JobPlatformError, LookupError):
+    """No schedule has this name."""
+
+
 class UnknownJobType(JobPlatformError, LookupError):
     """A job type was named that no imported module defines."""
 

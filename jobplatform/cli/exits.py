@@ -27,6 +27,8 @@ class Exit(IntEnum):
 _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.JobNotFound, Exit.NOT_FOUND),
     (errors.WorkerNotFound, Exit.NOT_FOUND),
+    (errors.ScheduleNotFound, Exit.NOT_FOUND),
+    (errors.ScheduleError, Exit.USAGE),
     (errors.NotQuarantined, Exit.NOT_FOUND),
     (errors.UnknownJobType, Exit.NOT_FOUND),
     (errors.UnknownQueue, Exit.NOT_FOUND),

@@ -104,6 +104,43 @@ HOLD_UNDECLARED = Statement(
     {"names": ["nightly"], "by": "platform"},
 )
 
+LIST_SCHEDULES = Statement(
+    "list_schedules",
+    """
+    select * from @job_schedules
+    where (%(names)s::text[] is null or name = any(%(names)s::text[])) and name > %(after)s order by name
+    limit %(limit)s
+    """,
+    {"names": None, "after": "", "limit": 100},
+)
+
+DELETE_SCHEDULES = Statement(
+    "delete_schedules",
+    "delete from @job_schedules where name = any(%(names)s::text[]) returning name",
+    {"names": ["nightly"]},
+)
+
+LIST_FIRES = Statement(
+    "list_fires",
+    """
+    select job_id::text, fire_at, status, started_at, completed_at, error_type from @jobs
+    where schedule_id = %(schedule_id)s order by fire_at desc limit %(limit)s
+    """,
+    {"schedule_id": 1, "limit": 5},
+)
+
+MEASURE_DURATIONS = Statement(
+    "measure_durations",
+    """
+    select t.job_type, percentile_cont(0.95) within group (order by r.run) as seconds
+    from (select distinct job_type from @job_schedules) as t, lateral (
+        select extract(epoch from completed_at - started_at)::float8 as run from @jobs j
+        where j.job_type = t.job_type and j.status = 'COMPLETED' and j.started_at is not null limit 200) as r
+    group by 1
+    """,
+    {},
+)
+
 HOLD_SCHEDULES = Statement(
     "hold_schedules",
     """
@@ -191,3 +228,28 @@ def resume(transaction: Transaction, names: Sequence[str]) -> list[str]:
 def resume_due(transaction: Transaction, now: datetime) -> list[str]:
     """Let schedules fire again whose hold has ended; returns their names."""
     return [row["name"] for row in transaction.rows(RESUME_DUE_SCHEDULES, now=now)]
+
+
+def listed(transaction: Transaction, names: Sequence[str] | None, limit: int, after: str = "") -> list[dict[str, Any]]:
+    """List schedules by name.
+
+    :param names: None for all.
+    :param after: the last name of the page before.
+    """
+    chosen = None if names is None else list(names)
+    return [dict(row) for row in transaction.rows(LIST_SCHEDULES, names=chosen, after=after, limit=limit)]
+
+
+def remove(transaction: Transaction, names: Sequence[str]) -> list[str]:
+    """Delete schedules; their jobs stay. Returns which there were."""
+    return [row["name"] for row in transaction.rows(DELETE_SCHEDULES, names=list(names))]
+
+
+def fires(transaction: Transaction, schedule_id: int, limit: int) -> Sequence[Mapping[str, Any]]:
+    """List the last jobs of a schedule, the latest fire first."""
+    return transaction.rows(LIST_FIRES, schedule_id=schedule_id, limit=limit)
+
+
+def durations(transaction: Transaction) -> dict[str, float]:
+    """Tell how long the jobs of the types that have schedules run: the 95th percentile in seconds, by type."""
+    return {row["job_type"]: row["seconds"] for row in transaction.rows(MEASURE_DURATIONS)}
