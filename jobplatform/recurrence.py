@@ -39,7 +39,11 @@ _ONE = re.compile(r"\b(\w+)-\1/\d+\b")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+_DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
+#: For so many days ahead it is looked for changes of clocks at once.
+_LOOKED_AHEAD = 200
 #: The longest that an expression may be: what the column holds.
 _LONGEST = 100
 
@@ -53,13 +57,29 @@ class Cron:
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Give the times after a moment, in UTC, earliest first; there may be no end to them."""
+        return self._by_real_time(moment) if self.is_interval else self._by_wall_clock(moment)
+
+    def _by_wall_clock(self, moment: datetime) -> Iterator[datetime]:
         last = moment
         for local in CronSim(self.line, moment.astimezone(self.zone)):
             found = local.astimezone(UTC)
-            # A line that names hours is evaluated by the wall clock, which shows some times twice.
+            # The wall clock shows some times twice.
             if found > last:
                 yield found
                 last = found
+
+    def _by_real_time(self, moment: datetime) -> Iterator[datetime]:
+        begin = moment.astimezone(UTC)
+        while True:
+            offset, end = _steady(self.zone, begin)
+            for wall in CronSim(self.line, (begin + offset).replace(tzinfo=None)):
+                found = (wall - offset).replace(tzinfo=UTC)
+                if found >= end:
+                    break
+                yield found
+            else:
+                return
+            begin = end - _SECOND
 
     @property
     def is_interval(self) -> bool:
@@ -86,6 +106,43 @@ class Every:
 
 
 Recurrence = Cron | Every
+
+
+def _steady(zone: ZoneInfo, moment: datetime) -> tuple[timedelta, datetime]:
+    """Give how far a zone is ahead of UTC right after a moment, and until when at the least that stays so."""
+    after = moment + _SECOND
+    offset = _offset(zone, after)
+    day = datetime(after.year, after.month, after.day, tzinfo=UTC)
+    for change in _changes(zone, day):
+        if change > after:
+            return offset, change
+    return offset, day + _LOOKED_AHEAD * _DAY
+
+
+@lru_cache(maxsize=4096)
+def _changes(zone: ZoneInfo, day: datetime) -> tuple[datetime, ...]:
+    """Give the next two moments from a day on at which the clocks of a zone are changed, if they come soon."""
+    found: list[datetime] = []
+    for number in range(_LOOKED_AHEAD):
+        low, high = day + number * _DAY, day + (number + 1) * _DAY
+        if _offset(zone, low) != _offset(zone, high):
+            found.append(_change_between(zone, low, high))
+        if len(found) == 2:
+            break
+    return tuple(found)
+
+
+def _change_between(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:
+    """Find the moment at which clocks are changed, to the second."""
+    before = _offset(zone, low)
+    while high - low > _SECOND:
+        middle = low + (high - low) // _SECOND // 2 * _SECOND
+        low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
+    return high
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
 
 
 @lru_cache(maxsize=4096)

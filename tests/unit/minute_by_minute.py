@@ -10,7 +10,8 @@ MINUTE = timedelta(minutes=1)
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _NAMES = {name: number for first, names in ((0, _DAYS), (1, _MONTHS)) for number, name in enumerate(names, first)}
-_SIZES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+#: The last day of a week is Sunday again.
+_SIZES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
 def fires(line: str, zone: str, after: datetime, until: datetime) -> list[datetime]:

@@ -96,6 +96,11 @@ def test_days(expression: str, expected: list[str]) -> None:
     assert [at.date().isoformat() for at in found] == expected
 
 
+def test_a_line_that_never_comes_has_no_times() -> None:
+    assert upcoming(parse("* * */31 2 5#5", BERLIN), datetime(2026, 1, 1, tzinfo=UTC), 1) == []
+    assert upcoming(parse("0 0 */31 2 5#5", BERLIN), datetime(2026, 1, 1, tzinfo=UTC), 1) == []
+
+
 def test_an_interval_needs_no_memory() -> None:
     every = parse("@every 1h30m", BERLIN)
     assert every == Every(timedelta(minutes=90))
@@ -167,6 +172,8 @@ STARTS = st.one_of(
 @settings(max_examples=150)
 @given(LINES, ZONES, STARTS, st.integers(0, 2_880))
 @example("30 2 * * *", BERLIN, datetime(2026, 10, 25, tzinfo=UTC), 70)
+@example("* */2 * * *", HOWE, datetime(2026, 4, 4, tzinfo=UTC), 0)
+@example("* 2 25 10 *", BERLIN, datetime(2026, 10, 24, tzinfo=UTC), 0)
 @example("59 23 * * *", "Africa/Cairo", datetime(2026, 4, 23, tzinfo=UTC), 0)
 @example("0 0 * * *", "Africa/Cairo", datetime(2026, 4, 23, tzinfo=UTC), 0)
 @example("0 0 24 4 *", "Africa/Cairo", datetime(2026, 4, 23, tzinfo=UTC), 0)
