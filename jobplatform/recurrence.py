@@ -172,13 +172,13 @@ def parse(expression: str, timezone: str = "UTC") -> Recurrence:
 
 def _normal(line: str, fields: list[str]) -> str:
     """Check a line, and write every hour as ``*`` and a range of one as its number."""
+    fields = [_ONE.sub(r"\1", field) for field in fields]
     try:
-        parsed = CronSim(line, _EPOCH)
+        parsed = CronSim(" ".join(fields), _EPOCH)
     except (CronSimError, ValueError) as error:
         said = str(error).removeprefix("Bad ").replace("-", " ")
         where = said if said in _FIELDS else "the line"
         raise ScheduleError(f"cron_expression: {line!r}: {where} is not understood, or never comes") from error
-    fields = [_ONE.sub(r"\1", field) for field in fields]
     if parsed.hours == _HOURS:
         fields = [fields[0], "*", *fields[2:]]
     return " ".join(fields)
