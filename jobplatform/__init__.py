@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jobplatform.jobs.after import after
     from jobplatform.jobs.attach import attach
     from jobplatform.jobs.client import submit
     from jobplatform.jobs.context import current_job
     from jobplatform.jobs.decorator import job
     from jobplatform.jobs.retry import RetryRule
+    from jobplatform.jobs.schedule import Schedule
     from jobplatform.jobs.steering import (
         cancel,
         move,
@@ -20,12 +22,16 @@ if TYPE_CHECKING:
         resume_queue,
         resume_type,
     )
+    from jobplatform.jobs.workflow import Workflow
 
 __version__ = "0.1.0"
 
 __all__ = [
     "RetryRule",
+    "Schedule",
+    "Workflow",
     "__version__",
+    "after",
     "attach",
     "cancel",
     "current_job",
@@ -43,6 +49,9 @@ __all__ = [
 _STEERING = ("cancel", "move", "pause", "pause_queue", "pause_type", "resume", "resume_queue", "resume_type")
 _HOMES = {
     "RetryRule": "jobplatform.jobs.retry",
+    "Schedule": "jobplatform.jobs.schedule",
+    "Workflow": "jobplatform.jobs.workflow",
+    "after": "jobplatform.jobs.after",
     "attach": "jobplatform.jobs.attach",
     "current_job": "jobplatform.jobs.context",
     "job": "jobplatform.jobs.decorator",

@@ -35,6 +35,10 @@ class ScheduleError(JobPlatformError, ValueError):
     """A schedule says something that cannot be understood; nothing was written."""
 
 
+class CyclicWorkflow(JobPlatformError, ValueError):
+    """The jobs of a workflow wait for each other in a circle; nothing was written."""
+
+
 class ScheduleNotFound(JobPlatformError, LookupError):
     """No schedule has this name."""
 

@@ -88,6 +88,8 @@ class NewJob:
     message: Mapping[str, Any] | None = None
     #: What it waits for; each is written as a list of id, policy, and what to do when it ends otherwise.
     after: tuple[Edge, ...] | None = None
+    #: What waits for this job waits for the new one as well.
+    before: str | None = None
 
 
 #: What the dispatcher does with a due job: publish its message; see to it that none is handed out and that what runs is

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, MutableMapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery._state import get_current_worker_task
 
 from jobplatform.errors import JobPlatformError
-from jobplatform.jobs import effects
+from jobplatform.jobs import effects, upstream
 from jobplatform.jobs.checkpoint import Checkpoint
 from jobplatform.jobs.platform import Platform, platform_of
+from jobplatform.jobs.upstream import Upstream
 from jobplatform.journal import entry
 from jobplatform.journal.inbound import ATTEMPT_HEADER
 from jobplatform.journal.leaving import is_leaving
@@ -20,6 +21,9 @@ from jobplatform.journal.unfinished import Interrupted
 from jobplatform.records import job_id_of
 from jobplatform.transport import keys
 from jobplatform.transport.publisher import UNREACHABLE
+
+if TYPE_CHECKING:
+    from jobplatform.jobs.workflow import Workflow
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +126,21 @@ class CurrentJob:
         if saved and keys.HELD <= self._ask() < keys.VOID:
             raise Interrupted("the job was asked to pause and stopped at a checkpoint")
         return saved
+
+    @property
+    def upstream(self) -> list[Upstream]:
+        """The jobs that this one has waited for, in the order in which it named them, with what became of them.
+
+        :raises StoreUnavailable: when PostgreSQL is away.
+        """
+        return upstream.read(self._platform, self.id)
+
+    def graft(self, workflow: Workflow) -> dict[str, Any]:
+        """Submit the jobs of a workflow, for which whatever waits for this job waits as well.
+
+        :returns: their results by the names of the nodes.
+        """
+        return workflow.graft(self.id)
 
     def progress(self, done: float, total: float, note: str = "") -> bool:
         """Report how far the job is.

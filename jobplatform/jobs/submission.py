@@ -5,7 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
@@ -30,6 +34,20 @@ Chunk = list[tuple[str, str]]
 COUNTS: Counter[str] = Counter()
 
 
+_collected: ContextVar[list[NewJob] | None] = ContextVar("jobplatform_collected", default=None)
+
+
+@contextmanager
+def collecting() -> Iterator[list[NewJob]]:
+    """Keep what is submitted in the block, instead of writing it."""
+    jobs: list[NewJob] = []
+    token = _collected.set(jobs)
+    try:
+        yield jobs
+    finally:
+        _collected.reset(token)
+
+
 def is_watched() -> bool:
     """Tell whether somebody listens to Celery's signals of publishing."""
     return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)
@@ -49,6 +67,9 @@ def submit(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], Non
     :param publish: pushes the job's message, together with a journal entry if one is given.
     :raises StoreUnavailable: when neither store took it.
     """
+    if (collected := _collected.get()) is not None:
+        collected.append(job)
+        return
     if platform.in_worker:
         _through_journal(platform, job, publish)
         return
@@ -77,17 +98,72 @@ def _insert_blocked(platform: Platform, job: NewJob) -> None:
         new_jobs.insert_one(transaction, job)
 
 
-def check_awaited(transaction: Transaction, job: NewJob) -> None:
+def check_awaited(transaction: Transaction, job: NewJob, beside: Container[str] = ()) -> None:
     """Refuse a job that waits for one that nobody knows; what a running job submits cannot be checked.
 
+    :param beside: jobs that are written together with it.
     :raises JobNotFound: naming the first of them.
     """
     from jobplatform.store import jobs
 
-    unknown = jobs.missing(transaction, [edge.job_id for edge in job.after or ()])
+    unknown = jobs.missing(transaction, [edge.job_id for edge in job.after or () if edge.job_id not in beside])
     for edge in job.after or ():
         if edge.job_id in unknown:
             raise JobNotFound(f"after: job {edge.job_id}: no row stands for it; submit it first")
+
+
+def submit_together(platform: Platform, jobs: Sequence[NewJob], transaction: Transaction | None = None) -> None:
+    """Submit jobs that may wait for each other: all rows in one transaction, then the messages of those that may begin.
+
+    :param transaction: the caller's own; the dispatcher then publishes what may begin.
+    :raises JobNotFound: when one waits for a job that nobody knows; nothing is written.
+    :raises StoreUnavailable: when neither store took them.
+    """
+    if transaction is not None:
+        now = platform.clock()
+        _insert_together(
+            transaction, [job if job.due_at or job.status == "BLOCKED" else replace(job, due_at=now) for job in jobs]
+        )
+        return
+    ready = list(filter(_may_begin, jobs))
+    if not platform.in_worker and _wrote_together(platform, jobs):
+        push = partial(platform.publisher.push_many, list(map(message_of, ready)))
+        publish_or_leave(platform, [job.job_id for job in ready], push)
+        return
+    messages = [message_of(job) for job in ready]
+    try:
+        platform.publisher.push_many(messages, entries=[_entry(job) for job in jobs])
+    except REDIS_UNREACHABLE as error:
+        if platform.in_worker:
+            raise
+        raise StoreUnavailable(f"neither PostgreSQL nor Redis took {len(jobs)} jobs: {error}; submit again") from error
+
+
+def _may_begin(job: NewJob) -> bool:
+    return job.due_at is None and job.status != "BLOCKED"
+
+
+def _wrote_together(platform: Platform, jobs: Sequence[NewJob]) -> bool:
+    from jobplatform.store.database import UNREACHABLE
+
+    try:
+        with platform.database.transaction() as transaction:
+            _insert_together(transaction, jobs)
+    except UNREACHABLE as error:
+        COUNTS["without_row"] += len(jobs)
+        logger.warning("PostgreSQL did not take %d jobs, they go through the journal: %s", len(jobs), _brief(error))
+        return False
+    return True
+
+
+def _insert_together(transaction: Transaction, jobs: Sequence[NewJob]) -> None:
+    from jobplatform.store import new_jobs
+
+    ids = {job.job_id for job in jobs}
+    for job in jobs:
+        if any(edge.job_id not in ids for edge in job.after or ()):
+            check_awaited(transaction, job, ids)
+    new_jobs.insert(transaction, map(row_of, jobs), edges=True)
 
 
 def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> int:

@@ -7,8 +7,9 @@ they look at what is left.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from jobplatform.states import FINAL, states_sql
 from jobplatform.store.database import Transaction
@@ -27,6 +28,19 @@ INSERT_EDGES = Statement(
     select rows.job_id, (edge->>0)::uuid, edge->>1, edge->>2,
         exists (select from rows as other where other.job_id = (edge->>0)::uuid)
     from rows, json_array_elements(rows.after) as edge
+    on conflict (job_id, depends_on_job_id) do nothing
+    """,
+    {"rows": "[]"},
+)
+
+# What waits for a running job waits for what it adds as well, and cannot have been let go yet.
+GRAFT_EDGES = Statement(
+    "graft_edges",
+    """
+    insert into @job_dependencies (job_id, depends_on_job_id, dependency_type, on_failure, watched)
+    select d.job_id, r.job_id, d.dependency_type, d.on_failure, true
+    from json_to_recordset(%(rows)s) as r(job_id uuid, before uuid)
+    join @job_dependencies as d on d.depends_on_job_id = r.before and d.outcome is null
     on conflict (job_id, depends_on_job_id) do nothing
     """,
     {"rows": "[]"},
@@ -131,12 +145,28 @@ POSTPONE_BLOCKED = Statement(
 )
 
 
+LIST_UPSTREAM = Statement(
+    "list_upstream",
+    """
+    select u.job_id::text, u.job_type, u.status, u.result, u.error_type, u.error_message
+    from @job_dependencies d join @jobs u on u.job_id = d.depends_on_job_id
+    where d.job_id = %(job_id)s::uuid order by d.dependency_id
+    """,
+    {"job_id": _ID},
+)
+
+
 def insert(transaction: Transaction, rows: str) -> int:
-    """Write the edges of new jobs; one that is there already is left alone.
+    """Write the edges to and from new jobs; one that is there already is left alone.
 
     :param rows: a JSON array of rows as ``records.row_of`` makes them.
     """
-    return transaction.count(INSERT_EDGES, rows=rows)
+    return transaction.count(INSERT_EDGES, rows=rows) + transaction.count(GRAFT_EDGES, rows=rows)
+
+
+def upstream(transaction: Transaction, job_id: str) -> Sequence[Mapping[str, Any]]:
+    """List the jobs that a job has waited for, in the order in which it named them, and what became of them."""
+    return transaction.rows(LIST_UPSTREAM, job_id=job_id)
 
 
 def settle(transaction: Transaction, ended: Collection[str]) -> dict[str, int]:

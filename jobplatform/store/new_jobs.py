@@ -95,7 +95,7 @@ def insert_one(transaction: Transaction, job: NewJob) -> int:
     if "tags" in values:
         values["tags"] = list(values["tags"])
     written = transaction.count(_insert_job(tuple(values)), **values)
-    if job.after:
+    if job.after or job.before:
         dependencies.insert(transaction, f"[{row_of(job)}]")
     return written
 
@@ -115,4 +115,4 @@ def insert(transaction: Transaction, rows: Iterable[str], edges: bool = False) -
 
 def insert_values(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
     """Write new jobs given as mappings, with the edges to what they wait for; what is already there is left alone."""
-    return insert(transaction, map(json.dumps, rows), edges=any(row.get("after") for row in rows))
+    return insert(transaction, map(json.dumps, rows), edges=any(row.get("after") or row.get("before") for row in rows))

@@ -1,0 +1,141 @@
+"""Jobs that wait for each other, submitted together or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from celery import current_app
+from celery.canvas import Signature
+
+from jobplatform.errors import CyclicWorkflow, JobOptionError
+from jobplatform.jobs import submission
+from jobplatform.jobs.after import edges_of
+from jobplatform.jobs.graph import find_cycle, levels
+from jobplatform.jobs.platform import platform_of
+from jobplatform.jobs.task import JobTask
+from jobplatform.jobs.wishes import Wishes, carrying
+from jobplatform.records import Edge, NewJob, new_job_id
+
+if TYPE_CHECKING:
+    from jobplatform.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A job of a workflow that is not submitted yet.
+
+    :param id: the id that the job will have.
+    """
+
+    id: str
+    name: str
+
+
+class Workflow:
+    """Build a graph of jobs, and submit it in one transaction.
+
+    :param app: the attached Celery application; the current one if not given.
+    """
+
+    def __init__(self, app: Any = None) -> None:
+        self.app = app or current_app._get_current_object()
+        self.platform = platform_of(self.app)
+        self.id = new_job_id(self.platform.clock())
+        self._signatures: dict[str, Signature] = {}
+        self._names: dict[str, str] = {}
+        self._edges: dict[str, dict[str, Edge]] = {}
+
+    def add(self, signature: Any, after: Any = None, name: str | None = None) -> Node:
+        """Add a job.
+
+        :param signature: a task's signature, such as ``load.s(day="monday").set(priority=5)``.
+        :param after: what it waits for: nodes, results, job ids, or ``after(...)`` of one with a policy.
+        :param name: of the node, in errors and displays; the job type and a number if not given.
+        :raises JobOptionError: when it is no signature of a single task, or its name is taken.
+        """
+        if not isinstance(signature, Signature) or signature.get("subtask_type"):
+            raise JobOptionError(f"workflow: {signature!r} is no signature of a task; give task.s(...)")
+        node = Node(new_job_id(self.platform.clock()), name or f"{signature.task}#{len(self._names) + 1}")
+        if node.name in self._names.values():
+            raise JobOptionError(f"workflow: name: {node.name!r} is taken; give another")
+        self._signatures[node.id], self._names[node.id] = signature, node.name
+        self._edges[node.id] = {edge.job_id: edge for edge in edges_of(after)}
+        return node
+
+    def link(self, node: Node, after: Any) -> None:
+        """Let a node wait for more."""
+        self._edges[node.id] |= {edge.job_id: edge for edge in edges_of(after)}
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes by name."""
+        return {name: Node(job_id, name) for job_id, name in self._names.items()}
+
+    def __len__(self) -> int:
+        return len(self._signatures)
+
+    def levels(self) -> dict[str, int]:
+        """Tell by name in which wave each node can run at the earliest.
+
+        :raises CyclicWorkflow: naming the nodes of a cycle.
+        """
+        self._check()
+        return {self._names[job_id]: level for job_id, level in levels(self._edges).items()}
+
+    def submit(self, session: Any = None) -> dict[str, Any]:
+        """Submit all jobs, or none; returns their results by the names of the nodes.
+
+        :param session: an SQLAlchemy Session or Connection, in whose transaction the rows are written.
+        :raises CyclicWorkflow: naming the nodes of a cycle; nothing is written.
+        :raises JobNotFound: when a node waits for a job that nobody knows; nothing is written.
+        :raises StoreUnavailable: when neither store took them.
+        """
+        self._check()
+        if not self._signatures:
+            return {}
+        submission.submit_together(self.platform, self._jobs(), self._transaction(session))
+        return {name: self.app.AsyncResult(job_id) for job_id, name in self._names.items()}
+
+    def graft(self, before: str) -> dict[str, Any]:
+        """Submit all jobs from a running job: what waits for that waits for them as well.
+
+        :param before: the id of the running job.
+        """
+        self._check()
+        jobs = [replace(job, before=before) for job in self._jobs()]
+        submission.submit_together(self.platform, jobs)
+        return {name: self.app.AsyncResult(job_id) for job_id, name in self._names.items()}
+
+    def _transaction(self, session: Any) -> Transaction | None:
+        if session is None:
+            return None
+        from jobplatform.store.database import Transaction, connection_of
+
+        return Transaction(connection_of(session), self.platform.settings.schema)
+
+    def _check(self) -> None:
+        cycle = find_cycle(self._edges)
+        if cycle:
+            path = " -> ".join(self._names[job_id] for job_id in cycle)
+            raise CyclicWorkflow(f"workflow: its nodes wait for each other: {path}; remove one of these edges")
+
+    def _jobs(self) -> list[NewJob]:
+        """Give the rows of all nodes, those that wait for nothing first."""
+        order = sorted(self._signatures, key=levels(self._edges).__getitem__)
+        with submission.collecting() as jobs:
+            for job_id in order:
+                signature, edges = self._signatures[job_id], tuple(self._edges[job_id].values())
+                if isinstance(signature.type, JobTask):
+                    signature.apply_async(task_id=job_id, after=edges)
+                else:
+                    with carrying(Wishes(after=edges)):
+                        signature.apply_async(task_id=job_id)
+        return [self._watched(job) for job in jobs]
+
+    def _watched(self, job: NewJob) -> NewJob:
+        """Let nobody look at a job whose edges all start from jobs that are written with it."""
+        job = replace(job, root_id=job.root_id or self.id)
+        if job.after and all(edge.job_id in self._signatures for edge in job.after):
+            return replace(job, due_at=job.expires_at)
+        return job
