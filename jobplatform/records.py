@@ -57,6 +57,22 @@ class Edge(NamedTuple):
     on_failure: str = "cancel"
 
 
+class Inputs(NamedTuple):
+    """The jobs whose results are the first argument of another: a list of all, unless ``each`` says just the one."""
+
+    of: tuple[str, ...]
+    each: bool = False
+
+    def as_value(self) -> dict[str, Any]:
+        """Write it as ``NewJob.message`` holds it."""
+        return {"of": list(self.of), "each": self.each}
+
+    def fill(self, payload: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+        """Put the results in place of the first argument."""
+        found = [results.get(job_id) for job_id in self.of]
+        return {**payload, "args": [found[0] if self.each else found, *payload["args"][1:]]}
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job that is about to be written: the values of its row.
@@ -120,6 +136,12 @@ class DueJob:
     again: bool = False
     #: Whether it was interrupted, and has waited for its turn already.
     first: bool = False
+
+    @property
+    def inputs(self) -> Inputs | None:
+        """What its first argument is made of."""
+        value = (self.message or {}).get("inputs")
+        return Inputs(tuple(value["of"]), value["each"]) if value else None
 
     @property
     def task_id(self) -> str:

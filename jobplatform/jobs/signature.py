@@ -42,6 +42,10 @@ _PLAIN_SCHEMAS: dict[type, str] = {
 _ACCEPTED: dict[type, tuple[type, ...]] = {float: (float, int), list: (list, tuple)}
 
 
+#: Stands for an argument that is not known yet.
+AWAITED = object()
+
+
 @dataclass(frozen=True)
 class _Parameter:
     """One parameter; ``plain`` are the JSON types it takes, None where anything goes or pydantic decides."""
@@ -72,7 +76,7 @@ class _Parameter:
 
     def converted(self, field: str, value: Any) -> Any:
         """Give a value as the annotated type, or raise InvalidPayload that names ``field``."""
-        if self.accepted is None or type(value) in self.accepted:
+        if self.accepted is None or type(value) in self.accepted or value is AWAITED:
             return value
         expected = inspect.formatannotation(self.annotation)
         fix = f"pass {self.name}: {expected}"

@@ -48,6 +48,11 @@ def collecting() -> Iterator[list[NewJob]]:
         _collected.reset(token)
 
 
+def is_collecting() -> bool:
+    """Tell whether what is submitted here is kept by somebody who has checked it."""
+    return _collected.get() is not None
+
+
 def is_watched() -> bool:
     """Tell whether somebody listens to Celery's signals of publishing."""
     return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)

@@ -77,7 +77,8 @@ class JobTask(Task):  # type: ignore[misc]
         app = self._get_app()
         if app.conf.task_always_eager:
             return super().apply_async(args, kwargs, **options)
-        self.job.signature.check(args, kwargs)
+        if not submission.is_collecting():
+            self.job.signature.check(args, kwargs)
         platform = platform_of(app)
         wishes = wishes_of(options, platform.clock())
         if wishes.celery or not platform.leases or self.__v2_compat__ or submission.is_watched():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from celery.canvas import Signature
 from jobplatform.errors import CyclicWorkflow, JobOptionError
 from jobplatform.jobs import submission
 from jobplatform.jobs.after import edges_of
+from jobplatform.jobs.canvas import convert
 from jobplatform.jobs.graph import find_cycle, levels
 from jobplatform.jobs.platform import platform_of
+from jobplatform.jobs.signature import AWAITED
 from jobplatform.jobs.task import JobTask
 from jobplatform.jobs.wishes import Wishes, carrying
-from jobplatform.records import Edge, NewJob, new_job_id
+from jobplatform.records import Edge, Inputs, NewJob, new_job_id
 
 if TYPE_CHECKING:
     from jobplatform.store.database import Transaction
@@ -45,6 +48,7 @@ class Workflow:
         self._signatures: dict[str, Signature] = {}
         self._names: dict[str, str] = {}
         self._edges: dict[str, dict[str, Edge]] = {}
+        self._inputs: dict[str, Inputs] = {}
 
     def add(self, signature: Any, after: Any = None, name: str | None = None) -> Node:
         """Add a job.
@@ -53,15 +57,42 @@ class Workflow:
         :param after: what it waits for: nodes, results, job ids, or ``after(...)`` of one with a policy.
         :param name: of the node, in errors and displays; the job type and a number if not given.
         :raises JobOptionError: when it is no signature of a single task, or its name is taken.
+        :raises InvalidPayload: when its arguments do not fit the job type.
         """
+        return self._add(signature, after, name, ())
+
+    def _add(self, signature: Any, after: Any, name: str | None, first: tuple[Any, ...]) -> Node:
+        """Add a job; ``first`` are arguments that come before those of the signature, and are not known yet."""
         if not isinstance(signature, Signature) or signature.get("subtask_type"):
             raise JobOptionError(f"workflow: {signature!r} is no signature of a task; give task.s(...)")
+        if isinstance(signature.type, JobTask):
+            signature.type.job.signature.check((*first, *signature.args), signature.kwargs)
         node = Node(new_job_id(self.platform.clock()), name or f"{signature.task}#{len(self._names) + 1}")
         if node.name in self._names.values():
             raise JobOptionError(f"workflow: name: {node.name!r} is taken; give another")
         self._signatures[node.id], self._names[node.id] = signature, node.name
         self._edges[node.id] = {edge.job_id: edge for edge in edges_of(after)}
         return node
+
+    @classmethod
+    def from_canvas(cls, canvas: Any, app: Any = None) -> Workflow:
+        """Make a workflow of a chain, a group or a chord; results are passed on as Celery does.
+
+        :raises JobOptionError: for a part that has no counterpart.
+        """
+        made = cls(app)
+
+        def add(signature: Signature, before: Sequence[Any], each: bool, takes: bool) -> Node:
+            if not takes:
+                return made.add(signature, after=list(before) or None)
+            node = made._add(signature, list(before), None, (AWAITED,))
+            # The place of the results is kept by a null.
+            made._signatures[node.id] = signature.clone(args=(None,))
+            made._inputs[node.id] = Inputs(tuple(other.id for other in before), each)
+            return node
+
+        convert(canvas, add)
+        return made
 
     def link(self, node: Node, after: Any) -> None:
         """Let a node wait for more."""
@@ -131,11 +162,13 @@ class Workflow:
                 else:
                     with carrying(Wishes(after=edges)):
                         signature.apply_async(task_id=job_id)
-        return [self._watched(job) for job in jobs]
+        return [self._completed(job) for job in jobs]
 
-    def _watched(self, job: NewJob) -> NewJob:
-        """Let nobody look at a job whose edges all start from jobs that are written with it."""
+    def _completed(self, job: NewJob) -> NewJob:
+        """Note what a job takes, and let nobody look at one whose edges all start from jobs written with it."""
         job = replace(job, root_id=job.root_id or self.id)
+        if job.job_id in self._inputs:
+            job = replace(job, message={**(job.message or {}), "inputs": self._inputs[job.job_id].as_value()})
         if job.after and all(edge.job_id in self._signatures for edge in job.after):
             return replace(job, due_at=job.expires_at)
         return job

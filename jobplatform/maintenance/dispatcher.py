@@ -6,12 +6,13 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from jobplatform.records import DueJob
-from jobplatform.store import jobs
-from jobplatform.store.database import Database
+from jobplatform.store import jobs, results
+from jobplatform.store.database import Database, Transaction
 from jobplatform.transport import keys
 from jobplatform.transport.message import Message
 from jobplatform.transport.publisher import UNREACHABLE, MaybePushed
@@ -63,13 +64,20 @@ class Dispatcher:
         with self.database.transaction() as transaction:
             claimed = jobs.claim_due(transaction, now, self.batch, self.again_after, publish=not self.holds)
             self.publisher.fence({job.task_id: fence for job in claimed if (fence := fence_of(job)) is not None})
-        due = [job for job in claimed if job.step == "publish"]
+            due = self._with_inputs(transaction, [job for job in claimed if job.step == "publish"])
         ordered = sorted(due, key=lambda job: (-job.priority, job.job_id))
         before, others = ([job for job in ordered if job.first is first] for first in (True, False))
         self._push(before, others, now, first=True)
         self._push(others, [], now, first=False)
         told = Counter(job.step for job in claimed)
         return +Counter(published=len(due), voided=told["void"], held=told["hold"], released=told["unhold"])
+
+    @staticmethod
+    def _with_inputs(transaction: Transaction, due: Sequence[DueJob]) -> list[DueJob]:
+        """Give jobs the results that they take of those that they have waited for."""
+        wanted = {job_id for job in due if job.inputs for job_id in job.inputs.of}
+        known = results.results_of(transaction, wanted) if wanted else {}
+        return [replace(job, payload=job.inputs.fill(job.payload, known)) if job.inputs else job for job in due]
 
     def _hold(self, holds: bool) -> None:
         if holds and not self.holds:

@@ -16,6 +16,7 @@ from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
 _ID = "00000000-0000-7000-8000-000000000000"
+_HELD = "a job that it depends on did not complete"
 
 # Edges from a job that is written together with them are watched from the first: nobody can end it before.
 INSERT_EDGES = Statement(
@@ -94,13 +95,13 @@ RELEASE_BLOCKED = Statement(
         error_type = case ripe.step when 'cancel' then 'DependencyUnmet' else j.error_type end,
         error_message = case ripe.step when 'cancel'
             then 'a job that it depends on has ended otherwise than it asks for' else j.error_message end,
-        hold_reason = case ripe.step when 'hold' then 'a job that it depends on did not complete' end,
+        hold_reason = case ripe.step when 'hold' then %(held)s end,
         hold_by = case ripe.step when 'hold' then 'platform' end,
         updated_at = now()
     from ripe where j.job_id = ripe.job_id and j.status = 'BLOCKED' and ripe.step <> 'wait'
     returning j.job_id::text, ripe.step
     """,
-    {"job_ids": [_ID]},
+    {"job_ids": [_ID], "held": ""},
 )
 
 LIST_UNEXAMINED = Statement(
@@ -144,6 +145,31 @@ POSTPONE_BLOCKED = Statement(
     {"job_ids": [_ID], "again_after": timedelta(seconds=1)},
 )
 
+
+# What was cancelled or held as a job did not complete waits for it again, and what waits for that, and so on.
+AWAIT_AGAIN = Statement(
+    "await_again",
+    """
+    with recursive again as (
+        select unnest(%(job_ids)s::uuid[]) as job_id
+        union
+        select d.job_id from again join @job_dependencies d on d.depends_on_job_id = again.job_id
+            join @jobs j on j.job_id = d.job_id
+        where (j.status = 'CANCELLED' and j.error_type = 'DependencyUnmet')
+            or (j.status = 'PAUSED' and j.hold_reason = %(held)s) or j.status = 'BLOCKED'
+    ), reopened as (
+        update @job_dependencies d set outcome = null
+        from again a, again b
+        where d.depends_on_job_id = a.job_id and d.job_id = b.job_id and d.outcome is not null
+        returning d.job_id
+    )
+    update @jobs as j set status = 'BLOCKED', due_at = j.expires_at, completed_at = null, error_type = null,
+        error_message = null, hold_reason = null, hold_by = null, updated_at = now()
+    where j.job_id in (select job_id from reopened) and j.status in ('CANCELLED', 'PAUSED')
+    returning j.job_id::text
+    """,
+    {"job_ids": [_ID], "held": ""},
+)
 
 LIST_UPSTREAM = Statement(
     "list_upstream",
@@ -208,7 +234,13 @@ def examine(transaction: Transaction, limit: int, again_after: timedelta) -> dic
     return counts
 
 
+def await_again(transaction: Transaction, replayed: Collection[str]) -> list[str]:
+    """Let what depends on jobs that run once more wait for them again; returns what was cancelled or held for them."""
+    rows = transaction.rows(AWAIT_AGAIN, job_ids=list(replayed), held=_HELD) if replayed else []
+    return [row["job_id"] for row in rows]
+
+
 def _release(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, str]:
     locked = [row["job_id"] for row in transaction.rows(LOCK_BLOCKED, job_ids=list(job_ids))]
-    rows = transaction.rows(RELEASE_BLOCKED, job_ids=locked) if locked else []
+    rows = transaction.rows(RELEASE_BLOCKED, job_ids=locked, held=_HELD) if locked else []
     return {row["job_id"]: row["step"] for row in rows}

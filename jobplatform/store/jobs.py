@@ -225,8 +225,13 @@ def cancel(transaction: Transaction, job_ids: Sequence[str], reason: str) -> dic
 
 
 def replay(transaction: Transaction, job_ids: Sequence[str]) -> list[str]:
-    """Make finished jobs run once more, with their retries restored; return the ids that were failed or cancelled."""
-    return [row["job_id"] for row in transaction.rows(REPLAY_JOBS, job_ids=list(job_ids))]
+    """Make finished jobs run once more, with their retries restored; return the ids that were failed or cancelled.
+
+    What was cancelled or held as they did not complete waits for them again.
+    """
+    replayed = [row["job_id"] for row in transaction.rows(REPLAY_JOBS, job_ids=list(job_ids))]
+    dependencies.await_again(transaction, replayed)
+    return replayed
 
 
 def hasten(transaction: Transaction, job_ids: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jobplatform.store.database import Transaction
@@ -18,6 +18,17 @@ READ_RESULT = Statement(
     """,
     {"job_id": "00000000-0000-7000-8000-000000000000"},
 )
+
+READ_RESULTS = Statement(
+    "read_results",
+    "select job_id::text, result from @jobs where job_id = any(%(job_ids)s::uuid[])",
+    {"job_ids": ["00000000-0000-7000-8000-000000000000"]},
+)
+
+
+def results_of(transaction: Transaction, job_ids: Collection[str]) -> dict[str, Any]:
+    """Read what jobs returned, by id; None stands for what did not complete."""
+    return {row["job_id"]: row["result"] for row in transaction.rows(READ_RESULTS, job_ids=list(job_ids))}
 
 
 def read_result(transaction: Transaction, job_id: str) -> Mapping[str, Any] | None:

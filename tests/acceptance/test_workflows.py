@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import workflow_jobs
+from celery import chain, group
 from fleet import Fleet
 from processes import eventually
 
@@ -95,3 +96,17 @@ def test_a_job_reads_what_became_of_those_before(fleet: Fleet, tmp_path: Path) -
     assert fleet.wait_final(5, 60) == {"COMPLETED": 3, "FAILED": 1, "CANCELLED": 1}
     (row,) = fleet.rows("select result from @jobs where job_id = %(id)s::uuid", id=results["gather"].id)
     assert row["result"] == ["two", "one", None]
+
+
+def test_a_canvas_as_a_workflow_returns_what_celery_returns(fleet: Fleet) -> None:
+    fleet.start_controller()
+    fleet.start_worker("-c", "2")
+    canvas = chain(
+        signature(fleet, "add", 1, 2),
+        group(signature(fleet, "add", 10), signature(fleet, "add", 20)),
+        signature(fleet, "total"),
+        signature(fleet, "add", 100),
+    )
+    stock = canvas.clone().apply_async()
+    ours = Workflow.from_canvas(canvas, fleet.client).submit()["workflow_jobs.add#5"]
+    assert ours.get(timeout=30) == stock.get(timeout=30) == 136

@@ -24,6 +24,18 @@ def fail(book: str, name: str) -> None:
 
 
 @job
+def add(x: int, y: int = 0) -> int:
+    """Add two numbers."""
+    return x + y
+
+
+@job
+def total(values: list[int]) -> int:
+    """Add many numbers."""
+    return sum(values)
+
+
+@job
 def gather(book: str) -> list[object]:
     """Return what the jobs before have returned."""
     return [upstream.result for upstream in current_job().upstream]

@@ -34,12 +34,14 @@ class Graph:
             new_jobs.insert_one(transaction, job)
         return job.job_id
 
-    def end(self, *job_ids: str, status: str = "COMPLETED", transaction: Transaction | None = None) -> dict[str, int]:
+    def end(
+        self, *job_ids: str, status: str = "COMPLETED", attempt: int = 1, transaction: Transaction | None = None
+    ) -> dict[str, int]:
         """End jobs as the mirror does."""
         if transaction is None:
             with self.database.transaction() as made:
-                return self.end(*job_ids, status=status, transaction=made)
-        rows = [{"job_id": job_id, "status": status, "attempt": 1, "rank": 4} for job_id in job_ids]
+                return self.end(*job_ids, status=status, attempt=attempt, transaction=made)
+        rows = [{"job_id": job_id, "status": status, "attempt": attempt, "rank": 4} for job_id in job_ids]
         jobs.apply_transitions(transaction, rows)
         return dependencies.settle(transaction, job_ids)
 
@@ -142,6 +144,27 @@ def test_what_is_cancelled_cancels_what_depends_on_it(graph: Graph) -> None:
         jobs.cancel(transaction, chain[:1], "by hand")
     assert set(graph.states(chain)) == {"CANCELLED"}
     assert graph.rows()[chain[-1]]["error_type"] == "DependencyUnmet"
+
+
+def test_what_was_cancelled_for_a_failure_waits_again_when_that_is_run_once_more(graph: Graph) -> None:
+    first = graph.add()
+    held, cancelled = graph.add(Edge(first, "success", "hold")), graph.add(first)
+    behind, by_hand = graph.add(cancelled), graph.add(first)
+    graph.dispatch()
+    with graph.database.transaction() as transaction:
+        jobs.cancel(transaction, [by_hand], "by hand")
+    graph.end(first, status="FAILED")
+    assert graph.states([held, cancelled, behind, by_hand]) == ["PAUSED", "CANCELLED", "CANCELLED", "CANCELLED"]
+    with graph.database.transaction() as transaction:
+        assert jobs.replay(transaction, [first]) == [first]
+    assert graph.states([first, held, cancelled, behind, by_hand]) == [
+        "PENDING", "BLOCKED", "BLOCKED", "BLOCKED", "CANCELLED",
+    ]  # fmt: skip
+    assert graph.dispatch() == [first]
+    graph.end(first, attempt=2)
+    assert set(graph.dispatch()) == {held, cancelled}
+    graph.end(held, cancelled)
+    assert graph.dispatch() == [behind]
 
 
 def test_an_expired_job_ends_what_waits_for_it(graph: Graph) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, chain, chord, group
 from sqlalchemy.orm import Session
 
 import jobplatform
@@ -188,3 +188,67 @@ def test_a_name_is_given_once(app: Celery) -> None:
         flow.add(step)
     with pytest.raises(JobOptionError, match="is no signature"):
         flow.add(step.si() | step.si())
+
+
+@job(name="w.total")
+def total(values: list[int], bonus: int = 0) -> int:
+    return sum(values) + bonus
+
+
+@job(name="w.add")
+def add(x: int, y: int = 0) -> int:
+    return x + y
+
+
+def shape(flow: Workflow, database: Database) -> dict[str, tuple[list[Any], set[str], Any]]:
+    """Submit a workflow, and give what each node is called with, what it waits for and what it takes."""
+    ids = {result.id: name for name, result in flow.submit().items()}
+    found = rows(database)
+    befores: dict[str, set[str]] = {job_id: set() for job_id in ids}
+    for edge in edges(database):
+        befores[edge[0]].add(ids[edge[1]])
+    shown = {}
+    for job_id, name in ids.items():
+        inputs = (found[job_id]["message"] or {}).get("inputs")
+        takes = inputs and ([ids[other] for other in inputs["of"]], inputs["each"])
+        shown[name] = (found[job_id]["payload"]["args"], befores[job_id], takes)
+    return shown
+
+
+def test_a_chain_passes_each_result_on(app: Celery, database: Database) -> None:
+    flow = Workflow.from_canvas(add.s(1, 2) | add.s(3) | add.si(4, 5) | add.s())
+    assert shape(flow, database) == {
+        "w.add#1": ([1, 2], set(), None),
+        "w.add#2": ([None, 3], {"w.add#1"}, (["w.add#1"], True)),
+        "w.add#3": ([4, 5], {"w.add#2"}, None),
+        "w.add#4": ([None], {"w.add#3"}, (["w.add#3"], True)),
+    }
+
+
+def test_a_chord_passes_all_results_on(app: Celery, database: Database) -> None:
+    flow = Workflow.from_canvas(chord([add.s(1), add.s(2) | add.s(3)], total.s(bonus=4)))
+    assert shape(flow, database) == {
+        "w.add#1": ([1], set(), None),
+        "w.add#2": ([2], set(), None),
+        "w.add#3": ([None, 3], {"w.add#2"}, (["w.add#2"], True)),
+        "w.total#4": ([None], {"w.add#1", "w.add#3"}, (["w.add#1", "w.add#3"], False)),
+    }
+
+
+def test_a_group_between_two_tasks_is_a_diamond(app: Celery, database: Database) -> None:
+    flow = Workflow.from_canvas(chain(add.s(1), group(add.s(2), add.s(3)), total.s()))
+    assert flow.levels() == {"w.add#1": 0, "w.add#2": 1, "w.add#3": 1, "w.total#4": 2}
+    assert shape(flow, database)["w.total#4"] == ([None], {"w.add#2", "w.add#3"}, (["w.add#2", "w.add#3"], False))
+
+
+@pytest.mark.parametrize(
+    ("canvas", "said"),
+    [
+        (lambda: add.map([1, 2]), "celery.map"),
+        (lambda: add.s(1).on_error(add.si(2)), "link_error"),
+        (lambda: "add", "is no signature"),
+    ],
+)
+def test_what_has_no_counterpart_is_refused(app: Celery, canvas: Any, said: str) -> None:
+    with pytest.raises(JobOptionError, match=said):
+        Workflow.from_canvas(canvas())
