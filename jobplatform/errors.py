@@ -39,6 +39,18 @@ class CyclicWorkflow(JobPlatformError, ValueError):
     """The jobs of a workflow wait for each other in a circle; nothing was written."""
 
 
+class KeyTaken(JobPlatformError):
+    """Another job has the unique key; nothing was written.
+
+    :param job_id: the other job.
+    """
+
+    def __init__(self, key: str, job_id: str) -> None:
+        super().__init__(f"unique_key: {key!r} is taken by job {job_id}; wait for its end, or choose another mode")
+        self.key = key
+        self.job_id = job_id
+
+
 class ScheduleNotFound(JobPlatformError, LookupError):
     """No schedule has this name."""
 

@@ -104,6 +104,9 @@ class NewJob:
     message: Mapping[str, Any] | None = None
     #: What it waits for; each is written as a list of id, policy, and what to do when it ends otherwise.
     after: tuple[Edge, ...] | None = None
+    unique_key: str | None = None
+    unique_scope: str | None = None
+    unique_until: float | None = None
     #: What waits for this job waits for the new one as well.
     before: str | None = None
 
