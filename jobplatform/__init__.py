@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         resume_queue,
         resume_type,
     )
+    from jobplatform.jobs.unique import Unique
     from jobplatform.jobs.workflow import Workflow
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 __all__ = [
     "RetryRule",
     "Schedule",
+    "Unique",
     "Workflow",
     "__version__",
     "after",
@@ -50,6 +52,7 @@ _STEERING = ("cancel", "move", "pause", "pause_queue", "pause_type", "resume", "
 _HOMES = {
     "RetryRule": "jobplatform.jobs.retry",
     "Schedule": "jobplatform.jobs.schedule",
+    "Unique": "jobplatform.jobs.unique",
     "Workflow": "jobplatform.jobs.workflow",
     "after": "jobplatform.jobs.after",
     "attach": "jobplatform.jobs.attach",

@@ -107,6 +107,8 @@ class NewJob:
     unique_key: str | None = None
     unique_scope: str | None = None
     unique_until: float | None = None
+    #: What becomes of it when another job has its key.
+    unique_mode: str | None = None
     #: What waits for this job waits for the new one as well.
     before: str | None = None
 
@@ -180,6 +182,12 @@ class RetryDecision:
 
 #: The names of the row's values, but for the payload, which is JSON text already.
 _ROW_FIELDS = [name for name in NewJob.__dataclass_fields__ if name != "payload"]
+
+
+def job_of_row(row: Mapping[str, Any]) -> NewJob:
+    """Give the new job that a row as ``row_of`` writes it stands for."""
+    after = tuple(Edge(*edge) for edge in row.get("after") or ()) or None
+    return NewJob(**{**row, "payload": json.dumps(row["payload"]), "after": after})
 
 
 def row_of(job: NewJob) -> str:

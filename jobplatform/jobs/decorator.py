@@ -14,6 +14,7 @@ from jobplatform.jobs.retry import DEFAULT, RetryRule
 from jobplatform.jobs.schedule import Schedule
 from jobplatform.jobs.signature import Signature
 from jobplatform.jobs.task import JobTask
+from jobplatform.jobs.unique import Unique
 
 
 @overload
@@ -34,6 +35,7 @@ def job(
     tags: Sequence[str] = (),
     schedule: str | Schedule | None = None,
     timezone: str | None = None,
+    unique: Unique | None = None,
     bind: bool = False,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 
@@ -44,7 +46,7 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     Options: ``name``, ``queue``, ``priority`` (1 to 5, 5 the most urgent), ``max_retries``, ``timeout`` and
     ``soft_timeout`` (seconds), ``retry`` (a ``RetryRule``, or a mapping of its fields), ``payload`` (a pydantic
     model of the keyword arguments), ``tags``, ``schedule`` (when it runs by itself: a cron line in the zone
-    ``timezone``, or a ``Schedule``), ``bind`` (pass the task itself first).
+    ``timezone``, or a ``Schedule``), ``unique`` (a ``Unique``), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """

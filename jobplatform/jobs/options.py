@@ -11,6 +11,7 @@ from jobplatform.errors import JobOptionError
 from jobplatform.jobs.retry import DEFAULT, RetryRule
 from jobplatform.jobs.schedule import Schedule
 from jobplatform.jobs.signature import Signature
+from jobplatform.jobs.unique import Unique
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class JobOptions:
     :param soft_timeout: seconds after which ``SoftTimeLimitExceeded`` is raised in the job.
     :param payload: a pydantic model of the keyword arguments, which the function then receives.
     :param schedule: when it runs by itself.
+    :param unique: of which of its jobs there is one at a time.
     """
 
     name: str
@@ -33,6 +35,7 @@ class JobOptions:
     retry: RetryRule = field(default_factory=lambda: DEFAULT)
     tags: tuple[str, ...] = ()
     schedule: Schedule | None = None
+    unique: Unique | None = None
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:

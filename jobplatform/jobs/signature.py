@@ -155,6 +155,10 @@ class Signature:
             },
         )
 
+    def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Give arguments that fit by their names."""
+        return {**dict(zip((item.name for item in self._positional), args, strict=False)), **kwargs}
+
     def json_schema(self) -> dict[str, Any]:
         """Describe the parameters, or the model, as one JSON schema object."""
         if self._model is not None:

@@ -234,6 +234,14 @@ def _journal_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> int:
     return len(chunk)
 
 
+def submit_through_journal(platform: Platform, job: NewJob) -> None:
+    """Submit a job that has a time by the journal alone.
+
+    :raises StoreUnavailable: when Redis did not take it.
+    """
+    _through_journal(platform, job, lambda job, text: None)
+
+
 def _through_journal(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], None]) -> None:
     try:
         if job.due_at is None:

@@ -9,7 +9,7 @@ from typing import Any
 from celery import Task
 from celery._state import get_current_worker_task
 
-from jobplatform.jobs import submission, transactional
+from jobplatform.jobs import submission, transactional, unique_jobs
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
@@ -85,6 +85,10 @@ class JobTask(Task):  # type: ignore[misc]
             with carrying(wishes):
                 return super().apply_async(args, kwargs, **{**self._declared_options(), **wishes.for_celery()})
         job = self._new_job(platform, args, kwargs, wishes)
+        unique = wishes.unique or self.job.unique
+        if unique is not None:
+            key = unique.key_of(job.job_type, job.payload, self.job.signature.named(args, kwargs))
+            return self.AsyncResult(unique_jobs.submit(platform, unique.mark(job, key, platform.clock()), wishes))
         if wishes.transaction is not None:
             transactional.submit(platform, job, wishes.transaction)
         else:

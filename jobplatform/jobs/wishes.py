@@ -13,17 +13,18 @@ from jobplatform.errors import JobOptionError
 from jobplatform.jobs.after import edges_of
 from jobplatform.jobs.options import check_priority
 from jobplatform.jobs.retry import RetryRule
+from jobplatform.jobs.unique import Unique
 from jobplatform.records import Edge, job_id_of
 
 #: The options that need nothing of Celery's publishing.
 OURS = frozenset(
     {
         "queue", "priority", "countdown", "eta", "expires", "time_limit", "soft_time_limit", "timeout", "soft_timeout",
-        "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after",
+        "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after", "unique",
     }
 )  # fmt: skip
 #: Those that many jobs can share.
-SHARED = OURS - {"task_id"}
+SHARED = OURS - {"task_id", "unique"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,13 @@ class Wishes:
     retry_rule: RetryRule | None = None
     transaction: Any = None
     after: tuple[Edge, ...] = ()
+    unique: Unique | None = None
     celery: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def for_celery(self) -> dict[str, Any]:
         """Give the options that Celery's ``apply_async`` is called with."""
-        ours = {"tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after"}
+        ours = {"tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique"}
         options = {name: value for name, value in self.given.items() if name not in ours}
         options.setdefault("time_limit", self.timeout)
         options.setdefault("soft_time_limit", self.soft_timeout)
@@ -95,6 +97,7 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         retry_rule=get("retry_rule"),
         transaction=get("session") if get("session") is not None else (connection if transactional else None),
         after=edges_of(get("after")),
+        unique=get("unique"),
         celery=celery,
         given=options,
     )

@@ -5,15 +5,26 @@ from __future__ import annotations
 import base64
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from jobplatform.errors import KeyTaken
 from jobplatform.journal.collapse import Decide, News, collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, UnreadableEntry, clean, parse
+from jobplatform.records import job_of_row
 from jobplatform.states import FINAL
-from jobplatform.store import dead_letters, dependencies, executions, jobs, new_jobs, quarantine, retry_decisions
+from jobplatform.store import (
+    dead_letters,
+    dependencies,
+    executions,
+    jobs,
+    new_jobs,
+    quarantine,
+    retry_decisions,
+    uniqueness,
+)
 from jobplatform.store.database import REFUSED, Database, Transaction
 
 logger = logging.getLogger(__name__)
@@ -143,7 +154,7 @@ class Mirror:
     def _write(self, transaction: Transaction, news: News) -> Counter[str]:
         counts: Counter[str] = Counter(stale=len(news.stale))
         if news.rows:
-            counts["submitted"] = new_jobs.insert_values(transaction, list(news.rows.values()))
+            counts.update(self._insert(transaction, news.rows.values()))
         failed = [entry.job_id for entry in news.failed()]
         facts = jobs.retry_facts(transaction, failed) if failed else {}
         rows = rows_of(news, facts, self.decide)
@@ -156,6 +167,20 @@ class Mirror:
         counts["decisions"] = retry_decisions.record(transaction, rows.decisions)
         counts["dead_letters"] = dead_letters.bury(transaction, rows.dead_letters)
         counts["progress"] = jobs.apply_progress(transaction, rows.progress)
+        return counts
+
+    @staticmethod
+    def _insert(transaction: Transaction, rows: Collection[Mapping[str, Any]]) -> Counter[str]:
+        """Write new rows; those that are to be the only ones of their keys one by one."""
+        plain = [row for row in rows if not row.get("unique_mode")]
+        unique = [row for row in rows if row.get("unique_mode")]
+        counts = Counter(submitted=new_jobs.insert_values(transaction, plain) if plain else 0)
+        for row in unique:
+            try:
+                counts["submitted"] += uniqueness.submit(transaction, job_of_row(row)).made
+            except KeyTaken as error:
+                counts["taken"] += 1
+                logger.warning("job %s is not made: %s", row["job_id"], error)
         return counts
 
     def _put_off_rowless(self, transaction: Transaction, lines: Sequence[Line]) -> int:

@@ -18,10 +18,11 @@ _TRIES = 10
 
 
 class Submitted(NamedTuple):
-    """The job that stands for a submission, and whether it was made for it."""
+    """The job that stands for a submission, whether it was made for it, and whether its message is to be pushed."""
 
     job_id: str
     made: bool
+    publish: bool = False
 
 
 FIND_HOLDER = Statement(
@@ -74,7 +75,7 @@ FIND_RUNNING = Statement(
 )
 
 
-def submit(transaction: Transaction, job: NewJob, mode: str) -> Submitted:
+def submit(transaction: Transaction, job: NewJob) -> Submitted:
     """Write a job, unless another has its key; then do what the mode says.
 
     ``existing`` leaves the other as it is; ``replace``, ``debounce`` and ``keep_last`` give one that waits the
@@ -83,12 +84,12 @@ def submit(transaction: Transaction, job: NewJob, mode: str) -> Submitted:
 
     :raises KeyTaken: when the mode is ``reject``.
     """
-    key = job.unique_key or ""
+    key, mode = job.unique_key or "", job.unique_mode
     if mode == "keep_last":
         job = _behind(job, running(transaction, key))
     for _ in range(_TRIES):
         if new_jobs.insert_one(transaction, job):
-            return Submitted(job.job_id, made=True)
+            return Submitted(job.job_id, made=True, publish=job.due_at is None)
         held = holder(transaction, key)
         if held is None:
             if not jobs.missing(transaction, [job.job_id]):

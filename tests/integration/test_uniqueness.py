@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from celery import Celery
+from sqlalchemy.orm import Session
 
-from jobplatform.errors import KeyTaken
+import jobplatform
+from jobplatform import Unique, job
+from jobplatform.errors import JobOptionError, KeyTaken
+from jobplatform.jobs.platform import Platform
+from jobplatform.jobs.retry import decide
+from jobplatform.journal.mirror import Mirror
 from jobplatform.records import NewJob, new_job_id
+from jobplatform.settings import Settings
 from jobplatform.store import dependencies, jobs, uniqueness
 from jobplatform.store.database import Database
 from jobplatform.store.uniqueness import Submitted
@@ -27,10 +37,10 @@ class Place:
         self, value: int = 0, mode: str = "existing", scope: str = "unfinished", key: str = "k", **values: Any
     ) -> Submitted:
         payload = json.dumps({"args": [value], "kwargs": {}})
-        wishes = {"unique_key": key, "unique_scope": scope, "enqueued_at": time.time(), **values}
+        wishes = {"unique_key": key, "unique_scope": scope, "unique_mode": mode, **values}
         job = NewJob(new_job_id(), "t.job", payload, "celery", **wishes)
         with self.database.transaction() as transaction:
-            return uniqueness.submit(transaction, job, mode)
+            return uniqueness.submit(transaction, job)
 
     def become(self, job_id: str, status: str) -> None:
         rank = {"PROCESSING": 2, "COMPLETED": 4, "FAILED": 4}[status]
@@ -71,7 +81,7 @@ def test_of_fifty_at_once_there_is_one(place: Place, mode: str) -> None:
     for thread in threads:
         thread.join()
     (row,) = place.rows()
-    assert [each for each in found if isinstance(each, Submitted) and each.made] == [Submitted(row["id"], True)]
+    assert [each.job_id for each in found if isinstance(each, Submitted) and each.made] == [row["id"]]
     assert {each if isinstance(each, str) else each.job_id for each in found} == {row["id"]}
     assert len(found) == 50
 
@@ -144,3 +154,93 @@ def test_keep_last_lets_the_last_wait_for_what_runs(place: Place) -> None:
     assert states == {first.job_id: ("PROCESSING", [1]), second.job_id: ("BLOCKED", [3])}
     place.become(first.job_id, "COMPLETED")
     assert {row["id"]: row["status"] for row in place.rows()}[second.job_id] == "PENDING"
+
+
+@job(name="u.charge", unique=Unique("charge:{order}"))
+def charge(order: int, note: str = "") -> None: ...
+
+
+@job(name="u.plain")
+def plain(order: int) -> None: ...
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database, client: Any) -> Iterator[Celery]:
+    made = Celery("unique", set_as_current=True)
+    jobplatform.attach(made, settings)
+    made.set_default()
+    yield made
+    made.jobplatform.close()
+    made.close()
+
+
+def test_a_job_type_names_its_key_by_its_arguments(app: Celery, place: Place, client: Any) -> None:
+    first = charge.submit(7, note="a")
+    assert charge.submit(order=7, note="b").id == first.id
+    assert charge.submit(8).id != first.id
+    assert sorted(row["unique_key"] for row in place.rows()) == ["charge:7", "charge:8"]
+    assert client.llen("celery") == 2, "what is there already is not pushed again"
+
+
+def test_all_arguments_are_the_key_if_none_is_given(app: Celery, place: Place) -> None:
+    once = plain.using(unique=Unique())
+    first = once.submit(1)
+    assert once.submit(1).id == first.id
+    assert once.submit(2).id != first.id
+    assert len(place.rows()) == 2
+
+
+@pytest.mark.parametrize(
+    ("unique", "said"),
+    [
+        (lambda: Unique(scope="ever"), "scope: 'ever'"),
+        (lambda: Unique(mode="maybe"), "mode: 'maybe'"),
+        (lambda: Unique(scope="period"), "period: give seconds"),
+        (lambda: Unique(period=5.0), "period: give seconds"),
+        (lambda: Unique(mode="keep_last"), "give the scope 'waiting'"),
+        (lambda: plain.using(unique=Unique("{nothing}")).submit(1), "names 'nothing'"),
+        (lambda: plain.using(unique=Unique("x" * 201)).submit(1), "it has 201 characters"),
+        (lambda: plain.using(unique=Unique(mode="debounce")).submit(1), "give a countdown"),
+    ],
+)
+def test_what_cannot_be_is_refused(app: Celery, place: Place, unique: Callable[[], Any], said: str) -> None:
+    with pytest.raises(JobOptionError, match=said):
+        unique()
+    assert place.rows() == []
+
+
+def test_a_submission_that_is_rolled_back_leaves_no_lock(app: Celery, place: Place) -> None:
+    with Session(app.jobplatform.database.engine) as session:
+        charge.using(session=session).submit(7)
+        session.rollback()
+    assert charge.submit(7).id == place.rows()[0]["id"]
+
+
+def test_a_client_that_dies_before_it_publishes_leaves_a_job_and_no_lock_beside_it(
+    app: Celery, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app.jobplatform.publisher, "push", die)
+    with pytest.raises(KeyboardInterrupt):
+        charge.submit(7)
+    monkeypatch.undo()
+    (row,) = place.rows()
+    assert charge.submit(7).id == row["id"]
+    place.become(row["id"], "COMPLETED")
+    assert charge.submit(7).id != row["id"]
+
+
+def test_what_comes_through_the_journal_is_one_as_well(app: Celery, place: Place, client: Any) -> None:
+    nowhere = "postgresql://postgres@127.0.0.1:1/nothing"
+    app.jobplatform = Platform(replace(app.jobplatform.settings, database_url=nowhere, connect_seconds=1.0))
+    for _ in range(3):
+        charge.submit(7)
+    assert client.llen("celery") == 0, "whether there is a row is not known yet"
+    mirror = Mirror(client, place.database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    while mirror.run_once(datetime.now(UTC)):
+        pass
+    (row,) = place.rows()
+    assert row["status"] == "PENDING"
+    assert row["due_at"] is not None
