@@ -105,3 +105,7 @@ class DevStackError(JobPlatformError):
 
 class PoolRefused(JobPlatformError):
     """The worker pool cannot give the promises of the platform."""
+
+
+class LimitError(JobOptionError):
+    """A limit, or the key of one, that cannot be used."""

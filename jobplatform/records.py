@@ -99,6 +99,9 @@ class NewJob:
     root_id: str | None = None
     parent_id: str | None = None
     tenant: str | None = None
+    #: Jobs with this key share limits; and how many units of limits it takes, 1 if None.
+    limit_key: str | None = None
+    units: int | None = None
     tags: tuple[str, ...] | None = None
     retry_rule: Mapping[str, Any] | None = None
     message: Mapping[str, Any] | None = None
@@ -135,6 +138,9 @@ class DueJob:
     root_id: str | None
     parent_id: str | None
     message: Mapping[str, Any] | None
+    tenant: str | None = None
+    limit_key: str | None = None
+    units: int = 1
     #: What is to be done, one of ``STEPS``.
     step: str = "publish"
     #: Whether an earlier message of it may still be on its way.

@@ -24,4 +24,7 @@ def run(app: Any, loglevel: str) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    Controller(platform_of(app).settings, app.connection_for_write, stop).run()
+    app.loader.import_default_modules()
+    types = (getattr(task, "job", None) for task in app.tasks.values())
+    declared = [declared.limit for declared in types if declared is not None and declared.limit is not None]
+    Controller(platform_of(app).settings, app.connection_for_write, stop, declared).run()

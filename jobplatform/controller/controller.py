@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +17,13 @@ from jobplatform.controller.leader import Leader
 from jobplatform.jobs.retry import decide
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
+from jobplatform.limits import Limit
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
 from jobplatform.maintenance.examiner import Examiner
 from jobplatform.maintenance.journal_watch import JournalWatch
+from jobplatform.maintenance.limiter import Limiter
 from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.maintenance.pauser import Pauser
 from jobplatform.maintenance.releaser import Releaser
@@ -65,10 +67,14 @@ class Controller:
 
     :param broker: opens a kombu connection to a broker that is not our Redis transport.
     :param stop: ends the controller when set.
+    :param declared: the limits that job types declare.
     """
 
-    def __init__(self, settings: Settings, broker: Callable[[], Any], stop: threading.Event) -> None:
+    def __init__(
+        self, settings: Settings, broker: Callable[[], Any], stop: threading.Event, declared: Sequence[Limit] = ()
+    ) -> None:
         self.settings = settings
+        self.declared = declared
         self.stop = stop
         self.totals: Counter[str] = Counter()
         self.database = Database(settings, pool_size=6, quiet_seconds=_QUIET_SECONDS, only_indexes=True)
@@ -97,6 +103,7 @@ class Controller:
             services.append(OrphanFinder(self.database, self.client, settings.orphan_grace_seconds))
             services.append(Rescuer(self.client, settings.stale_seconds))
             services.append(Duties(self.database, self.client))
+            services.append(Limiter(self.database, self.client, settings.stale_seconds, self.declared))
             services.append(Roster(self.database, self.client, settings.stale_seconds))
         return services
 

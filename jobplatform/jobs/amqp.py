@@ -16,13 +16,15 @@ from kombu.utils.json import dumps as kombu_json
 
 from jobplatform.errors import InvalidPayload
 from jobplatform.jobs import submission, transactional
+from jobplatform.jobs.options import JobOptions
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
 from jobplatform.jobs.retry import GUESSED
-from jobplatform.jobs.wishes import carried
+from jobplatform.jobs.wishes import Wishes, carried
 from jobplatform.journal.foreign import COLUMN_HEADERS
 from jobplatform.journal.inbound import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
+from jobplatform.limits import render_key
 from jobplatform.records import NewJob, job_id_of
 from jobplatform.transport.channel import SUBMITTED_HEADER
 
@@ -108,6 +110,8 @@ class Outgoing:
             root_id=self._id("root_id"),
             parent_id=self._id("parent_id"),
             tenant=wishes.tenant,
+            limit_key=self._limit_key(declared, wishes),
+            units=wishes.units or (declared.units if declared and declared.units != 1 else None),
             tags=(*(declared.tags if declared else ()), *wishes.tags) or None,
             retry_rule=self._retry_rule(),
             message=self._extra() or None,
@@ -116,6 +120,8 @@ class Outgoing:
     def publish(self, platform: Platform, producer: Any, send: Callable[..., Any], job: NewJob, text: str) -> None:
         """Send the message, with the journal entry of its submission if it has no row yet."""
         self.message.headers.update({ATTEMPT_HEADER: job.attempt, ENQUEUED_HEADER: job.enqueued_at, "eta": None})
+        limits = {"jp_tenant": job.tenant, "jp_limit": job.limit_key, "jp_units": job.units}
+        self.message.headers.update({name: value for name, value in limits.items() if value is not None})
         if text and platform.leases and not submission.is_watched():
             platform.publisher.push(submission.message_of(job), text)
             return
@@ -124,6 +130,14 @@ class Outgoing:
         elif text:
             platform.publisher.journal(text)
         send(producer, self.name, self.message, **self.options)
+
+    def _limit_key(self, declared: JobOptions | None, wishes: Wishes) -> str | None:
+        template = wishes.limit_key or (declared.limit_key if declared else None)
+        if template is None:
+            return None
+        args, kwargs, _ = self.message.body
+        named = declared.signature.named(args, kwargs) if declared else kwargs
+        return render_key(template, {"tenant": wishes.tenant, **named})
 
     def _id(self, header: str) -> str | None:
         value = self.message.headers.get(header)

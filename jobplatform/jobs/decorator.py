@@ -36,6 +36,10 @@ def job(
     schedule: str | Schedule | None = None,
     timezone: str | None = None,
     unique: Unique | None = None,
+    limit_key: str | None = None,
+    units: int = 1,
+    slots: int | None = None,
+    rate: str | None = None,
     bind: bool = False,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 
@@ -46,7 +50,9 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     Options: ``name``, ``queue``, ``priority`` (1 to 5, 5 the most urgent), ``max_retries``, ``timeout`` and
     ``soft_timeout`` (seconds), ``retry`` (a ``RetryRule``, or a mapping of its fields), ``payload`` (a pydantic
     model of the keyword arguments), ``tags``, ``schedule`` (when it runs by itself: a cron line in the zone
-    ``timezone``, or a ``Schedule``), ``unique`` (a ``Unique``), ``bind`` (pass the task itself first).
+    ``timezone``, or a ``Schedule``), ``unique`` (a ``Unique``), ``slots`` and ``rate`` (how many of its jobs
+    run at once, and begin in a time, over all workers), ``limit_key`` and ``units`` (whose limits they share, and how
+    much of them each takes), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """

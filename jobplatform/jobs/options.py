@@ -12,6 +12,7 @@ from jobplatform.jobs.retry import DEFAULT, RetryRule
 from jobplatform.jobs.schedule import Schedule
 from jobplatform.jobs.signature import Signature
 from jobplatform.jobs.unique import Unique
+from jobplatform.limits import Limit, parse_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,10 @@ class JobOptions:
     :param payload: a pydantic model of the keyword arguments, which the function then receives.
     :param schedule: when it runs by itself.
     :param unique: of which of its jobs there is one at a time.
+    :param limit_key: whose limits its jobs share, such as ``tenant:{tenant}``, filled in with arguments and the tenant.
+    :param units: how much of each limit a job takes.
+    :param slots: units of its jobs that run at once, over all workers.
+    :param rate: units of its jobs that begin in a time, over all workers, such as ``100/m``.
     """
 
     name: str
@@ -36,6 +41,10 @@ class JobOptions:
     tags: tuple[str, ...] = ()
     schedule: Schedule | None = None
     unique: Unique | None = None
+    limit_key: str | None = None
+    units: int = 1
+    slots: int | None = None
+    rate: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:
@@ -49,14 +58,36 @@ class JobOptions:
                 raise JobOptionError(f"{name}: {value!r} is no time; give seconds above 0")
         if self.timeout and self.soft_timeout and self.soft_timeout >= self.timeout:
             raise JobOptionError("soft_timeout: it is not below timeout; lower it, so that the job can clean up")
+        check_units(self.units)
+        _ = self.limit
         if not isinstance(self.retry, RetryRule):
             raise JobOptionError(
                 f"retry: {self.retry!r} is no RetryRule; give jobplatform.RetryRule(base=..., cap=...)"
             )
 
+    @property
+    def limit(self) -> Limit | None:
+        """The limit that it declares for its jobs.
+
+        :raises LimitError: when it cannot be used.
+        """
+        if self.slots is None and self.rate is None:
+            return None
+        return Limit(f"type:{self.name}", self.slots, None if self.rate is None else parse_rate(self.rate))
+
 
 #: What a single submit may say beyond Celery's own options.
 SUBMIT_OPTIONS = frozenset({"tags", "tenant", "max_retries", "retry_rule", "session", "connection_in_transaction"})
+
+
+def check_units(units: Any) -> int:
+    """Give units back if they are a count.
+
+    :raises JobOptionError: when they are not.
+    """
+    if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+        raise JobOptionError(f"units: {units!r} is no count; give a whole number from 1")
+    return units
 
 
 def check_priority(priority: Any) -> int:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery import signals
 
@@ -28,7 +28,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Pairs of job id and JSON text of the payload.
-Chunk = list[tuple[str, str]]
+
+
+class Chunk(NamedTuple):
+    """Jobs that differ only in id and payload: pairs of both, and the key of their limits if it is not that of all."""
+
+    pairs: list[tuple[str, str]]
+    limit_key: str | None = None
+
+    def like(self, job: NewJob) -> NewJob:
+        """Give what they share, of the job that all chunks are like."""
+        return job if self.limit_key is None else replace(job, limit_key=self.limit_key)
+
 
 #: What happened to submissions in this process, by name.
 COUNTS: Counter[str] = Counter()
@@ -62,7 +73,8 @@ def message_of(job: NewJob) -> Message:
     """Give the message that a new job's row stands behind."""
     return Message(
         job.job_id, job.job_type, job.payload, job.queue, job.priority, job.enqueued_at or 0.0, job.attempt,
-        job.retry_count, job.root_id, job.parent_id, job.expires_at, job.timeout, job.soft_timeout, job.message,
+        job.retry_count, job.root_id, job.parent_id, job.expires_at, job.timeout, job.soft_timeout, job.tenant,
+        job.limit_key, job.units or 1, job.message,
     )  # fmt: skip
 
 
@@ -191,7 +203,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
     if like.due_at is None:
         for chunk in taken:
             publish_chunk(platform, like, chunk)
-    return sum(map(len, taken))
+    return sum(len(chunk.pairs) for chunk in taken)
 
 
 def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], taken: list[Chunk]) -> None:
@@ -202,18 +214,18 @@ def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], ta
             check_awaited(transaction, like)
         for chunk in chunks:
             taken.append(chunk)
-            insert(transaction, rows_like(like, chunk), edges=bool(like.after))
+            insert(transaction, rows_like(chunk.like(like), chunk.pairs), edges=bool(like.after))
 
 
 def publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:
     publish_or_leave(
-        platform, [job_id for job_id, _ in chunk], lambda: platform.publisher.push_texts(_messages(like, chunk))
+        platform, [job_id for job_id, _ in chunk.pairs], lambda: platform.publisher.push_texts(_messages(like, chunk))
     )
 
 
 def _messages(like: NewJob, chunk: Chunk) -> dict[tuple[str, int], list[str]]:
-    fill = Mould(message_of(like)).fill
-    return {(like.queue, like.priority): [fill(job_id, payload) for job_id, payload in chunk]}
+    fill = Mould(message_of(chunk.like(like))).fill
+    return {(like.queue, like.priority): [fill(job_id, payload) for job_id, payload in chunk.pairs]}
 
 
 def _journal_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> int:
@@ -223,15 +235,17 @@ def _journal_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -
 
 def _journal_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> int:
     at = like.enqueued_at or like.due_at or 0.0
-    rows = zip(chunk, rows_like(like, chunk), strict=True)
+    rows = zip(chunk.pairs, rows_like(chunk.like(like), chunk.pairs), strict=True)
     entries = [entry.submitted(job_id, at, row) for (job_id, _), row in rows]
     try:
         platform.publisher.push_texts({} if like.due_at else _messages(like, chunk), entries)
     except REDIS_UNREACHABLE as error:
         if platform.in_worker:
             raise
-        raise StoreUnavailable(f"neither PostgreSQL nor Redis took {len(chunk)} jobs: {error}; submit again") from error
-    return len(chunk)
+        raise StoreUnavailable(
+            f"neither PostgreSQL nor Redis took {len(chunk.pairs)} jobs: {error}; submit again"
+        ) from error
+    return len(chunk.pairs)
 
 
 def submit_through_journal(platform: Platform, job: NewJob) -> None:

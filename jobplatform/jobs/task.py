@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.jobs.wishes import OURS, SHARED, Wishes, carrying, wishes_of
+from jobplatform.limits import render_key
 from jobplatform.records import NewJob, job_id_of, new_job_id, new_job_ids
 
 #: Jobs in one INSERT of ``submit_many``.
@@ -53,23 +55,27 @@ class JobTask(Task):  # type: ignore[misc]
         wishes = wishes_of(options, platform.clock())
         like = self._new_job(platform, (), {}, wishes, payload="{}")
         ids: list[str] = []
-        chunks = self._chunks(platform, iter(items), ids)
+        chunks = self._chunks(platform, iter(items), ids, wishes)
         if wishes.transaction is not None:
             transactional.submit_many(platform, like, chunks, wishes.transaction)
         else:
             submission.submit_many(platform, like, chunks)
         return ids
 
-    def _chunks(self, platform: Platform, items: Iterator[Any], ids: list[str]) -> Iterator[submission.Chunk]:
+    def _chunks(
+        self, platform: Platform, items: Iterator[Any], ids: list[str], wishes: Wishes
+    ) -> Iterator[submission.Chunk]:
         check, limit = self.job.signature.check, platform.settings.payload_limit
+        keyed = wishes.limit_key or self.job.limit_key
         while taken := list(itertools.islice(items, CHUNK)):
-            chunk = []
+            chunks: defaultdict[str | None, list[tuple[str, str]]] = defaultdict(list)
             for item, job_id in zip(taken, new_job_ids(platform.clock(), len(taken)), strict=True):
                 args, kwargs = _arguments(item)
                 check(args, kwargs)
-                chunk.append((job_id, encode_payload(args, kwargs, limit)))
+                key = self._limit_key(wishes, args, kwargs) if keyed else None
+                chunks[key].append((job_id, encode_payload(args, kwargs, limit)))
                 ids.append(job_id)
-            yield chunk
+            yield from (submission.Chunk(pairs, key) for key, pairs in chunks.items())
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Submit a job as Celery's method does, with Celery's options and ours."""
@@ -128,9 +134,17 @@ class JobTask(Task):  # type: ignore[misc]
             root_id=job_id_of(request.root_id or request.id) if request else None,
             parent_id=job_id_of(request.id) if request else None,
             tenant=wishes.tenant,
+            limit_key=self._limit_key(wishes, args, kwargs) if payload is None else None,
+            units=wishes.units or (declared.units if declared.units != 1 else None),
             tags=(*declared.tags, *wishes.tags) or None,
             retry_rule=(wishes.retry_rule or declared.retry).as_row(),
         )
+
+    def _limit_key(self, wishes: Wishes, args: Any, kwargs: Any) -> str | None:
+        template = wishes.limit_key or self.job.limit_key
+        if template is None:
+            return None
+        return render_key(template, {"tenant": wishes.tenant, **self.job.signature.named(args, kwargs)})
 
     def _routed_queue(self, args: Any, kwargs: Any) -> str:
         app = self._get_app()

@@ -47,7 +47,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Ch
         submission.check_awaited(transaction, like)
     for chunk in chunks:
         taken.append(chunk)
-        new_jobs.insert(transaction, rows_like(like, chunk), edges=bool(like.after))
+        new_jobs.insert(transaction, rows_like(chunk.like(like), chunk.pairs), edges=bool(like.after))
 
 
 def _publish_chunks(platform: Platform, like: NewJob, chunks: list[submission.Chunk]) -> None:

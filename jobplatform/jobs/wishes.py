@@ -11,7 +11,7 @@ from typing import Any
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.after import edges_of
-from jobplatform.jobs.options import check_priority
+from jobplatform.jobs.options import check_priority, check_units
 from jobplatform.jobs.retry import RetryRule
 from jobplatform.jobs.unique import Unique
 from jobplatform.records import Edge, job_id_of
@@ -21,6 +21,7 @@ OURS = frozenset(
     {
         "queue", "priority", "countdown", "eta", "expires", "time_limit", "soft_time_limit", "timeout", "soft_timeout",
         "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after", "unique",
+        "limit_key", "units",
     }
 )  # fmt: skip
 #: Those that many jobs can share.
@@ -48,12 +49,26 @@ class Wishes:
     transaction: Any = None
     after: tuple[Edge, ...] = ()
     unique: Unique | None = None
+    limit_key: str | None = None
+    units: int | None = None
     celery: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def for_celery(self) -> dict[str, Any]:
         """Give the options that Celery's ``apply_async`` is called with."""
-        ours = {"tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique"}
+        ours = {
+            "tags",
+            "tenant",
+            "max_retries",
+            "retry_rule",
+            "session",
+            "timeout",
+            "soft_timeout",
+            "after",
+            "unique",
+            "limit_key",
+            "units",
+        }
         options = {name: value for name, value in self.given.items() if name not in ours}
         options.setdefault("time_limit", self.timeout)
         options.setdefault("soft_time_limit", self.soft_timeout)
@@ -98,6 +113,8 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         transaction=get("session") if get("session") is not None else (connection if transactional else None),
         after=edges_of(get("after")),
         unique=get("unique"),
+        limit_key=get("limit_key"),
+        units=None if get("units") is None else check_units(get("units")),
         celery=celery,
         given=options,
     )

@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from jobplatform.journal import entry
-from jobplatform.store import orphans, workers
+from jobplatform.maintenance.told import have_all_told
+from jobplatform.store import orphans
 from jobplatform.store.database import Database, Transaction
 from jobplatform.transport import census, keys
 
@@ -117,7 +118,7 @@ class OrphanFinder:
 
     def _all_is_told(self, since: float) -> bool:
         """Tell whether all workers have told what they hold and did until a time, and the journal is mirrored."""
-        if not self._all_have_told(since):
+        if not have_all_told(self.database, self.client, since):
             # Or not any more: a Redis that was emptied once more has forgotten what they told.
             self._told = None
             return False
@@ -125,12 +126,6 @@ class OrphanFinder:
             self._told = census.journal_end(self.client)
         start = census.journal_start(self.client)
         return start is None or start > self._told
-
-    def _all_have_told(self, since: float) -> bool:
-        with self.database.transaction() as transaction:
-            alive = workers.alive(transaction)
-        said = census.heartbeats(self.client)
-        return all(node in said and said[node].known > since for node in alive)
 
     def _look(self, now: datetime, grace: timedelta) -> Look:
         at = census.clock(self.client)

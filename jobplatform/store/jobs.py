@@ -95,7 +95,7 @@ CLAIM_DUE = Statement(
     where j.job_id = due.job_id and due.was not in ('COMPLETED', 'FAILED')
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
         j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
-        due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
+        j.tenant, j.limit_key, j.units, due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
         due.was = 'PENDING' and (j.deaths > 0 or j.error_type is not distinct from 'Interrupted') as first
     """,
     {"now": _NOW, "limit": 1, "publish": True, "again_after": timedelta(seconds=6)},

@@ -5,11 +5,15 @@
 --       6 what is paused (hash: "queue:" or "type:" and a name -> why)
 --       7.. queue lists, most urgent first
 -- ARGV: 1 n   2 prefix of the lease tags   3 separator between queue and priority in a list's name   4 journal limit
+--       5 how many of them may hold slots, as jobs that wait in a worker would hold them idly   6 whether the worker knows
+--       that there are limits (0 or 1): a Redis that does not has lost them, and hands out nothing until it is told
 -- Reply: tag, queue list, message, tag, queue list, message ...; empty when there is nothing; the text FULL when the journal
 --        is over its limit, so that no more work is begun than can be recorded. Messages below their fence are dropped
 --        and counted. A paused queue hands out nothing. A message whose type is paused is leased with a tag that ends in
---        "p", and is to be parked.
+--        "p", and is to be parked. Where there are limits, it ends with
+--        the word limited, or lost, and in how many seconds it is worth asking again.
 if redis.call('XLEN', KEYS[3]) > tonumber(ARGV[4]) then return 'FULL' end
+if not limits.on and ARGV[6] == '1' then return {'lost 0.500'} end
 local wanted, taken, reply = tonumber(ARGV[1]), 0, {}
 local fenced = redis.call('EXISTS', KEYS[4]) == 1
 local paused = redis.call('EXISTS', KEYS[6]) == 1
@@ -30,32 +34,39 @@ local function queue_of(list)
 end
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
-for k = 7, #KEYS do
-  local queue = queue_of(KEYS[k])
-  while taken < wanted and not is_paused('queue', queue) do
+local times, leases = {}, {}
+local function give(list, queue, message)
+  taken = taken + 1
+  local tag = ARGV[2] .. string.format('%03d', taken)
+  if is_paused('type', string.match(message, '"task": ?"([^"]+)"')) then tag = tag .. 'p' end
+  times[#times + 1] = now
+  times[#times + 1] = tag
+  leases[#leases + 1] = tag
+  leases[#leases + 1] = '[' .. message .. ',"","' .. queue .. '"]'
+  reply[#reply + 1] = tag
+  reply[#reply + 1] = list
+  reply[#reply + 1] = message
+  return tag
+end
+local function serve(list, queue)
+  while taken < wanted do
     local asked = wanted - taken
-    local messages = redis.call('RPOP', KEYS[k], asked)
-    if not messages then break end
-    local times, leases = {}, {}
+    local messages = redis.call('RPOP', list, asked)
+    if not messages then return end
     for j = 1, #messages do
-      if counts(messages[j]) then
-        taken = taken + 1
-        local tag = ARGV[2] .. string.format('%03d', taken)
-        if is_paused('type', string.match(messages[j], '"task": ?"([^"]+)"')) then tag = tag .. 'p' end
-        times[#times + 1] = now
-        times[#times + 1] = tag
-        leases[#leases + 1] = tag
-        leases[#leases + 1] = '[' .. messages[j] .. ',"","' .. queue .. '"]'
-        reply[#reply + 1] = tag
-        reply[#reply + 1] = KEYS[k]
-        reply[#reply + 1] = messages[j]
-      end
+      if counts(messages[j]) then give(list, queue, messages[j]) end
     end
-    if #times > 0 then
-      redis.call('ZADD', KEYS[2], unpack(times))
-      redis.call('HSET', KEYS[1], unpack(leases))
-    end
-    if #messages < asked then break end
+    if #messages < asked then return end
   end
 end
+if limits.on then serve = lanes.server(give, counts, {now = tonumber(now), wanted = wanted, slots = tonumber(ARGV[5] or ARGV[1])}) end
+for _, list in ipairs(lanes.order(KEYS, 7, tonumber(now))) do
+  local queue = queue_of(list.name)
+  if not is_paused('queue', queue) then serve(list.name, queue) end
+end
+if #times > 0 then
+  redis.call('ZADD', KEYS[2], unpack(times))
+  redis.call('HSET', KEYS[1], unpack(leases))
+end
+if limits.on then reply[#reply + 1] = lanes.marker(tonumber(now)) end
 return reply

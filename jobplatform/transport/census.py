@@ -21,14 +21,27 @@ def oldest_message(client: Any, queue: str, priority: int, among: int = 1) -> fl
     :param among: so many from the head are looked at, where messages that were given back may lie in any order.
     :returns: infinity when the list is empty, None when no message says.
     """
-    messages = client.lrange(keys.queue_list(queue, priority), -among, -1)
+    name = keys.queue_list(queue, priority)
+    messages = client.lrange(name, -among, -1)
     times = [float(found.group(1)) for raw in messages if (found := _AT.search(raw))]
+    times += [at for _, at in client.zrange(keys.lanes(name), 0, 0, withscores=True)]
     return min(times, default=None if messages else float("inf"))
 
 
 def waiting(client: Any, queue: str) -> int:
-    """Count the messages that wait in a queue."""
-    return sum(int(client.llen(keys.queue_list(queue, priority))) for priority in range(1, 6))
+    """Count the messages that wait in a queue, those that limits hold back among them."""
+    lists = [keys.queue_list(queue, priority) for priority in range(1, 6)]
+    with client.pipeline(transaction=False) as pipe:
+        for name in lists:
+            pipe.llen(name)
+            for lane in client.zrange(keys.lanes(name), 0, -1):
+                pipe.llen(keys.lane(name, lane.decode()))
+        return sum(pipe.execute())
+
+
+def has_lanes(client: Any) -> bool:
+    """Tell whether limits or a fair order let messages wait in lanes."""
+    return any(client.exists(keys.lanes(name.decode())) for name in client.smembers(keys.LANE_LISTS))
 
 
 def jobs_near_head(client: Any, queue: str, priority: int, among: int) -> set[str]:
@@ -106,3 +119,16 @@ def journal_start(client: Any) -> tuple[int, int] | None:
 def _stream_id(raw: bytes) -> tuple[int, int]:
     milliseconds, _, number = raw.decode().partition("-")
     return int(milliseconds), int(number)
+
+
+def used_slots(client: Any) -> dict[str, int]:
+    """Count the units that are held, by the name of their limit."""
+    return {name.decode(): int(units) for name, units in client.hgetall(keys.USED).items()}
+
+
+def blocked_lanes(client: Any, names: list[str]) -> dict[str, int]:
+    """Count the lanes that wait for a slot of each of some limits."""
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.zcard(keys.blocked(name))
+        return dict(zip(names, pipe.execute(), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 SUBMITTED_HEADER = "jp_submitted"
 #: The most messages that one acquire takes.
 _MOST = 100
+#: So long messages wait for limits that Redis has lost, in seconds.
+_HOPE_SECONDS = 60.0
 #: How the tags of messages end that are to be parked.
 _TO_PARK = "p"
 
@@ -68,6 +71,11 @@ class Channel(stock.Channel):  # type: ignore[misc]
     delivering: tuple[str, bytes] | None = None
     _sync_client: Any = None
     _waiting_for_bell = False
+    #: Whether Redis knew limits when it was asked last, and how long to wait where they hold something back.
+    _limited = False
+    _pause_seconds = math.inf
+    #: When Redis was seen to have lost the limits, in monotonic seconds.
+    _lost_at = -math.inf
     _tags = itertools.count(1)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -142,15 +150,15 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._in_poll = connection
         self._brpop_sent_at = time.monotonic()
         if self._waiting_for_bell:
-            connection.send_command("BRPOP", *map(keys.bell, queues), self.idle_poll_seconds)
+            patience = min(self.idle_poll_seconds, self._pause_seconds)
+            connection.send_command("BRPOP", *map(keys.bell, queues), patience)
             return
         lists = [self._q_for_pri(queue, step) for step in reversed(self.priority_steps) for queue in queues]
         wanted = min(self.qos.can_consume_max_estimate() or _MOST, _MOST)
         prefix = f"{self.ledger.node}:{next(self._tags)}:"
         names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, keys.PAUSED, *lists]
-        connection.send_command(
-            "EVALSHA", ACQUIRE.sha, len(names), *names, wanted, prefix, keys.SEPARATOR, self.journal_limit
-        )
+        asked = [wanted, prefix, keys.SEPARATOR, self.journal_limit, self.qos.slots(), int(self._limited)]
+        connection.send_command("EVALSHA", ACQUIRE.sha, len(names), *names, *asked)
 
     def _brpop_read(self, **options: Any) -> bool:
         rung = self._waiting_for_bell
@@ -158,11 +166,34 @@ class Channel(stock.Channel):  # type: ignore[misc]
         reply = self._read_reply("BRPOP" if rung else "EVALSHA", **options)
         if rung:
             raise Empty
-        if not reply or reply in (b"FULL", "FULL"):
+        if reply in (b"FULL", "FULL"):
+            reply = []
+        self._hear_limits(reply)
+        if not reply:
             self._waiting_for_bell = True
             raise Empty
         self._deliver_leased(reply)
         return True
+
+    def _hear_limits(self, reply: list[Any]) -> None:
+        """Hear at the end of a reply that there are limits, and in how many seconds it is worth asking again."""
+        self._limited, self._pause_seconds = False, math.inf
+        if len(reply) % 3:
+            word, seconds = bytes_to_str(reply.pop()).split()
+            self._pause_seconds = float(seconds)
+            self._limited = word == "limited" or self._hopes()
+
+    def _hopes(self) -> bool:
+        """Tell whether to wait for a Redis that has lost the limits to be told again: not for ever."""
+        now = self.ledger.clock()
+        if now - self._lost_at > 2 * _HOPE_SECONDS:
+            self._lost_at = now
+        if now - self._lost_at < _HOPE_SECONDS:
+            return True
+        logger.error(
+            "Redis has lost the limits, and nobody tells it again: jobs begin without any; see that a controller runs"
+        )
+        return False
 
     def _receive_one(self, pubsub: Any) -> bool:
         try:

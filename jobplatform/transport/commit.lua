@@ -51,6 +51,7 @@ for _ = 1, forgotten do
       redis.call('ZADD', KEYS[2], clock[1] .. '.' .. string.format('%06d', clock[2]), ARGV[i])
       if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 2]) end
       redis.call('HSET', KEYS[6], task, tostring(math.max(fence, attempt + 0.5)))
+      limits.restore(ARGV[i], ARGV[i + 1])
     end
   end
   i = i + 3
@@ -70,6 +71,7 @@ for _ = 1, starts do
   end
   i = i + 2
 end
+local slots = redis.call('EXISTS', 'jp:slots') == 1
 local returned = tonumber(ARGV[i])
 i = i + 1
 for _ = 1, returned do
@@ -83,6 +85,7 @@ for _ = 1, returned do
     redis.call('HDEL', KEYS[1], ARGV[i])
     redis.call('ZREM', KEYS[2], ARGV[i])
     redis.call('HDEL', KEYS[5], ARGV[i])
+    if slots then limits.let_go(ARGV[i]) end
   end
   i = i + 2
 end
@@ -90,6 +93,7 @@ local ended = {}
 while ARGV[i] do
   local mine = redis.call('HDEL', KEYS[1], ARGV[i]) == 1 or redis.call('EXISTS', ARGV[4] .. ARGV[i]) == 0
   redis.call('ZREM', KEYS[2], ARGV[i])
+  if slots then limits.let_go(ARGV[i]) end
   ended[#ended + 1] = ARGV[i]
   if not mine then refused = refused + 1 end
   if ARGV[i + 1] ~= '' then journal(mine and 'e' or 'x', ARGV[i + 1]) end

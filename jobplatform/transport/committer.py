@@ -43,6 +43,8 @@ class Committer:
     leave: Callable[[float | None], None] = staticmethod(lambda grace: None)
     #: Whether jobs run in the thread of the event loop.
     jobs_block_the_loop = False
+    #: How many jobs this worker runs at once.
+    processes = 1
     #: Says what this process does and takes.
     describe_worker: Callable[[], dict[str, Any]] = staticmethod(dict)
     #: Lets go of jobs whose leases were taken away, and of jobs that are not to run any more.

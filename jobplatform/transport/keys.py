@@ -24,6 +24,13 @@ FENCE_SECONDS = 86_400
 #: Before the tag of a lease: that it was taken away, and how long that is remembered, in seconds.
 TAKEN = "jp:taken:"
 TAKEN_SECONDS = 86_400
+#: Limits, the slots and tokens that they have given, and where messages wait for them; limits.lua tells of each.
+LIMITS = "jp:limits"
+SLOTS = "jp:slots"
+USED = "jp:used"
+TOKENS = "jp:tokens"
+TIMED = "jp:timed"
+LANE_LISTS = "jp:lane_lists"
 JOURNAL = "jp:journal"
 CONTROLLER = "jp:controller"
 SEPARATOR = "\x06\x16"
@@ -43,6 +50,21 @@ def queue_list(queue: str, priority: int) -> str:
 def queue_of(queue_list: str) -> str:
     """Name the queue that a list belongs to."""
     return queue_list.partition(SEPARATOR)[0]
+
+
+def lanes(queue_list: str) -> str:
+    """Name the set of a list's lanes, by when their first messages were enqueued."""
+    return f"jp:lanes:{queue_list}"
+
+
+def lane(queue_list: str, lane: str) -> str:
+    """Name the list of the messages that wait in a lane."""
+    return f"jp:lane:{queue_list}\x1f{lane}"
+
+
+def blocked(limit: str) -> str:
+    """Name the set of the lanes that wait for a slot of a limit."""
+    return f"jp:blocked:{limit}"
 
 
 def bell(queue: str) -> str:

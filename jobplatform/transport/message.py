@@ -39,6 +39,9 @@ class Message:
     expires_at: float | None = None
     timeout: float | None = None
     soft_timeout: float | None = None
+    tenant: str | None = None
+    limit_key: str | None = None
+    units: int = 1
     extra: Mapping[str, Any] | None = None
 
 
@@ -67,6 +70,8 @@ class Mould:
             f"{_optional('parent_id', message.parent_id)}{_optional('expires', _date(message.expires_at))}"
             f'"origin":{quote(_origin(os.getpid()))},'
             f'"{ATTEMPT_HEADER}":{message.attempt},"{ENQUEUED_HEADER}":{message.enqueued_at:.6f},'
+            f"{_optional('jp_tenant', message.tenant)}{_optional('jp_limit', message.limit_key)}"
+            f"{_units(message.units)}"
             f"{_inner(extra.get('headers'), _HEADERS)}"
         )
         self._root = quote(message.root_id) if message.root_id else None
@@ -137,6 +142,10 @@ def _number(value: float | None) -> str:
 
 def _optional(name: str, value: str | None) -> str:
     return f'"{name}":{quote(value)},' if value else ""
+
+
+def _units(units: int) -> str:
+    return f'"jp_units":{units},' if units != 1 else ""
 
 
 def _date(at: float | None) -> str | None:

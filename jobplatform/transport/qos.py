@@ -43,6 +43,16 @@ class QoS(stock.QoS):  # type: ignore[misc]
             return None
         return max(self.credit() - len(self._delivered) + len(self._dirty), 0)
 
+    def slots(self) -> int:
+        """Tell how many of those to ask for may hold slots of limits.
+
+        A job that waits in a worker holds its slot idly, so there are no more than begin at once, or very soon.
+        """
+        self.credit()
+        held: int = len(self._delivered) - len(self._dirty)
+        processes: int = self.channel.committer.processes
+        return max(max(processes, self._credit) - held, 0)
+
     def credit(self) -> int:
         """Tell how many messages may be held: as many as Celery says, or a few hundredths of a second's work.
 

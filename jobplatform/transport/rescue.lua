@@ -62,6 +62,7 @@ for i = #tags - 1, 1, -2 do  -- each goes to the head of its list, so the oldest
     redis.call('ZREM', KEYS[2], tag)
     redis.call('HDEL', KEYS[4], tag)
     redis.call('SET', ARGV[4] .. tag, '1', 'EX', ARGV[5])
+    limits.let_go(tag)
   end
 end
 if #fields > 0 then redis.call('XADD', KEYS[3], '*', unpack(fields)) end

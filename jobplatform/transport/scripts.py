@@ -13,16 +13,16 @@ from redis.exceptions import NoScriptError
 class Script:
     """One script beside this module.
 
-    :param name: the file's name without its ending.
+    :param names: of its files, without their endings: what it needs comes before it, as scripts share no functions.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, *names: str) -> None:
+        self.names = names
 
     @cached_property
     def text(self) -> str:
         """The script as it is sent."""
-        return Path(__file__).with_name(f"{self.name}.lua").read_text()
+        return "".join(Path(__file__).with_name(f"{name}.lua").read_text() for name in self.names)
 
     @cached_property
     def sha(self) -> str:
@@ -37,8 +37,9 @@ class Script:
             return client.execute_command("EVAL", self.text, len(keys), *keys, *args)
 
 
-ACQUIRE = Script("acquire")
+ACQUIRE = Script("limits", "lanes", "acquire")
 BEAT = Script("beat")
-COMMIT = Script("commit")
+COMMIT = Script("limits", "commit")
 PUSH = Script("push")
-RESCUE = Script("rescue")
+RECOUNT = Script("limits", "recount")
+RESCUE = Script("limits", "rescue")

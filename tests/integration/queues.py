@@ -16,12 +16,16 @@ def message(number: int, priority: int = 1) -> Message:
     return Message(f"00000000-0000-7000-8000-{number:012d}", "t.job", '{"args":[1],"kwargs":{}}', QUEUE, priority, 5.0)
 
 
-def acquire(client: Any, count: int, tag: str = "w:1:", limit: int = 1000) -> list[tuple[str, str, dict[str, Any]]]:
+def acquire(
+    client: Any, count: int, tag: str = "w:1:", limit: int = 1000, slots: int = 100, knows: bool = False
+) -> list[tuple[str, str, dict[str, Any]]]:
     lists = [keys.queue_list(QUEUE, step) for step in reversed(keys.PRIORITY_STEPS)]
     names = [keys.LEASES, keys.LEASE_TIMES, keys.JOURNAL, keys.FENCES, keys.COUNTS, keys.PAUSED, *lists]
-    reply = ACQUIRE.run(client, names, [count, tag, keys.SEPARATOR, limit])
+    reply = ACQUIRE.run(client, names, [count, tag, keys.SEPARATOR, limit, slots, int(knows)])
     if reply in (b"FULL", "FULL"):
         raise OverflowError("FULL")
+    if len(reply) % 3:
+        assert reply.pop().split()[0] in (b"limited", b"lost")
     triples = zip(*[iter(reply)] * 3, strict=True)
     return [(taken.decode(), queue.decode(), json.loads(raw)) for taken, queue, raw in triples]
 

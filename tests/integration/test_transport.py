@@ -311,7 +311,7 @@ def test_a_key_prefix_is_refused(stack: DevStack) -> None:
 def test_messages_carry_what_the_row_says() -> None:
     text = envelope(
         Message("j", "t", '{"args":[],"kwargs":{"a":"\\u00e9"}}', "q", 5, 9.0, 3, 2, "r", "p", 100.0, 9.5, 4.0,
-                {"headers": {"group": "g"}, "embed": {"chain": [1]}, "properties": {"reply_to": "x"}})
+                extra={"headers": {"group": "g"}, "embed": {"chain": [1]}, "properties": {"reply_to": "x"}})
     )  # fmt: skip
     value = json.loads(text)
     headers, properties = value["headers"], value["properties"]
