@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -61,14 +62,23 @@ def measure(bench: Bench, options: Options, findings: Findings) -> None:
     findings.key("rows_complete_s", worst([seconds for seconds in late if seconds is not None]))
 
 
-def drain(bench: Bench, contender: Contender, jobs: int, schema: str = SCHEMA, history: bool = False) -> Drain:
+def drain(
+    bench: Bench,
+    contender: Contender,
+    jobs: int,
+    schema: str = SCHEMA,
+    history: bool = False,
+    prepare: Callable[[], None] = lambda: None,
+) -> Drain:
     """Fill the queue before frozen workers, let them go, and measure until queue and leases are empty.
 
     :param history: keep the rows that the schema holds.
+    :param prepare: called when all processes are up.
     :raises BenchmarkError: when a job did not run, ran twice, or has a row that says otherwise.
     """
     bench.wipe(schema, history)
     with running(bench, contender, schema) as processes, Client(bench, contender, schema) as client:
+        prepare()
         warm_up(bench, client, contender, schema)
         thaw = freeze(processes)
         client.run(submit_noops, contender.module, jobs)

@@ -58,6 +58,10 @@ TARGETS = {
     "schedules_doubled": Target("fires with two jobs", "<=", 0, ""),
     "schedules_late_p99_s": Target("fire to its job's row, p99", "<=", 1, "s"),
     "schedules_idle_tick_x": Target("idle tick beside 1,000,000 schedules, beside 1,000", "<=", 1.5),
+    "limits_drain_x_none": Target("drain with a limit on, beside none", ">=", 0.9),
+    "limits_most_at_once": Target("most at once under a limit of 7, 4 workers, killed", "<=", 7, ""),
+    "limits_slots_lost": Target("slots that were not free at the end", "<=", 0, ""),
+    "limits_jain": Target("fairness over 5 tenants weighing 1:1:1:1:4, all of the time", ">=", 0.95, ""),
     "drain_2m_rows_x_empty": Target("drain beside 2,000,000 finished rows, beside empty tables", ">=", 0.9),
 }
 

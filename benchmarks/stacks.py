@@ -20,6 +20,7 @@ from jobplatform.devstack.stack import DevStack
 from jobplatform.settings import Settings
 from jobplatform.store import migrate
 from jobplatform.store.database import Database
+from jobplatform.transport import keys
 
 QUEUE = "celery"
 #: A queue that no worker takes.
@@ -105,7 +106,7 @@ class Bench:
 
     def is_drained(self) -> bool:
         """Tell whether no message is queued or held by a worker."""
-        pipe = self.redis.pipeline(transaction=False).llen(QUEUE).hlen("unacked")
+        pipe = self.redis.pipeline(transaction=False).llen(QUEUE).exists(keys.lanes(QUEUE)).hlen("unacked")
         return not any(pipe.execute())
 
     def unfinished(self, schema: str = SCHEMA) -> int:

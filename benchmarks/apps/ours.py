@@ -13,6 +13,8 @@ noop = job(work.noop)
 stamp = job(work.stamp)
 last = job(work.last)
 submit_stamp = stamp.submit
+crowded = job(work.crowded)
+slow = job(work.slow)
 
 
 def submit_noops(payloads: Iterable[dict[str, Any]]) -> None:

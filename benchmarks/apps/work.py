@@ -18,6 +18,11 @@ STARTS = "starts"
 #: Of jobs that run until the key RELEASE is there.
 LONG_STARTS = "long starts"
 RELEASE = "release"
+#: The processes that run a job under a limit (hash), and how many there were at the most (zset).
+CROWD = "crowd"
+MOST = "most"
+CROWDED_SECONDS = 0.05
+SLOW_SECONDS = 0.005
 
 
 @cache
@@ -41,6 +46,20 @@ def last() -> None:
     scratch().rpush(LONG_STARTS, os.getpid())
     while not scratch().exists(RELEASE):
         time.sleep(0.05)
+
+
+def slow() -> None:
+    """Take a few milliseconds."""
+    time.sleep(SLOW_SECONDS)
+
+
+def crowded() -> None:
+    """Count how many of these run at once, and keep the most that ever did."""
+    client, pid = scratch(), os.getpid()
+    client.hset(CROWD, str(pid), "1")
+    client.zadd(MOST, {MOST: client.hlen(CROWD)}, gt=True)
+    time.sleep(CROWDED_SECONDS)
+    client.hdel(CROWD, str(pid))
 
 
 def payload(number: int) -> dict[str, Any]:
