@@ -7,7 +7,7 @@ import re
 from typing import Any, NamedTuple
 
 from jobplatform.records import job_id_of
-from jobplatform.transport import keys
+from jobplatform.transport import keys, lanes
 
 _AT = re.compile(rb'"jp_at": ?([0-9]+(?:\.[0-9]+)?)')
 #: From this share of its memory on, Redis counts as filling up.
@@ -30,13 +30,8 @@ def oldest_message(client: Any, queue: str, priority: int, among: int = 1) -> fl
 
 def waiting(client: Any, queue: str) -> int:
     """Count the messages that wait in a queue, those that limits hold back among them."""
-    lists = [keys.queue_list(queue, priority) for priority in range(1, 6)]
-    with client.pipeline(transaction=False) as pipe:
-        for name in lists:
-            pipe.llen(name)
-            for lane in client.zrange(keys.lanes(name), 0, -1):
-                pipe.llen(keys.lane(name, lane.decode()))
-        return sum(pipe.execute())
+    lists = sum(int(client.llen(keys.queue_list(queue, priority))) for priority in range(1, 6))
+    return lists + lanes.count(client, queue)
 
 
 def has_lanes(client: Any) -> bool:

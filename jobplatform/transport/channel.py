@@ -18,7 +18,7 @@ from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import NoScriptError, ResponseError
 
 from jobplatform.errors import SettingsError
-from jobplatform.transport import keys
+from jobplatform.transport import keys, lanes
 from jobplatform.transport.committers import committer_of
 from jobplatform.transport.packed import Message
 from jobplatform.transport.qos import QoS
@@ -125,7 +125,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
         with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
             for step in self.priority_steps:
                 pipe.llen(self._q_for_pri(queue, step))
-            return sum(pipe.execute())
+            listed: int = sum(pipe.execute())
+            return listed + lanes.count(client, queue)
+
+    def _purge(self, queue: str) -> int:
+        with self.conn_or_acquire() as client:
+            return int(super()._purge(queue)) + lanes.purge(client, queue)
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         entry = message["headers"].pop(SUBMITTED_HEADER, "") if message.get("headers") else ""

@@ -57,6 +57,11 @@ def lanes(queue_list: str) -> str:
     return f"jp:lanes:{queue_list}"
 
 
+def ready(queue_list: str) -> str:
+    """Name the set of a list's lanes that may go on, by their turns."""
+    return f"jp:ready:{queue_list}"
+
+
 def lane(queue_list: str, lane: str) -> str:
     """Name the list of the messages that wait in a lane."""
     return f"jp:lane:{queue_list}\x1f{lane}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -238,6 +239,19 @@ def connection(stack: DevStack, client: Any, monkeypatch: pytest.MonkeyPatch) ->
     options = {"priority_steps": keys.PRIORITY_STEPS, "idle_poll_seconds": 0.1}
     with Connection(stack.redis_url, transport_options=options) as made:
         yield made
+
+
+def test_a_purge_empties_lanes_as_well(connection: Connection, client: Any, publisher: Publisher) -> None:
+    client.hset(keys.LIMITS, "key:acme", "1 - -")
+    publisher.push_many(replace(message(number, 1 + number % 2), limit_key="acme") for number in range(5))
+    assert len(acquire(client, 9)) == 1
+    publisher.push(message(9))
+    channel = connection.default_channel
+    assert channel._size(QUEUE) == 5
+    assert channel.queue_purge(QUEUE) == 5
+    assert channel._size(QUEUE) == 0
+    client.delete(keys.SLOTS, keys.USED)
+    assert acquire(client, 9, "w:2:") == []
 
 
 def received(connection: Connection, count: int, act: Any = lambda message: message.ack()) -> list[Any]:
