@@ -57,6 +57,18 @@ class Edge(NamedTuple):
     on_failure: str = "cancel"
 
 
+class Idempotency(NamedTuple):
+    """What makes a submission count once: its key, a hash of what it submits, and from when until when it counts.
+
+    Times are seconds since the epoch.
+    """
+
+    key: str
+    fingerprint: str
+    since: float
+    until: float
+
+
 class Inputs(NamedTuple):
     """The jobs whose results are the first argument of another: a list of all, unless ``each`` says just the one."""
 
@@ -109,6 +121,7 @@ class NewJob:
     unique_until: float | None = None
     #: What becomes of it when another job has its key.
     unique_mode: str | None = None
+    idempotency: Idempotency | None = None
     #: What waits for this job waits for the new one as well.
     before: str | None = None
 
@@ -187,7 +200,8 @@ _ROW_FIELDS = [name for name in NewJob.__dataclass_fields__ if name != "payload"
 def job_of_row(row: Mapping[str, Any]) -> NewJob:
     """Give the new job that a row as ``row_of`` writes it stands for."""
     after = tuple(Edge(*edge) for edge in row.get("after") or ()) or None
-    return NewJob(**{**row, "payload": json.dumps(row["payload"]), "after": after})
+    once = Idempotency(*row["idempotency"]) if row.get("idempotency") else None
+    return NewJob(**{**row, "payload": json.dumps(row["payload"]), "after": after, "idempotency": once})
 
 
 def row_of(job: NewJob) -> str:

@@ -22,6 +22,7 @@ from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
 from jobplatform.maintenance.examiner import Examiner
 from jobplatform.maintenance.journal_watch import JournalWatch
+from jobplatform.maintenance.key_pruner import KeyPruner
 from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.maintenance.pauser import Pauser
 from jobplatform.maintenance.releaser import Releaser
@@ -91,6 +92,7 @@ class Controller:
         ]
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
         services.append(Examiner(self.database))
+        services.append(KeyPruner(self.database))
         services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:
             services.append(Pauser(self.database, self.client))

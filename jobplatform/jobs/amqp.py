@@ -15,11 +15,11 @@ from kombu.serialization import dumps as serialise
 from kombu.utils.json import dumps as kombu_json
 
 from jobplatform.errors import InvalidPayload
-from jobplatform.jobs import submission, transactional
+from jobplatform.jobs import keyed_jobs, submission, transactional
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
 from jobplatform.jobs.retry import GUESSED
-from jobplatform.jobs.wishes import carried
+from jobplatform.jobs.wishes import carried, stand
 from jobplatform.journal.foreign import COLUMN_HEADERS
 from jobplatform.journal.inbound import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
@@ -48,15 +48,18 @@ class JobAMQP(AMQP):  # type: ignore[misc]
             if _is_own_retry(message.headers):
                 return None
             outgoing = Outgoing(self.app, name, message, options)
-            job = outgoing.new_job(platform)
+            job = keyed_jobs.with_idempotency(platform, outgoing.new_job(platform), carried())
             transaction = carried().transaction
-            if transaction is not None:
-                transactional.submit(platform, job, transaction)
-                return None
 
             def publish(job: NewJob, text: str) -> None:
                 outgoing.publish(platform, producer, send, job, text)
 
+            if keyed_jobs.is_keyed(job):
+                stand(keyed_jobs.submit(platform, job, transaction, publish))
+                return None
+            if transaction is not None:
+                transactional.submit(platform, job, transaction)
+                return None
             return submission.submit(platform, job, publish)
 
         return send_task_message

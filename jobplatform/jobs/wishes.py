@@ -11,6 +11,7 @@ from typing import Any
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.after import edges_of
+from jobplatform.jobs.idempotency import check_key, check_retention
 from jobplatform.jobs.options import check_priority
 from jobplatform.jobs.retry import RetryRule
 from jobplatform.jobs.unique import Unique
@@ -21,10 +22,20 @@ OURS = frozenset(
     {
         "queue", "priority", "countdown", "eta", "expires", "time_limit", "soft_time_limit", "timeout", "soft_timeout",
         "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after", "unique",
+        "idempotency_key", "idempotency_retention",
+    }
+)  # fmt: skip
+#: Those of them that Celery does not know.
+_NOT_CELERYS = frozenset(
+    {
+        "tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique",
+        "idempotency_key", "idempotency_retention",
     }
 )  # fmt: skip
 #: Those that many jobs can share.
-SHARED = OURS - {"task_id", "unique"}
+SHARED = OURS - {"task_id", "unique", "idempotency_key", "idempotency_retention"}
+#: Options of a part of a canvas, which nothing else can stand for.
+_CANVAS = ("chain", "chord", "group_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,14 @@ class Wishes:
     transaction: Any = None
     after: tuple[Edge, ...] = ()
     unique: Unique | None = None
+    idempotency_key: str | None = None
+    idempotency_retention: float | None = None
     celery: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def for_celery(self) -> dict[str, Any]:
         """Give the options that Celery's ``apply_async`` is called with."""
-        ours = {"tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique"}
-        options = {name: value for name, value in self.given.items() if name not in ours}
+        options = {name: value for name, value in self.given.items() if name not in _NOT_CELERYS}
         options.setdefault("time_limit", self.timeout)
         options.setdefault("soft_time_limit", self.soft_timeout)
         return {name: value for name, value in options.items() if value is not None}
@@ -82,6 +94,9 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
     task_id = get("task_id")
     if task_id is not None and job_id_of(task_id) != task_id:
         celery["task_id"] = task_id
+    key = check_key(get("idempotency_key"))
+    if key is not None and any(celery.get(name) for name in _CANVAS):
+        raise JobOptionError("idempotency_key: nothing can stand for a part of a canvas; submit the job by itself")
     due_at = _moment(get("eta"), now, "eta") if get("eta") else _after(get("countdown"), now, "countdown")
     return Wishes(
         queue=queue if isinstance(queue, str) else None,
@@ -98,6 +113,8 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         transaction=get("session") if get("session") is not None else (connection if transactional else None),
         after=edges_of(get("after")),
         unique=get("unique"),
+        idempotency_key=key,
+        idempotency_retention=check_retention(get("idempotency_retention"), key),
         celery=celery,
         given=options,
     )
@@ -125,16 +142,29 @@ def _moment(value: Any, now: float, name: str) -> float | None:
 
 
 _carried: ContextVar[Wishes] = ContextVar("jobplatform_wishes", default=_PLAIN)
+_standing: ContextVar[list[str] | None] = ContextVar("jobplatform_standing", default=None)
 
 
 @contextmanager
-def carrying(wishes: Wishes) -> Iterator[None]:
-    """Carry wishes through Celery's publishing, which knows nothing of them."""
-    token = _carried.set(wishes)
+def carrying(wishes: Wishes) -> Iterator[list[str]]:
+    """Carry wishes through Celery's publishing, which knows nothing of them.
+
+    What it gives holds, at the end, the id of the job that stands for what was published, if that had a key.
+    """
+    token, found = _carried.set(wishes), list[str]()
+    before = _standing.set(found)
     try:
-        yield
+        yield found
     finally:
+        _standing.reset(before)
         _carried.reset(token)
+
+
+def stand(job_id: str) -> None:
+    """Note the job that stands for what is being published."""
+    found = _standing.get()
+    if found is not None:
+        found.append(job_id)
 
 
 def carried() -> Wishes:

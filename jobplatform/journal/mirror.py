@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobplatform.errors import KeyTaken
+from jobplatform.errors import IdempotencyConflict, KeyTaken
 from jobplatform.journal.collapse import Decide, News, collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, UnreadableEntry, clean, parse
 from jobplatform.records import job_of_row
@@ -19,11 +19,11 @@ from jobplatform.store import (
     dead_letters,
     dependencies,
     executions,
+    idempotency,
     jobs,
     new_jobs,
     quarantine,
     retry_decisions,
-    uniqueness,
 )
 from jobplatform.store.database import REFUSED, Database, Transaction
 
@@ -171,16 +171,12 @@ class Mirror:
 
     @staticmethod
     def _insert(transaction: Transaction, rows: Collection[Mapping[str, Any]]) -> Counter[str]:
-        """Write new rows; those that are to be the only ones of their keys one by one."""
-        plain = [row for row in rows if not row.get("unique_mode")]
-        unique = [row for row in rows if row.get("unique_mode")]
+        """Write new rows; those that have a key, for which others may stand, one by one."""
+        plain = [row for row in rows if not _is_keyed(row)]
         counts = Counter(submitted=new_jobs.insert_values(transaction, plain) if plain else 0)
-        for row in unique:
-            try:
-                counts["submitted"] += uniqueness.submit(transaction, job_of_row(row)).made
-            except KeyTaken as error:
-                counts["taken"] += 1
-                logger.warning("job %s is not made: %s", row["job_id"], error)
+        for row in rows if len(plain) < len(rows) else ():
+            if _is_keyed(row):
+                counts[_insert_keyed(transaction, row)] += 1
         return counts
 
     def _put_off_rowless(self, transaction: Transaction, lines: Sequence[Line]) -> int:
@@ -197,6 +193,23 @@ class Mirror:
         with self.database.transaction() as transaction:
             quarantine.add(transaction, [quarantined(stream_id, field, raw, reason)])
         counts["quarantined"] += 1
+
+
+def _is_keyed(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("unique_mode") or row.get("idempotency"))
+
+
+def _insert_keyed(transaction: Transaction, row: Mapping[str, Any]) -> str:
+    """Write a row unless another job stands for it; returns what it is counted as."""
+    try:
+        found = idempotency.submit(transaction, job_of_row(row))
+    except (KeyTaken, IdempotencyConflict) as error:
+        logger.warning("job %s is not made: %s", row["job_id"], error)
+        return "taken"
+    if not found.made and found.job_id != row["job_id"]:
+        logger.warning("job %s is not made: job %s has its key and stands for it", row["job_id"], found.job_id)
+        return "duplicates"
+    return "submitted" if found.made else "known"
 
 
 def quarantined(stream_id: str, field: str, raw: bytes, reason: str) -> dict[str, Any]:
