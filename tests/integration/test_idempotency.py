@@ -115,9 +115,7 @@ def test_of_fifty_at_once_there_is_one(app: Celery, database: Database, client: 
 
 
 @pytest.mark.parametrize("submit", [lambda: refund, lambda: charge])
-def test_something_else_under_the_key_is_refused(
-    app: Celery, database: Database, submit: Callable[[], Any]
-) -> None:
+def test_something_else_under_the_key_is_refused(app: Celery, database: Database, submit: Callable[[], Any]) -> None:
     first = once().submit(7)
     with pytest.raises(IdempotencyConflict, match=f"'order-7' was used for job {first.id}") as caught:
         submit().using(idempotency_key="order-7").submit(7, note="other" if submit() is charge else "")
@@ -249,6 +247,25 @@ def test_a_key_of_the_journal_counts_from_its_submission(app: Celery, database: 
     assert mirror(client, database)["duplicates"] == 1
     assert [row["id"] for row in rows(database)] == [first.id] != [late.id]
     app.jobplatform.close()
+
+
+@pytest.mark.parametrize("options", [{"idempotency_key": "k"}, {"unique": Unique("k")}])
+def test_a_transaction_that_has_the_key_keeps_nothing_else_from_the_tables(
+    app: Celery, database: Database, client: Any, options: Any
+) -> None:
+    with Session(database.engine) as session:
+        first = charge.using(session=session, **options).submit(7)
+        away = without_postgresql(app)
+        late, other = charge.using(**options).submit(7), charge.submit(8)
+        made = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+        assert made.run_once(datetime.now(UTC))["put_off"] == 1
+        assert [row["id"] for row in rows(database)] == [other.id]
+        assert made.run_once(datetime.now(UTC))["put_off"] == 1
+        session.commit()
+    assert mirror(client, database)["duplicates"] == 1
+    assert {row["id"] for row in rows(database)} == {first.id, other.id}
+    assert late.id not in {first.id, other.id}
+    away.close()
 
 
 def database_url_of(database: Database) -> str:
