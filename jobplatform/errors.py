@@ -106,6 +106,10 @@ class StoreUnavailable(JobPlatformError):
     """The stores that are needed are away; nothing was written."""
 
 
+class DeadlineExceeded(JobPlatformError):
+    """The deadline of a running job has come; let it pass through."""
+
+
 class Superseded(JobPlatformError):
     """A newer attempt of the job has taken over; the one that meets this is to end."""
 

@@ -46,6 +46,11 @@ def job_id_of(task_id: str) -> str:
         return str(uuid.uuid5(_FOREIGN_IDS, task_id))
 
 
+def earliest(*times: float | None) -> float | None:
+    """Give the earliest of some times, of which any may be missing."""
+    return min((at for at in times if at is not None), default=None)
+
+
 class Edge(NamedTuple):
     """What a job waits for: the job, the end that is asked of it, and what to do when it ends otherwise.
 
@@ -106,6 +111,9 @@ class NewJob:
     due_at: float | None = None
     enqueued_at: float | None = None
     expires_at: float | None = None
+    #: How many seconds it has from its submission, and when they are over.
+    deadline: float | None = None
+    deadline_at: float | None = None
     timeout: float | None = None
     soft_timeout: float | None = None
     root_id: str | None = None
@@ -124,6 +132,11 @@ class NewJob:
     idempotency: Idempotency | None = None
     #: What waits for this job waits for the new one as well.
     before: str | None = None
+
+    @property
+    def begins_by(self) -> float | None:
+        """Until when it may begin, in seconds since the epoch; None for ever."""
+        return earliest(self.expires_at, self.deadline_at)
 
 
 #: What the dispatcher does with a due job: publish its message; see to it that none is handed out and that what runs is
@@ -148,6 +161,7 @@ class DueJob:
     root_id: str | None
     parent_id: str | None
     message: Mapping[str, Any] | None
+    deadline_at: datetime | None = None
     #: What is to be done, one of ``STEPS``.
     step: str = "publish"
     #: Whether an earlier message of it may still be on its way.
@@ -178,6 +192,10 @@ class RetryFacts:
     deaths: int = 0
     attempt: int = 0
     status: str = "PENDING"
+    #: Seconds since the epoch.
+    deadline_at: float | None = None
+    #: Seconds from the failure to the deadline.
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ _SHOWN = ("job_id", "job_type", "status", "result", "error_type", "error_message
 @click.option("--priority", type=click.IntRange(1, 5), help="1 to 5; 5 is the most urgent.")
 @click.option("--in", "delay", type=DURATION, help="Not before this long from now, such as 10s.")
 @click.option("--at", "eta", type=MOMENT, help="Not before this time, in ISO 8601.")
+@click.option("--expires", type=DURATION, help="It does not begin later than this long from now.")
+@click.option("--deadline", type=DURATION, help="It is done within this long from now, or not at all.")
 @click.option("--idempotency-key", help="Submit once: later submissions with the same key get the same job.")
 @click.option("--idempotency-retention", type=DURATION, help="For how long the key counts, such as 24h.")
 @click.option("--wait", is_flag=True, help="Wait until the job is finished; exit with 1 if it failed.")
@@ -45,6 +47,8 @@ def submit(
     priority: int | None,
     delay: timedelta | None,
     eta: datetime | None,
+    expires: timedelta | None,
+    deadline: timedelta | None,
     idempotency_key: str | None,
     idempotency_retention: timedelta | None,
     wait: bool,
@@ -63,6 +67,7 @@ def submit(
     settings = require_settings()
     options = {
         "queue": queue, "priority": priority, "countdown": _seconds(delay), "eta": eta,
+        "expires": _seconds(expires), "deadline": _seconds(deadline),
         "idempotency_key": idempotency_key, "idempotency_retention": _seconds(idempotency_retention),
     }  # fmt: skip
     job_id = _submit(settings, name, args, kwargs, options)

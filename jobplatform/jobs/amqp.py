@@ -16,11 +16,12 @@ from kombu.utils.json import dumps as kombu_json
 
 from jobplatform.errors import InvalidPayload
 from jobplatform.jobs import keyed_jobs, submission, transactional
+from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
 from jobplatform.jobs.retry import GUESSED
 from jobplatform.jobs.wishes import carried, stand
-from jobplatform.journal.foreign import COLUMN_HEADERS
+from jobplatform.journal.foreign import COLUMN_HEADERS, DEADLINE_HEADER
 from jobplatform.journal.inbound import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
 from jobplatform.records import NewJob, job_id_of
@@ -106,6 +107,7 @@ class Outgoing:
             after=wishes.after or None,
             enqueued_at=None if due_at else now,
             expires_at=expires,
+            **chosen(wishes.deadline, declared.deadline if declared else None, now, scheduled_at),
             timeout=limits[0],
             soft_timeout=limits[1],
             root_id=self._id("root_id"),
@@ -119,6 +121,9 @@ class Outgoing:
     def publish(self, platform: Platform, producer: Any, send: Callable[..., Any], job: NewJob, text: str) -> None:
         """Send the message, with the journal entry of its submission if it has no row yet."""
         self.message.headers.update({ATTEMPT_HEADER: job.attempt, ENQUEUED_HEADER: job.enqueued_at, "eta": None})
+        if job.deadline_at is not None and job.begins_by is not None:
+            begins_by = datetime.fromtimestamp(job.begins_by, UTC).isoformat()
+            self.message.headers.update({DEADLINE_HEADER: job.deadline_at, "expires": begins_by})
         if text and platform.leases and not submission.is_watched():
             platform.publisher.push(submission.message_of(job), text)
             return

@@ -30,6 +30,7 @@ def job(
     max_retries: int = 5,
     timeout: float | None = None,
     soft_timeout: float | None = None,
+    deadline: float | None = None,
     retry: RetryRule | Mapping[str, Any] = DEFAULT,
     payload: type | None = None,
     tags: Sequence[str] = (),
@@ -43,9 +44,9 @@ def job(
 def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Declare a job type, for every attached Celery application of the process.
 
-    Options: ``name``, ``queue``, ``priority`` (1 to 5, 5 the most urgent), ``max_retries``, ``timeout`` and
-    ``soft_timeout`` (seconds), ``retry`` (a ``RetryRule``, or a mapping of its fields), ``payload`` (a pydantic
-    model of the keyword arguments), ``tags``, ``schedule`` (when it runs by itself: a cron line in the zone
+    Options: ``name``, ``queue``, ``priority`` (1 to 5, 5 the most urgent), ``max_retries``, ``timeout``,
+    ``soft_timeout`` and ``deadline`` (seconds), ``retry`` (a ``RetryRule``, or a mapping of its fields), ``payload``
+    (a pydantic model of the keyword arguments), ``tags``, ``schedule`` (when it runs by itself: a cron line in the zone
     ``timezone``, or a ``Schedule``), ``unique`` (a ``Unique``), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.

@@ -11,6 +11,7 @@ from celery._state import get_current_worker_task
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs import keyed_jobs, submission, transactional
+from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
@@ -136,6 +137,7 @@ class JobTask(Task):  # type: ignore[misc]
             enqueued_at=None if wishes.due_at or wishes.after else now,
             after=wishes.after or None,
             expires_at=wishes.expires_at,
+            **chosen(wishes.deadline, declared.deadline, now, wishes.due_at),
             timeout=wishes.timeout or declared.timeout,
             soft_timeout=wishes.soft_timeout or declared.soft_timeout,
             root_id=job_id_of(request.root_id or request.id) if request else None,

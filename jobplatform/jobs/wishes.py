@@ -11,6 +11,7 @@ from typing import Any
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.after import edges_of
+from jobplatform.jobs.deadline import Deadline, deadline_of
 from jobplatform.jobs.idempotency import check_key, check_retention
 from jobplatform.jobs.options import check_priority
 from jobplatform.jobs.retry import RetryRule
@@ -20,16 +21,16 @@ from jobplatform.records import Edge, job_id_of
 #: The options that need nothing of Celery's publishing.
 OURS = frozenset(
     {
-        "queue", "priority", "countdown", "eta", "expires", "time_limit", "soft_time_limit", "timeout", "soft_timeout",
-        "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after", "unique",
-        "idempotency_key", "idempotency_retention",
+        "queue", "priority", "countdown", "eta", "expires", "deadline", "time_limit", "soft_time_limit", "timeout",
+        "soft_timeout", "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after",
+        "unique", "idempotency_key", "idempotency_retention",
     }
 )  # fmt: skip
 #: Those of them that Celery does not know.
 _NOT_CELERYS = frozenset(
     {
         "tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique",
-        "idempotency_key", "idempotency_retention",
+        "idempotency_key", "idempotency_retention", "deadline",
     }
 )  # fmt: skip
 #: Those that many jobs can share.
@@ -49,6 +50,7 @@ class Wishes:
     priority: int | None = None
     due_at: float | None = None
     expires_at: float | None = None
+    deadline: Deadline | None = None
     timeout: float | None = None
     soft_timeout: float | None = None
     task_id: str | None = None
@@ -103,6 +105,7 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         priority=None if get("priority") is None else check_priority(get("priority")),
         due_at=due_at if due_at is not None and due_at > now else None,
         expires_at=_moment(get("expires"), now, "expires"),
+        deadline=deadline_of(get("deadline"), now),
         timeout=get("timeout") or get("time_limit"),
         soft_timeout=get("soft_timeout") or get("soft_time_limit"),
         task_id=task_id,

@@ -108,7 +108,7 @@ LIST_UNEXAMINED = Statement(
     "list_unexamined",
     """
     select job_id::text from @jobs where status = 'BLOCKED' and due_at <= now()
-        and (expires_at is null or expires_at > now()) order by due_at limit %(limit)s
+        and coalesce(least(expires_at, deadline_at) > now(), true) order by due_at limit %(limit)s
     """,
     {"limit": 100},
 )
@@ -139,7 +139,7 @@ POSTPONE_BLOCKED = Statement(
     update @jobs as j
     set due_at = case when exists (select from @job_dependencies d
         where d.job_id = j.job_id and d.outcome is null and not d.watched) then now() + %(again_after)s
-        else j.expires_at end
+        else least(j.expires_at, j.deadline_at) end
     where j.job_id = any(%(job_ids)s::uuid[]) and j.status = 'BLOCKED'
     """,
     {"job_ids": [_ID], "again_after": timedelta(seconds=1)},
@@ -163,8 +163,11 @@ AWAIT_AGAIN = Statement(
         where d.depends_on_job_id = a.job_id and d.job_id = b.job_id and d.outcome is not null
         returning d.job_id
     )
-    update @jobs as j set status = 'BLOCKED', due_at = j.expires_at, completed_at = null, error_type = null,
-        error_message = null, hold_reason = null, hold_by = null, updated_at = now()
+    update @jobs as j set status = 'BLOCKED', completed_at = null, error_type = null, error_message = null,
+        expires_at = case when j.expires_at > now() then j.expires_at end,
+        deadline_at = now() + make_interval(secs => j.deadline),
+        due_at = least(case when j.expires_at > now() then j.expires_at end, now() + make_interval(secs => j.deadline)),
+        hold_reason = null, hold_by = null, updated_at = now()
     where j.job_id in (select job_id from reopened) and j.status in ('CANCELLED', 'PAUSED')
     returning j.job_id::text
     """,

@@ -12,9 +12,12 @@ from functools import cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
+from jobplatform.records import earliest
+
 #: Headers of a message that stands for a row; the recorder reads them.
 ATTEMPT_HEADER = "jp_attempt"
 ENQUEUED_HEADER = "jp_at"
+DEADLINE_HEADER = "jp_deadline"
 #: So much of the payload is shown in Celery's logs, in characters.
 _SHOWN = 160
 
@@ -40,6 +43,7 @@ class Message:
     timeout: float | None = None
     soft_timeout: float | None = None
     extra: Mapping[str, Any] | None = None
+    deadline_at: float | None = None
 
 
 @cache
@@ -60,14 +64,15 @@ class Mould:
         self._task_id: str | None = extra.get("task_id")
         self._foreign_body: list[str] | None = extra.get("body")
         self._head = self._type()
+        begins_by = earliest(message.expires_at, message.deadline_at)
         limits = f"[{_number(message.timeout)},{_number(message.soft_timeout)}]"
         self._task = f'"headers":{{"lang":"py","task":{quote(message.job_type)},"id":'
         self._headers = (
             f',"retries":{message.retry_count},"timelimit":{limits},'
-            f"{_optional('parent_id', message.parent_id)}{_optional('expires', _date(message.expires_at))}"
+            f"{_optional('parent_id', message.parent_id)}{_optional('expires', _date(begins_by))}"
             f'"origin":{quote(_origin(os.getpid()))},'
             f'"{ATTEMPT_HEADER}":{message.attempt},"{ENQUEUED_HEADER}":{message.enqueued_at:.6f},'
-            f"{_inner(extra.get('headers'), _HEADERS)}"
+            f"{_deadline(message.deadline_at)}{_inner(extra.get('headers'), _HEADERS)}"
         )
         self._root = quote(message.root_id) if message.root_id else None
         properties = extra.get("properties")
@@ -137,6 +142,10 @@ def _number(value: float | None) -> str:
 
 def _optional(name: str, value: str | None) -> str:
     return f'"{name}":{quote(value)},' if value else ""
+
+
+def _deadline(at: float | None) -> str:
+    return "" if at is None else f'"{DEADLINE_HEADER}":{at:.6f},'
 
 
 def _date(at: float | None) -> str | None:
