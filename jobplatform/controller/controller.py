@@ -91,7 +91,7 @@ class Controller:
             EarlyNews(self.database, self.client),
         ]
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
-        services.append(Examiner(self.database))
+        services.append(Examiner(self.database, settings.upstream_seconds))
         services.append(KeyPruner(self.database))
         services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:

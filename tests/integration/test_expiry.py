@@ -68,7 +68,7 @@ def dispatch(app: Celery, database: Database) -> None:
     made = Dispatcher(database, app.jobplatform.publisher, 100, 1.0, again_after=0.0)
     while True:
         with database.transaction() as transaction:
-            dependencies.examine(transaction, 100, timedelta())
+            dependencies.examine(transaction, 100, timedelta(), timedelta(hours=1))
         if not made.run_once(datetime.now(UTC)):
             return
 
