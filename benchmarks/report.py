@@ -58,6 +58,11 @@ TARGETS = {
     "schedules_doubled": Target("fires with two jobs", "<=", 0, ""),
     "schedules_late_p99_s": Target("fire to its job's row, p99", "<=", 1, "s"),
     "schedules_idle_tick_x": Target("idle tick beside 1,000,000 schedules, beside 1,000", "<=", 1.5),
+    "workflow_join_submit_x_celery": Target("submit a join of many, beside Celery's chord", "<=", 1),
+    "workflow_join_end_x_celery": Target("a join of many until its last job, beside Celery's chord", "<=", 1),
+    "workflow_chain_submit_x_celery": Target("submit a chain, beside Celery's", "<=", 5),
+    "workflow_chain_end_x_celery": Target("a chain until its last job, beside Celery's", "<=", 50),
+    "workflow_start_p99_ms": Target("end of the last job before to start, random graph, p99", "<=", 1_000, "ms"),
     "drain_2m_rows_x_empty": Target("drain beside 2,000,000 finished rows, beside empty tables", ">=", 0.9),
 }
 
