@@ -47,6 +47,7 @@ def limits_of(timeout: float | None, soft_timeout: float | None, left: float, gr
 class BoundedRequest(StoppableRequest):
     """Celery's request, whose job may have a deadline."""
 
+    expires: Any
     _limits = Limits(None, None)
 
     @property

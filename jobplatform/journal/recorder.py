@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import ref
 
@@ -121,6 +121,9 @@ class JobRequest(BoundedRequest):
             if self._eta is not None:
                 # Only messages of others have one, and Celery waits for it by this machine's clock.
                 self._eta += timedelta(seconds=time.time() - Recording.clock())
+            if self.expires is None and self.deadline is not None:
+                # Only messages of others have a deadline alone.
+                self.expires = datetime.fromtimestamp(self.deadline, UTC)
             if ATTEMPT_HEADER not in given:
                 self._row = self._foreign(given, embed or {}).row(self._task)
         except (*UNREADABLE, DecodeError) as error:

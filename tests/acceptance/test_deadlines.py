@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,17 +102,19 @@ def test_what_waits_in_a_worker_for_too_long_never_begins(fleet: Fleet, marks: P
     submit(fleet, marks, "unbounded")
     foreign = Celery("foreign", broker=fleet.settings.redis_url, set_as_current=False)
     foreign.send_task("deadline_jobs.untidy", [str(marks), "untidy"], expires=1)
+    foreign.send_task("deadline_jobs.tidy", [str(marks), "tidy"], headers={"jp_deadline": time.time() + 1})
     foreign.close()
     late = "select now() > max(least(expires_at, deadline_at)) + interval '1 s' as late from @jobs"
     eventually(lambda: fleet.rows(late)[0]["late"], 30)
     (marks / "release").touch()
-    assert fleet.wait_final(5, 60) == {"COMPLETED": 2, "CANCELLED": 3}
+    assert fleet.wait_final(6, 60) == {"COMPLETED": 2, "CANCELLED": 4}
     assert ends(fleet) == {
         "wait_for": ("COMPLETED", None),
         "endless": ("CANCELLED", "DeadlineExceeded"),
         "careful": ("CANCELLED", "Expired"),
         "unbounded": ("COMPLETED", None),
         "untidy": ("CANCELLED", "Expired"),
+        "tidy": ("CANCELLED", "DeadlineExceeded"),
     }
     assert sorted(mark.name for mark in marks.iterdir()) == ["long", "release", "unbounded"]
     assert fleet.rows("select * from @dead_letter_jobs") == []
