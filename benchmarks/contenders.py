@@ -31,5 +31,8 @@ _OURS = ("jobplatform", "benchmarks.apps.ours")
 CELERY = Contender("celery", "benchmarks.apps.plain", "benchmarks.apps.plain", _PREFORK)
 BARE = replace(CELERY, name="celery_bare", launcher=("benchmarks.apps.alone", "--bare"))
 CELERY_PG = Contender("celery_pg", "benchmarks.apps.with_backend", "benchmarks.apps.with_backend", _PREFORK)
+CELERY_REDIS = Contender(
+    "celery_redis", "benchmarks.apps.with_redis_results", "benchmarks.apps.with_redis_results", _PREFORK
+)
 PREFORK = Contender("prefork", *_OURS, _PREFORK, durable=True, launcher=("celery",))
 SOLO2 = Contender("solo2", *_OURS, _SOLO2, durable=True, launcher=("celery",))

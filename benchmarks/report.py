@@ -62,6 +62,11 @@ TARGETS = {
     "limits_most_at_once": Target("most at once under a limit of 7, 4 workers, killed", "<=", 7, ""),
     "limits_slots_lost": Target("slots that were not free at the end", "<=", 0, ""),
     "limits_jain": Target("fairness over 5 tenants weighing 1:1:1:1:4, all of the time", ">=", 0.95, ""),
+    "workflow_join_submit_x_celery": Target("submit a join of many, beside Celery's chord", "<=", 1),
+    "workflow_join_end_x_celery": Target("a join of many until its last job, beside Celery's chord", "<=", 1),
+    "workflow_chain_submit_x_celery": Target("submit a chain, beside Celery's", "<=", 5),
+    "workflow_chain_end_x_celery": Target("a chain until its last job, beside Celery's", "<=", 50),
+    "workflow_start_p99_ms": Target("end of the last job before to start, random graph, p99", "<=", 1_000, "ms"),
     "drain_2m_rows_x_empty": Target("drain beside 2,000,000 finished rows, beside empty tables", ">=", 0.9),
 }
 

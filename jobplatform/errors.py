@@ -51,6 +51,25 @@ class KeyTaken(JobPlatformError):
         self.job_id = job_id
 
 
+class IdempotencyConflict(JobPlatformError):
+    """An idempotency key was used for something else; nothing was written.
+
+    :param job_id: the job that was submitted with it.
+    :param before: the fingerprint of what was submitted with it.
+    :param now: the fingerprint of what was to be submitted.
+    """
+
+    def __init__(self, key: str, job_id: str, before: str, now: str) -> None:
+        super().__init__(
+            f"idempotency_key: {key!r} was used for job {job_id}, of another job type or payload (its fingerprint is "
+            f"{before}, and that of this one {now}); give another key, or submit the same again"
+        )
+        self.key, self.job_id, self.before, self.now = key, job_id, before, now
+
+    def __reduce__(self) -> tuple[type[IdempotencyConflict], tuple[str, str, str, str]]:
+        return type(self), (self.key, self.job_id, self.before, self.now)
+
+
 class ScheduleNotFound(JobPlatformError, LookupError):
     """No schedule has this name."""
 
@@ -85,6 +104,10 @@ class ResultTooLarge(JobPlatformError, ValueError):
 
 class StoreUnavailable(JobPlatformError):
     """The stores that are needed are away; nothing was written."""
+
+
+class DeadlineExceeded(JobPlatformError):
+    """The deadline of a running job has come; let it pass through."""
 
 
 class Superseded(JobPlatformError):

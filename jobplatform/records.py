@@ -46,6 +46,11 @@ def job_id_of(task_id: str) -> str:
         return str(uuid.uuid5(_FOREIGN_IDS, task_id))
 
 
+def earliest(*times: float | None) -> float | None:
+    """Give the earliest of some times, of which any may be missing."""
+    return min((at for at in times if at is not None), default=None)
+
+
 class Edge(NamedTuple):
     """What a job waits for: the job, the end that is asked of it, and what to do when it ends otherwise.
 
@@ -55,6 +60,18 @@ class Edge(NamedTuple):
     job_id: str
     policy: str = "success"
     on_failure: str = "cancel"
+
+
+class Idempotency(NamedTuple):
+    """What makes a submission count once: its key, a hash of what it submits, and from when until when it counts.
+
+    Times are seconds since the epoch.
+    """
+
+    key: str
+    fingerprint: str
+    since: float
+    until: float
 
 
 class Inputs(NamedTuple):
@@ -94,6 +111,9 @@ class NewJob:
     due_at: float | None = None
     enqueued_at: float | None = None
     expires_at: float | None = None
+    #: How many seconds it has from its submission, and when they are over.
+    deadline: float | None = None
+    deadline_at: float | None = None
     timeout: float | None = None
     soft_timeout: float | None = None
     root_id: str | None = None
@@ -112,8 +132,14 @@ class NewJob:
     unique_until: float | None = None
     #: What becomes of it when another job has its key.
     unique_mode: str | None = None
+    idempotency: Idempotency | None = None
     #: What waits for this job waits for the new one as well.
     before: str | None = None
+
+    @property
+    def begins_by(self) -> float | None:
+        """Until when it may begin, in seconds since the epoch; None for ever."""
+        return earliest(self.expires_at, self.deadline_at)
 
 
 #: What the dispatcher does with a due job: publish its message; see to it that none is handed out and that what runs is
@@ -141,6 +167,7 @@ class DueJob:
     tenant: str | None = None
     limit_key: str | None = None
     units: int = 1
+    deadline_at: datetime | None = None
     #: What is to be done, one of ``STEPS``.
     step: str = "publish"
     #: Whether an earlier message of it may still be on its way.
@@ -171,6 +198,10 @@ class RetryFacts:
     deaths: int = 0
     attempt: int = 0
     status: str = "PENDING"
+    #: Seconds since the epoch.
+    deadline_at: float | None = None
+    #: Seconds from the failure to the deadline.
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +224,8 @@ _ROW_FIELDS = [name for name in NewJob.__dataclass_fields__ if name != "payload"
 def job_of_row(row: Mapping[str, Any]) -> NewJob:
     """Give the new job that a row as ``row_of`` writes it stands for."""
     after = tuple(Edge(*edge) for edge in row.get("after") or ()) or None
-    return NewJob(**{**row, "payload": json.dumps(row["payload"]), "after": after})
+    once = Idempotency(*row["idempotency"]) if row.get("idempotency") else None
+    return NewJob(**{**row, "payload": json.dumps(row["payload"]), "after": after, "idempotency": once})
 
 
 def row_of(job: NewJob) -> str:

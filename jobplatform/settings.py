@@ -134,6 +134,21 @@ class Settings:
     result_fresh_seconds: int = _setting(
         "JOBPLATFORM_RESULT_FRESH_SECONDS", 30, int, "Seconds for which a result is kept in Redis.", 1
     )
+    upstream_seconds: float = _setting(
+        "JOBPLATFORM_UPSTREAM_SECONDS",
+        3600.0,
+        float,
+        "Seconds for which a job waits for one that no row stands for, as it may still come through the journal; then "
+        "that counts as failed.",
+        1,
+    )
+    idempotency_seconds: float = _setting(
+        "JOBPLATFORM_IDEMPOTENCY_SECONDS",
+        86_400.0,
+        float,
+        "Seconds for which an idempotency key counts, unless its submission says.",
+        1,
+    )
     connect_seconds: float = _setting(
         "JOBPLATFORM_CONNECT_SECONDS", 3.0, float, "Seconds to wait for a connection or a reply of a store.", 0.1
     )

@@ -34,6 +34,8 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.UnknownQueue, Exit.NOT_FOUND),
     (errors.TransitionRefused, Exit.CONFLICT),
     (errors.SchemaConflict, Exit.CONFLICT),
+    (errors.KeyTaken, Exit.CONFLICT),
+    (errors.IdempotencyConflict, Exit.CONFLICT),
     (errors.StoreUnavailable, Exit.UNREACHABLE),
     (errors.SettingsError, Exit.USAGE),
     (errors.JobOptionError, Exit.USAGE),

@@ -32,6 +32,10 @@ _SHOWN = ("job_id", "job_type", "status", "result", "error_type", "error_message
 @click.option("--priority", type=click.IntRange(1, 5), help="1 to 5; 5 is the most urgent.")
 @click.option("--in", "delay", type=DURATION, help="Not before this long from now, such as 10s.")
 @click.option("--at", "eta", type=MOMENT, help="Not before this time, in ISO 8601.")
+@click.option("--expires", type=DURATION, help="It does not begin later than this long from now.")
+@click.option("--deadline", type=DURATION, help="It is done within this long from now, or not at all.")
+@click.option("--idempotency-key", help="Submit once: later submissions with the same key get the same job.")
+@click.option("--idempotency-retention", type=DURATION, help="For how long the key counts, such as 24h.")
 @click.option("--wait", is_flag=True, help="Wait until the job is finished; exit with 1 if it failed.")
 @click.option("--timeout", type=DURATION, help="Wait no longer than this.")
 @json_option
@@ -43,6 +47,10 @@ def submit(
     priority: int | None,
     delay: timedelta | None,
     eta: datetime | None,
+    expires: timedelta | None,
+    deadline: timedelta | None,
+    idempotency_key: str | None,
+    idempotency_retention: timedelta | None,
     wait: bool,
     timeout: timedelta | None,
     output: Output,
@@ -57,8 +65,11 @@ def submit(
         raise click.UsageError("--timeout limits --wait; give --wait too")
     args, kwargs = read_payload(payload)
     settings = require_settings()
-    countdown = None if delay is None else delay.total_seconds()
-    options = {"queue": queue, "priority": priority, "countdown": countdown, "eta": eta}
+    options = {
+        "queue": queue, "priority": priority, "countdown": _seconds(delay), "eta": eta,
+        "expires": _seconds(expires), "deadline": _seconds(deadline),
+        "idempotency_key": idempotency_key, "idempotency_retention": _seconds(idempotency_retention),
+    }  # fmt: skip
     job_id = _submit(settings, name, args, kwargs, options)
     if wait:
         output.note(f"submitted {job_id}")
@@ -67,6 +78,10 @@ def submit(
         output.json({"job_id": job_id})
     else:
         output.line(job_id)
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
 
 
 def read_payload(text: str) -> tuple[list[Any], dict[str, Any]]:

@@ -23,6 +23,7 @@ from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
 from jobplatform.maintenance.examiner import Examiner
 from jobplatform.maintenance.journal_watch import JournalWatch
+from jobplatform.maintenance.key_pruner import KeyPruner
 from jobplatform.maintenance.limiter import Limiter
 from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.maintenance.pauser import Pauser
@@ -96,7 +97,8 @@ class Controller:
             EarlyNews(self.database, self.client),
         ]
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
-        services.append(Examiner(self.database))
+        services.append(Examiner(self.database, settings.upstream_seconds))
+        services.append(KeyPruner(self.database))
         services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:
             services.append(Pauser(self.database, self.client))

@@ -15,13 +15,14 @@ from kombu.serialization import dumps as serialise
 from kombu.utils.json import dumps as kombu_json
 
 from jobplatform.errors import InvalidPayload
-from jobplatform.jobs import submission, transactional
+from jobplatform.jobs import keyed_jobs, submission, transactional
+from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.options import JobOptions
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
 from jobplatform.jobs.retry import GUESSED
-from jobplatform.jobs.wishes import Wishes, carried
-from jobplatform.journal.foreign import COLUMN_HEADERS
+from jobplatform.jobs.wishes import Wishes, carried, stand
+from jobplatform.journal.foreign import COLUMN_HEADERS, DEADLINE_HEADER
 from jobplatform.journal.inbound import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
 from jobplatform.limits import render_key
@@ -50,15 +51,18 @@ class JobAMQP(AMQP):  # type: ignore[misc]
             if _is_own_retry(message.headers):
                 return None
             outgoing = Outgoing(self.app, name, message, options)
-            job = outgoing.new_job(platform)
+            job = keyed_jobs.with_idempotency(platform, outgoing.new_job(platform), carried())
             transaction = carried().transaction
-            if transaction is not None:
-                transactional.submit(platform, job, transaction)
-                return None
 
             def publish(job: NewJob, text: str) -> None:
                 outgoing.publish(platform, producer, send, job, text)
 
+            if keyed_jobs.is_keyed(job):
+                stand(keyed_jobs.submit(platform, job, transaction, publish))
+                return None
+            if transaction is not None:
+                transactional.submit(platform, job, transaction)
+                return None
             return submission.submit(platform, job, publish)
 
         return send_task_message
@@ -105,6 +109,7 @@ class Outgoing:
             after=wishes.after or None,
             enqueued_at=None if due_at else now,
             expires_at=expires,
+            **chosen(wishes.deadline, declared.deadline if declared else None, now, scheduled_at),
             timeout=limits[0],
             soft_timeout=limits[1],
             root_id=self._id("root_id"),
@@ -122,6 +127,9 @@ class Outgoing:
         self.message.headers.update({ATTEMPT_HEADER: job.attempt, ENQUEUED_HEADER: job.enqueued_at, "eta": None})
         limits = {"jp_tenant": job.tenant, "jp_limit": job.limit_key, "jp_units": job.units}
         self.message.headers.update({name: value for name, value in limits.items() if value is not None})
+        if job.deadline_at is not None and job.begins_by is not None:
+            begins_by = datetime.fromtimestamp(job.begins_by, UTC).isoformat()
+            self.message.headers.update({DEADLINE_HEADER: job.deadline_at, "expires": begins_by})
         if text and platform.leases and not submission.is_watched():
             platform.publisher.push(submission.message_of(job), text)
             return

@@ -41,8 +41,9 @@ def submit(
             f"job type: {name!r} is defined by no imported module; add its module to JOBPLATFORM_IMPORTS"
         )
     encode_payload(args, kwargs or {}, platform.settings.payload_limit)
-    wishes = wishes_of(options, 0.0)
+    wishes = wishes_of(options, platform.clock())
     if wishes.queue is not None:
         platform.check_queue(app, wishes.queue)
-    with carrying(wishes):
-        return app.send_task(name, list(args), dict(kwargs or {}), **wishes.for_celery())
+    with carrying(wishes) as standing:
+        result = app.send_task(name, list(args), dict(kwargs or {}), **wishes.for_celery())
+    return app.AsyncResult(standing[0]) if standing else result

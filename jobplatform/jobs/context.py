@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, MutableMapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from celery._state import get_current_worker_task
 
-from jobplatform.errors import JobPlatformError
+from jobplatform.errors import DeadlineExceeded, JobPlatformError
 from jobplatform.jobs import effects, upstream
 from jobplatform.jobs.checkpoint import Checkpoint
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.jobs.upstream import Upstream
 from jobplatform.journal import entry
+from jobplatform.journal.foreign import DEADLINE_HEADER
 from jobplatform.journal.inbound import ATTEMPT_HEADER
 from jobplatform.journal.leaving import is_leaving
 from jobplatform.journal.unfinished import Interrupted
@@ -60,6 +62,7 @@ class CurrentJob:
         self._asked_at = 0.0
         self.attempt = int(request.get(ATTEMPT_HEADER) or (request.retries or 0) + 1)
         self.job_type = request.task
+        self._deadline: float | None = request.get(DEADLINE_HEADER)
         self._checkpoint = Checkpoint(platform, self.id, self.attempt)
         name = f"job.{request.task}"
         self.logger = JobLog(logging.getLogger(name), {"job_id": self.id, "attempt": self.attempt})
@@ -82,12 +85,24 @@ class CurrentJob:
 
     @property
     def cancelled(self) -> bool:
-        """Whether this run is not to go on, as the job was cancelled or another worker was given it.
+        """Whether this run is not to go on: the job was cancelled, its deadline came, or another worker was given it.
 
         Look often and stop soon: what the run returns or raises is refused, and after a time its process is killed.
         Redis is asked at most every half second; while it is away the answer stays what it was.
         """
-        return self._ask() >= keys.VOID
+        return self._is_late() or self._ask() >= keys.VOID
+
+    @property
+    def deadline(self) -> datetime | None:
+        """Until when the job has to be done, all attempts included."""
+        return None if self._deadline is None else datetime.fromtimestamp(self._deadline, UTC)
+
+    def remaining(self) -> float | None:
+        """Tell how many seconds are left until the deadline, None when there is none; never less than 0."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and self._clock() >= self._deadline
 
     def _ask(self) -> float:
         """Tell how far the fence of the job is above this attempt, as Redis said last."""
@@ -112,15 +127,18 @@ class CurrentJob:
         """Save a state from which the next attempt can go on; while PostgreSQL is away it is not saved.
 
         A job that was asked to pause ends here, by an exception that is to pass through, and so does one whose worker
-        leaves, as in a deploy; its next attempt uses up no retry.
+        leaves, as in a deploy; its next attempt uses up no retry. One whose deadline has come ends here for good.
 
         :param state: a JSON value, at most as large as a payload.
         :returns: whether it is saved durably.
         :raises InvalidPayload: when it cannot be stored.
         :raises Superseded: when the job has a newer attempt; end then.
+        :raises DeadlineExceeded: when the job was to be done by now.
         :raises Interrupted: when the job is to stop here, after its state was saved.
         """
         saved = self._checkpoint.save(state)
+        if self._is_late():
+            raise DeadlineExceeded(f"the deadline of the job is {self.deadline}, and it stopped at a checkpoint")
         if saved and is_leaving():
             raise Interrupted("its worker leaves, and the job stopped at a checkpoint")
         if saved and keys.HELD <= self._ask() < keys.VOID:

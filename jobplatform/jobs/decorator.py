@@ -30,6 +30,7 @@ def job(
     max_retries: int = 5,
     timeout: float | None = None,
     soft_timeout: float | None = None,
+    deadline: float | None = None,
     retry: RetryRule | Mapping[str, Any] = DEFAULT,
     payload: type | None = None,
     tags: Sequence[str] = (),
@@ -47,12 +48,12 @@ def job(
 def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Declare a job type, for every attached Celery application of the process.
 
-    Options: ``name``, ``queue``, ``priority`` (1 to 5, 5 the most urgent), ``max_retries``, ``timeout`` and
-    ``soft_timeout`` (seconds), ``retry`` (a ``RetryRule``, or a mapping of its fields), ``payload`` (a pydantic
-    model of the keyword arguments), ``tags``, ``schedule`` (when it runs by itself: a cron line in the zone
-    ``timezone``, or a ``Schedule``), ``unique`` (a ``Unique``), ``slots`` and ``rate`` (how many of its jobs
-    run at once, and begin in a time, over all workers), ``limit_key`` and ``units`` (whose limits they share, and how
-    much of them each takes), ``bind`` (pass the task itself first).
+    Options: ``name``, ``queue``, ``priority`` (1 to 5, 5 the most urgent), ``max_retries``, ``timeout``,
+    ``soft_timeout`` and ``deadline`` (seconds), ``retry`` (a ``RetryRule``, or a mapping of its fields), ``payload``
+    (a pydantic model of the keyword arguments), ``tags``, ``schedule`` (when it runs by itself: a cron line in the zone
+    ``timezone``, or a ``Schedule``), ``unique`` (a ``Unique``), ``slots`` and ``rate`` (how many of its jobs run at
+    once, and begin in a time, over all workers), ``limit_key`` and ``units`` (whose limits they share, and how much of
+    them each takes), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """

@@ -22,6 +22,7 @@ class JobOptions:
     :param timeout: seconds after which an attempt is killed.
     :param soft_timeout: seconds after which ``SoftTimeLimitExceeded`` is raised in the job.
     :param payload: a pydantic model of the keyword arguments, which the function then receives.
+    :param deadline: seconds from the submission by which it has to be done, all attempts included.
     :param schedule: when it runs by itself.
     :param unique: of which of its jobs there is one at a time.
     :param limit_key: whose limits its jobs share, such as ``tenant:{tenant}``, filled in with arguments and the tenant.
@@ -37,6 +38,7 @@ class JobOptions:
     max_retries: int = 5
     timeout: float | None = None
     soft_timeout: float | None = None
+    deadline: float | None = None
     retry: RetryRule = field(default_factory=lambda: DEFAULT)
     tags: tuple[str, ...] = ()
     schedule: Schedule | None = None
@@ -52,7 +54,7 @@ class JobOptions:
         check_priority(self.priority)
         if isinstance(self.max_retries, bool) or not isinstance(self.max_retries, int) or self.max_retries < 0:
             raise JobOptionError(f"max_retries: {self.max_retries!r} is no count; give a whole number from 0")
-        for name in ("timeout", "soft_timeout"):
+        for name in ("timeout", "soft_timeout", "deadline"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise JobOptionError(f"{name}: {value!r} is no time; give seconds above 0")

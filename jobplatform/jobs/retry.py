@@ -73,7 +73,16 @@ def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFact
 
     :param error: what ``journal.failure.describe`` says of the failure.
     """
-    facts = _informed(facts, error)
+    if error.get("deadline"):
+        return RetryDecision(None, f"deadline: {error.get('message')}"[:300])
+    decision = _decide(job_id, attempt, error, _informed(facts, error))
+    if decision.delay is None or facts.left is None or decision.delay < facts.left:
+        return decision
+    left = f"{facts.left:.1f} s before" if facts.left > 0 else f"{-facts.left:.1f} s after"
+    return RetryDecision(None, f"deadline: it failed {left} its deadline; {decision.reason}"[:300])
+
+
+def _decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFacts) -> RetryDecision:
     if error.get("interrupted") and not error.get("died"):
         return RetryDecision(0.0, f"{error.get('message')}; goes on at once"[:300], free=True)
     death = _decide_death(error, facts) if error.get("died") else None

@@ -74,7 +74,7 @@ def message_of(job: NewJob) -> Message:
     return Message(
         job.job_id, job.job_type, job.payload, job.queue, job.priority, job.enqueued_at or 0.0, job.attempt,
         job.retry_count, job.root_id, job.parent_id, job.expires_at, job.timeout, job.soft_timeout, job.tenant,
-        job.limit_key, job.units or 1, job.message,
+        job.limit_key, job.units or 1, job.message, job.deadline_at,
     )  # fmt: skip
 
 

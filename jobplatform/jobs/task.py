@@ -10,7 +10,9 @@ from typing import Any
 from celery import Task
 from celery._state import get_current_worker_task
 
-from jobplatform.jobs import submission, transactional, unique_jobs
+from jobplatform.errors import JobOptionError
+from jobplatform.jobs import keyed_jobs, submission, transactional
+from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
@@ -48,6 +50,10 @@ class JobTask(Task):  # type: ignore[misc]
 
         :param items: a mapping gives keyword arguments, a tuple or list positional ones, anything else the only one.
         """
+        if "idempotency_key" in options:
+            raise JobOptionError(
+                "submit_many: idempotency_key: a key stands for one job; submit each with using(idempotency_key=...)"
+            )
         refuse_unknown(options, SHARED, "submit_many")
         platform = platform_of(self._get_app())
         if not platform.leases:
@@ -88,20 +94,28 @@ class JobTask(Task):  # type: ignore[misc]
         platform = platform_of(app)
         wishes = wishes_of(options, platform.clock())
         if wishes.celery or not platform.leases or self.__v2_compat__ or submission.is_watched():
-            with carrying(wishes):
-                return super().apply_async(args, kwargs, **{**self._declared_options(), **wishes.for_celery()})
-        job = self._new_job(platform, args, kwargs, wishes)
-        unique = wishes.unique or self.job.unique
-        if unique is not None:
-            key = unique.key_of(job.job_type, job.payload, self.job.signature.named(args, kwargs))
-            return self.AsyncResult(unique_jobs.submit(platform, unique.mark(job, key, platform.clock()), wishes))
+            with carrying(wishes) as standing:
+                result = super().apply_async(args, kwargs, **{**self._declared_options(), **wishes.for_celery()})
+            return self.AsyncResult(standing[0]) if standing else result
+        job = self._with_keys(platform, self._new_job(platform, args, kwargs, wishes), args, kwargs, wishes)
+
+        def publish(job: NewJob, text: str) -> None:
+            platform.publisher.push(submission.message_of(job), text)
+
+        if keyed_jobs.is_keyed(job):
+            return self.AsyncResult(keyed_jobs.submit(platform, job, wishes.transaction, publish))
         if wishes.transaction is not None:
             transactional.submit(platform, job, wishes.transaction)
         else:
-            submission.submit(
-                platform, job, lambda job, text: platform.publisher.push(submission.message_of(job), text)
-            )
+            submission.submit(platform, job, publish)
         return self.AsyncResult(job.job_id)
+
+    def _with_keys(self, platform: Platform, job: NewJob, args: Any, kwargs: Any, wishes: Wishes) -> NewJob:
+        unique = wishes.unique or self.job.unique
+        if unique is not None:
+            key = unique.key_of(job.job_type, job.payload, self.job.signature.named(args, kwargs))
+            job = unique.mark(job, key, platform.clock())
+        return keyed_jobs.with_idempotency(platform, job, wishes)
 
     def _declared_options(self) -> dict[str, Any]:
         # Celery deprecates these as attributes of the task.
@@ -129,6 +143,7 @@ class JobTask(Task):  # type: ignore[misc]
             enqueued_at=None if wishes.due_at or wishes.after else now,
             after=wishes.after or None,
             expires_at=wishes.expires_at,
+            **chosen(wishes.deadline, declared.deadline, now, wishes.due_at),
             timeout=wishes.timeout or declared.timeout,
             soft_timeout=wishes.soft_timeout or declared.soft_timeout,
             root_id=job_id_of(request.root_id or request.id) if request else None,

@@ -11,6 +11,8 @@ from typing import Any
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.after import edges_of
+from jobplatform.jobs.deadline import Deadline, deadline_of
+from jobplatform.jobs.idempotency import check_key, check_retention
 from jobplatform.jobs.options import check_priority, check_units
 from jobplatform.jobs.retry import RetryRule
 from jobplatform.jobs.unique import Unique
@@ -19,13 +21,22 @@ from jobplatform.records import Edge, job_id_of
 #: The options that need nothing of Celery's publishing.
 OURS = frozenset(
     {
-        "queue", "priority", "countdown", "eta", "expires", "time_limit", "soft_time_limit", "timeout", "soft_timeout",
-        "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after", "unique",
-        "limit_key", "units",
+        "queue", "priority", "countdown", "eta", "expires", "deadline", "time_limit", "soft_time_limit", "timeout",
+        "soft_timeout", "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after",
+        "unique", "idempotency_key", "idempotency_retention", "limit_key", "units",
+    }
+)  # fmt: skip
+#: Those of them that Celery does not know.
+_NOT_CELERYS = frozenset(
+    {
+        "tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique",
+        "idempotency_key", "idempotency_retention", "deadline", "limit_key", "units",
     }
 )  # fmt: skip
 #: Those that many jobs can share.
-SHARED = OURS - {"task_id", "unique"}
+SHARED = OURS - {"task_id", "unique", "idempotency_key", "idempotency_retention"}
+#: Options of a part of a canvas, which nothing else can stand for.
+_CANVAS = ("chain", "chord", "group_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class Wishes:
     priority: int | None = None
     due_at: float | None = None
     expires_at: float | None = None
+    deadline: Deadline | None = None
     timeout: float | None = None
     soft_timeout: float | None = None
     task_id: str | None = None
@@ -51,25 +63,14 @@ class Wishes:
     unique: Unique | None = None
     limit_key: str | None = None
     units: int | None = None
+    idempotency_key: str | None = None
+    idempotency_retention: float | None = None
     celery: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def for_celery(self) -> dict[str, Any]:
         """Give the options that Celery's ``apply_async`` is called with."""
-        ours = {
-            "tags",
-            "tenant",
-            "max_retries",
-            "retry_rule",
-            "session",
-            "timeout",
-            "soft_timeout",
-            "after",
-            "unique",
-            "limit_key",
-            "units",
-        }
-        options = {name: value for name, value in self.given.items() if name not in ours}
+        options = {name: value for name, value in self.given.items() if name not in _NOT_CELERYS}
         options.setdefault("time_limit", self.timeout)
         options.setdefault("soft_time_limit", self.soft_timeout)
         return {name: value for name, value in options.items() if value is not None}
@@ -97,12 +98,16 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
     task_id = get("task_id")
     if task_id is not None and job_id_of(task_id) != task_id:
         celery["task_id"] = task_id
+    key = check_key(get("idempotency_key"))
+    if key is not None and any(celery.get(name) for name in _CANVAS):
+        raise JobOptionError("idempotency_key: nothing can stand for a part of a canvas; submit the job by itself")
     due_at = _moment(get("eta"), now, "eta") if get("eta") else _after(get("countdown"), now, "countdown")
     return Wishes(
         queue=queue if isinstance(queue, str) else None,
         priority=None if get("priority") is None else check_priority(get("priority")),
         due_at=due_at if due_at is not None and due_at > now else None,
         expires_at=_moment(get("expires"), now, "expires"),
+        deadline=deadline_of(get("deadline"), now),
         timeout=get("timeout") or get("time_limit"),
         soft_timeout=get("soft_timeout") or get("soft_time_limit"),
         task_id=task_id,
@@ -115,6 +120,8 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         unique=get("unique"),
         limit_key=get("limit_key"),
         units=None if get("units") is None else check_units(get("units")),
+        idempotency_key=key,
+        idempotency_retention=check_retention(get("idempotency_retention"), key),
         celery=celery,
         given=options,
     )
@@ -142,16 +149,29 @@ def _moment(value: Any, now: float, name: str) -> float | None:
 
 
 _carried: ContextVar[Wishes] = ContextVar("jobplatform_wishes", default=_PLAIN)
+_standing: ContextVar[list[str] | None] = ContextVar("jobplatform_standing", default=None)
 
 
 @contextmanager
-def carrying(wishes: Wishes) -> Iterator[None]:
-    """Carry wishes through Celery's publishing, which knows nothing of them."""
-    token = _carried.set(wishes)
+def carrying(wishes: Wishes) -> Iterator[list[str]]:
+    """Carry wishes through Celery's publishing, which knows nothing of them.
+
+    What it gives holds, at the end, the id of the job that stands for what was published, if that had a key.
+    """
+    token, found = _carried.set(wishes), list[str]()
+    before = _standing.set(found)
     try:
-        yield
+        yield found
     finally:
+        _standing.reset(before)
         _carried.reset(token)
+
+
+def stand(job_id: str) -> None:
+    """Note the job that stands for what is being published."""
+    found = _standing.get()
+    if found is not None:
+        found.append(job_id)
 
 
 def carried() -> Wishes:

@@ -170,5 +170,5 @@ class Workflow:
         if job.job_id in self._inputs:
             job = replace(job, message={**(job.message or {}), "inputs": self._inputs[job.job_id].as_value()})
         if job.after and all(edge.job_id in self._signatures for edge in job.after):
-            return replace(job, due_at=job.expires_at)
+            return replace(job, due_at=job.begins_by)
         return job

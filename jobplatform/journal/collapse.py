@@ -92,6 +92,8 @@ def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows
                 if not (entry.error or {}).get("interrupted"):
                     rows.executions.append(_execution_row(entry))
                 continue
+            if known.deadline_at is not None:
+                known = replace(known, left=known.deadline_at - entry.at)
             decision = decide(entry.job_id, entry.attempt, entry.error or {}, known)
             _apply_decision(job, decision, entry)
             if (entry.error or {}).get("died"):

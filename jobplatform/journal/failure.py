@@ -105,6 +105,12 @@ def describe_text(kind: str, message: str) -> dict[str, Any]:
     return {"type": kind, "message": clean(message), "classes": [kind]}
 
 
+def describe_deadline(message: str, traceback: str | None) -> dict[str, Any]:
+    """Describe that the deadline of a job came while it ran."""
+    value = {**describe_text("DeadlineExceeded", message), "deadline": True}
+    return {**value, "traceback": clean(traceback, TRACEBACK_LIMIT)} if traceback else value
+
+
 def describe_interruption(worker: str, grace: float | None) -> dict[str, Any]:
     """Describe that a worker left before a job ended, which is no failure of the job.
 

@@ -15,11 +15,13 @@ from jobplatform.journal.failure import seed_row
 from jobplatform.journal.storable import CONTAINERS, MAX_DEPTH, encode, find_problem, is_suspicious, is_too_deep
 from jobplatform.records import job_id_of
 
+#: Says until when a job has to be done, in seconds since the epoch.
+DEADLINE_HEADER = "jp_deadline"
 #: Headers that the columns of a row stand for.
 COLUMN_HEADERS = frozenset(
     {
         "lang", "task", "id", "eta", "expires", "retries", "timelimit", "root_id", "parent_id", "argsrepr",
-        "kwargsrepr", "origin",
+        "kwargsrepr", "origin", DEADLINE_HEADER,
     }
 )  # fmt: skip
 #: What is not true any more of a body that was read.
@@ -62,6 +64,7 @@ class ForeignMessage:
             "max_retries": _MAX_RETRIES if task is None else _max_retries(task),
             "scheduled_at": timestamp(headers.get("eta")),
             "expires_at": timestamp(headers.get("expires")),
+            "deadline_at": headers.get(DEADLINE_HEADER),
             "timeout": limits[0],
             "soft_timeout": limits[1],
             "root_id": _id(headers.get("root_id")),

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from jobplatform.journal.foreign import timestamp
+from jobplatform.journal.foreign import DEADLINE_HEADER, timestamp
 from jobplatform.records import job_id_of
 
 #: Headers of messages that stand for a row: the attempt, and when the message was enqueued.
@@ -57,6 +57,7 @@ def check_headers(headers: Mapping[str, Any]) -> None:
     if ATTEMPT_HEADER in headers:
         _check_number(ATTEMPT_HEADER, headers[ATTEMPT_HEADER], 1)
         _check_seconds(ENQUEUED_HEADER, headers.get(ENQUEUED_HEADER))
+    _check_seconds(DEADLINE_HEADER, headers.get(DEADLINE_HEADER))
     _check_limits(headers.get("timelimit") or (None, None))
     for name in ("eta", "expires"):
         _check_time(name, headers.get(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobplatform.errors import KeyTaken
+from jobplatform.errors import IdempotencyConflict, KeyTaken
+from jobplatform.journal import entry as entries
 from jobplatform.journal.collapse import Decide, News, collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, UnreadableEntry, clean, parse
 from jobplatform.records import job_of_row
@@ -19,13 +21,13 @@ from jobplatform.store import (
     dead_letters,
     dependencies,
     executions,
+    idempotency,
     jobs,
     new_jobs,
     quarantine,
     retry_decisions,
-    uniqueness,
 )
-from jobplatform.store.database import REFUSED, Database, Transaction
+from jobplatform.store.database import REFUSED, Database, Locked, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ JOURNAL = "jp:journal"
 EARLY = "jp:early"
 #: What a single entry that cannot be applied makes the mirror raise.
 _INAPPLICABLE = (*REFUSED, TypeError, ValueError, KeyError, AttributeError)
+#: A row waits so long for a transaction that has its key; others wait behind it.
+_KEY_MILLISECONDS = 50
 #: Entries that are kept without a row, or worth nothing without one.
 _ROWLESS = frozenset({Kind.UNREADABLE, Kind.PROGRESS})
 
@@ -169,19 +173,31 @@ class Mirror:
         counts["progress"] = jobs.apply_progress(transaction, rows.progress)
         return counts
 
-    @staticmethod
-    def _insert(transaction: Transaction, rows: Collection[Mapping[str, Any]]) -> Counter[str]:
-        """Write new rows; those that are to be the only ones of their keys one by one."""
-        plain = [row for row in rows if not row.get("unique_mode")]
-        unique = [row for row in rows if row.get("unique_mode")]
+    def _insert(self, transaction: Transaction, rows: Collection[Mapping[str, Any]]) -> Counter[str]:
+        """Write new rows; those that have a key, for which others may stand, one by one."""
+        plain = [row for row in rows if not _is_keyed(row)]
         counts = Counter(submitted=new_jobs.insert_values(transaction, plain) if plain else 0)
-        for row in unique:
-            try:
-                counts["submitted"] += uniqueness.submit(transaction, job_of_row(row)).made
-            except KeyTaken as error:
-                counts["taken"] += 1
-                logger.warning("job %s is not made: %s", row["job_id"], error)
+        for row in rows if len(plain) < len(rows) else ():
+            if _is_keyed(row):
+                counts[self._insert_keyed(transaction, row)] += 1
         return counts
+
+    def _insert_keyed(self, transaction: Transaction, row: Mapping[str, Any]) -> str:
+        """Write a row unless another job stands for it; returns what it is counted as."""
+        try:
+            with transaction.impatient(_KEY_MILLISECONDS):
+                found = idempotency.submit(transaction, job_of_row(row))
+        except (KeyTaken, IdempotencyConflict) as error:
+            logger.warning("job %s is not made: %s", row["job_id"], error)
+            return "taken"
+        except Locked:
+            # Whoever has the key may take long to commit; no message is pushed before the row is there.
+            self.client.xadd(JOURNAL, {"e1": entries.submitted(row["job_id"], 0.0, json.dumps(row))})
+            return "put_off"
+        if not found.made and found.job_id != row["job_id"]:
+            logger.warning("job %s is not made: job %s has its key and stands for it", row["job_id"], found.job_id)
+            return "duplicates"
+        return "submitted" if found.made else "known"
 
     def _put_off_rowless(self, transaction: Transaction, lines: Sequence[Line]) -> int:
         """Keep the news of jobs that no row stands for: theirs comes later, or somebody made up their messages."""
@@ -197,6 +213,10 @@ class Mirror:
         with self.database.transaction() as transaction:
             quarantine.add(transaction, [quarantined(stream_id, field, raw, reason)])
         counts["quarantined"] += 1
+
+
+def _is_keyed(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("unique_mode") or row.get("idempotency"))
 
 
 def quarantined(stream_id: str, field: str, raw: bytes, reason: str) -> dict[str, Any]:

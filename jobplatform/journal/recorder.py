@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import ref
 
@@ -26,6 +26,7 @@ from celery.worker.state import task_ready
 from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
+from jobplatform.journal.bounded import BoundedRequest
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.failure import describe, describe_death, describe_interruption, describe_text, seconds_from
 from jobplatform.journal.foreign import ForeignMessage
@@ -41,7 +42,6 @@ from jobplatform.journal.inbound import (
 from jobplatform.journal.processes import last_reading
 from jobplatform.journal.recording import Recording, sink_of
 from jobplatform.journal.result import result_meta
-from jobplatform.journal.stoppable import StoppableRequest
 from jobplatform.journal.tracer import Outcome, trace_job
 from jobplatform.journal.unfinished import GivenBack, Interrupted, Replaced
 from jobplatform.records import job_id_of
@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-class JobRequest(StoppableRequest):
+class JobRequest(BoundedRequest):
     """Celery's request, which also tells the journal what becomes of the job."""
 
     _outcome_known = False
@@ -85,8 +85,7 @@ class JobRequest(StoppableRequest):
         if not self._in_thread:
             self._process_pool = pool if getattr(pool, "_pool", None) is not None else None
             sink_of(self.message).engage(self.message.delivery_tag)
-        hard, soft = self.time_limits
-        task = self._task
+        hard, soft = self._bounded_limits()
         request = self._request_dict.copy()
         request.pop("args", None)
         request.pop("kwargs", None)
@@ -105,8 +104,8 @@ class JobRequest(StoppableRequest):
             timeout_callback=self.on_timeout,
             callback=self.on_success,
             error_callback=self.on_failure,
-            soft_timeout=soft or task.soft_time_limit,
-            timeout=hard or task.time_limit,
+            soft_timeout=soft,
+            timeout=hard,
             correlation_id=self.id,
         )
         self._apply_result = maybe(ref, result)
@@ -122,6 +121,9 @@ class JobRequest(StoppableRequest):
             if self._eta is not None:
                 # Only messages of others have one, and Celery waits for it by this machine's clock.
                 self._eta += timedelta(seconds=time.time() - Recording.clock())
+            if self.expires is None and self.deadline is not None:
+                # Only messages of others have a deadline alone.
+                self.expires = datetime.fromtimestamp(self.deadline, UTC)
             if ATTEMPT_HEADER not in given:
                 self._row = self._foreign(given, embed or {}).row(self._task)
         except (*UNREADABLE, DecodeError) as error:
@@ -161,7 +163,7 @@ class JobRequest(StoppableRequest):
         self.worker_pid = pid
         at = self.started_at = Recording.clock() - (time.monotonic() - time_accepted)
         # A process was asked before it was handed the job; a thread has been given it long before it begins.
-        lost = self._in_thread and self._is_lost()
+        lost = self._in_thread and (self._is_lost() or (self.expires is not None and self.revoked()))
         held = sink_of(self.message).start(self.message.delivery_tag, lambda: entry.started(self.head(), at))
         if self._in_thread and (lost or not held):
             self._pass_over()
@@ -227,7 +229,7 @@ class JobRequest(StoppableRequest):
         elif isinstance(error, WorkerLostError):
             self.record_failure(describe_death(error, self.worker_pid, last_reading(self.worker_pid), now))
         else:
-            self.record_failure(describe(error, traceback, now))
+            self.record_failure(self._describe(error, traceback, now))
 
     def _describe_retry(self, retry: Retry, traceback: str | None, now: float) -> dict[str, Any]:
         cause = retry.exc if isinstance(retry.exc, BaseException) else retry
@@ -238,11 +240,11 @@ class JobRequest(StoppableRequest):
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Journal a hard time limit; Celery reports it twice, and the journal keeps the first."""
         if not soft:
-            self.record_failure(describe(TimeLimitExceeded(timeout), None, Recording.clock()))
+            self.record_failure(self._describe(TimeLimitExceeded(timeout), None, Recording.clock()))
         super().on_timeout(soft, timeout)
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
-        what = "Expired" if expired else "Revoked"
+        what = self._lateness() if expired else "Revoked"
         self.record_failure(describe_text(what, f"{reason}{f' by {signum}' if signum else ''}"), Kind.CANCELLED)
         super()._announce_revoked(reason, terminated, signum, expired)
 

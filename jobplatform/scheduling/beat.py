@@ -60,7 +60,9 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
         declared = getattr(self.app.tasks.get(job_type), "job", None)
         if declared is None:
             return TypeFacts()
-        return TypeFacts(declared.max_retries, declared.timeout, declared.soft_timeout, declared.retry.as_row())
+        return TypeFacts(
+            declared.max_retries, declared.timeout, declared.soft_timeout, declared.retry.as_row(), declared.deadline
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -25,6 +25,7 @@ class TypeFacts:
     timeout: float | None = None
     soft_timeout: float | None = None
     retry_rule: Mapping[str, Any] | None = None
+    deadline: float | None = None
 
 
 def rule_of(row: Mapping[str, Any]) -> Rule:
@@ -64,6 +65,9 @@ def job_of(row: Mapping[str, Any], fire: Fire, now: datetime, facts: TypeFacts, 
         "schedule_id": row["schedule_id"],
         "fire_at": fire.at.timestamp(),
         "max_retries": facts.max_retries,
+        # By the time at which it begins, which jitter, spread and misfires make later than the one it stands for.
+        "deadline": facts.deadline,
+        "deadline_at": facts.deadline and max(due, now).timestamp() + facts.deadline,
         "timeout": facts.timeout,
         "soft_timeout": facts.soft_timeout,
         "retry_rule": facts.retry_rule,

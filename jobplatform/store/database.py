@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
 from jobplatform.errors import JobOptionError
 from jobplatform.settings import Settings
 from jobplatform.store.deadline import Deadline
+from jobplatform.store.outages import LOCKED, sqlstate_of, tell_outages
 from jobplatform.store.outages import UNREACHABLE as UNREACHABLE
-from jobplatform.store.outages import tell_outages
 from jobplatform.store.statement import Statement
 
 Result = TypeVar("Result")
@@ -31,6 +31,17 @@ _ABANDONED = {
     "tcp_keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+
+
+LIMIT_LOCKS = Statement(
+    "limit_locks",
+    "select current_setting('lock_timeout') as before, set_config('lock_timeout', %(limit)s, true)",
+    {"limit": "3s"},
+)
+
+
+class Locked(Exception):
+    """Another transaction has a lock for longer than it was to be waited for."""
 
 
 class Transaction:
@@ -51,6 +62,22 @@ class Transaction:
     def count(self, statement: Statement, **parameters: Any) -> int:
         """Run a statement and return the number of rows that it touched."""
         return int(self._run(statement, parameters).rowcount)
+
+    @contextmanager
+    def impatient(self, milliseconds: int) -> Iterator[None]:
+        """Wait for no lock for longer than this in the block; one that raises takes back what was written in it.
+
+        :raises Locked: when another transaction has had a lock for so long.
+        """
+        try:
+            with self.connection.begin_nested():
+                (limits,) = self.rows(LIMIT_LOCKS, limit=f"{milliseconds}ms")
+                yield
+                self.rows(LIMIT_LOCKS, limit=limits["before"])
+        except OperationalError as error:
+            if sqlstate_of(error) != LOCKED:
+                raise
+            raise Locked("another transaction has the lock") from error
 
     def _run(self, statement: Statement, parameters: Mapping[str, Any]) -> Any:
         return self.connection.exec_driver_sql(statement.text(self.schema), dict(parameters))

@@ -7,6 +7,7 @@ they look at what is left.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -65,6 +66,22 @@ SETTLE_EDGES = Statement(
     {"job_ids": [_ID]},
 )
 
+# An edge from a job that never came is settled as if that had failed; an edge that is watched has a row to start from.
+SETTLE_MISSING = Statement(
+    "settle_missing",
+    """
+    update @job_dependencies as d
+    set outcome = case when d.dependency_type in ('finished', 'failure') or d.on_failure = 'continue'
+            then 'met' else 'unmet' end,
+        reason = format('no row stood for job %%s within %%s s', d.depends_on_job_id,
+            extract(epoch from %(patience)s::interval)::bigint)
+    where d.job_id = any(%(job_ids)s::uuid[]) and d.outcome is null and not d.watched
+        and d.created_at <= now() - %(patience)s::interval
+        and not exists (select from @jobs u where u.job_id = d.depends_on_job_id)
+    """,
+    {"job_ids": [_ID], "patience": timedelta(hours=1)},
+)
+
 LOCK_BLOCKED = Statement(
     "lock_blocked",
     """
@@ -93,8 +110,10 @@ RELEASE_BLOCKED = Statement(
         due_at = case ripe.step when 'release' then greatest(now(), j.scheduled_at) end,
         completed_at = case ripe.step when 'cancel' then now() end,
         error_type = case ripe.step when 'cancel' then 'DependencyUnmet' else j.error_type end,
-        error_message = case ripe.step when 'cancel'
-            then 'a job that it depends on has ended otherwise than it asks for' else j.error_message end,
+        error_message = case when ripe.step <> 'cancel' then j.error_message else coalesce(
+            (select d.reason from @job_dependencies d
+                where d.job_id = j.job_id and d.outcome = 'unmet' and d.reason is not null limit 1),
+            'a job that it depends on has ended otherwise than it asks for') end,
         hold_reason = case ripe.step when 'hold' then %(held)s end,
         hold_by = case ripe.step when 'hold' then 'platform' end,
         updated_at = now()
@@ -108,7 +127,7 @@ LIST_UNEXAMINED = Statement(
     "list_unexamined",
     """
     select job_id::text from @jobs where status = 'BLOCKED' and due_at <= now()
-        and (expires_at is null or expires_at > now()) order by due_at limit %(limit)s
+        and coalesce(least(expires_at, deadline_at) > now(), true) order by due_at limit %(limit)s
     """,
     {"limit": 100},
 )
@@ -139,7 +158,7 @@ POSTPONE_BLOCKED = Statement(
     update @jobs as j
     set due_at = case when exists (select from @job_dependencies d
         where d.job_id = j.job_id and d.outcome is null and not d.watched) then now() + %(again_after)s
-        else j.expires_at end
+        else least(j.expires_at, j.deadline_at) end
     where j.job_id = any(%(job_ids)s::uuid[]) and j.status = 'BLOCKED'
     """,
     {"job_ids": [_ID], "again_after": timedelta(seconds=1)},
@@ -158,13 +177,16 @@ AWAIT_AGAIN = Statement(
         where (j.status = 'CANCELLED' and j.error_type = 'DependencyUnmet')
             or (j.status = 'PAUSED' and j.hold_reason = %(held)s) or j.status = 'BLOCKED'
     ), reopened as (
-        update @job_dependencies d set outcome = null
+        update @job_dependencies d set outcome = null, reason = null
         from again a, again b
         where d.depends_on_job_id = a.job_id and d.job_id = b.job_id and d.outcome is not null
         returning d.job_id
     )
-    update @jobs as j set status = 'BLOCKED', due_at = j.expires_at, completed_at = null, error_type = null,
-        error_message = null, hold_reason = null, hold_by = null, updated_at = now()
+    update @jobs as j set status = 'BLOCKED', completed_at = null, error_type = null, error_message = null,
+        expires_at = case when j.expires_at > now() then j.expires_at end,
+        deadline_at = now() + make_interval(secs => j.deadline),
+        due_at = least(case when j.expires_at > now() then j.expires_at end, now() + make_interval(secs => j.deadline)),
+        hold_reason = null, hold_by = null, updated_at = now()
     where j.job_id in (select job_id from reopened) and j.status in ('CANCELLED', 'PAUSED')
     returning j.job_id::text
     """,
@@ -212,26 +234,32 @@ def settle(transaction: Transaction, ended: Collection[str]) -> dict[str, int]:
     return counts
 
 
-def examine(transaction: Transaction, limit: int, again_after: timedelta) -> dict[str, int]:
+def examine(transaction: Transaction, limit: int, again_after: timedelta, patience: timedelta) -> dict[str, int]:
     """Look once at what new edges start from, as it may have ended before they were there.
 
     Either this look sees the end, as it holds the row that it looks at, or whoever ends the job later sees the edge.
-    What cannot be looked at now, as its row is held or not there yet, is looked at again.
+    What cannot be looked at now, as its row is held or not there yet, is looked at again; one that does not come counts
+    as failed.
 
     :param limit: jobs at once.
     :param again_after: until what could not be looked at is looked at again.
-    :returns: how many jobs were looked at, released, held and cancelled.
+    :param patience: for how long an edge waits for the row that it starts from.
+    :returns: how many jobs were looked at, released, held and cancelled, and how many edges start from a missing one.
     """
     blocked = [row["job_id"] for row in transaction.rows(LIST_UNEXAMINED, limit=limit)]
     if not blocked:
         return {}
     awaited = [row["job_id"] for row in transaction.rows(LOCK_AWAITED, job_ids=blocked)]
     transaction.count(WATCH_EDGES, job_ids=blocked, awaited=awaited)
-    counts = {"examined": len(blocked), **settle(transaction, awaited)}
-    for step in _release(transaction, sorted(blocked)).values():
-        counts[step] = counts.get(step, 0) + 1
+    counts = Counter(
+        examined=len(blocked), missing=transaction.count(SETTLE_MISSING, job_ids=blocked, patience=patience)
+    )
+    counts.update(settle(transaction, awaited))
+    steps = _release(transaction, sorted(blocked))
+    counts.update(steps.values())
+    counts.update(settle(transaction, [job_id for job_id, step in steps.items() if step == "cancel"]))
     transaction.count(POSTPONE_BLOCKED, job_ids=blocked, again_after=again_after)
-    return counts
+    return +counts
 
 
 def await_again(transaction: Transaction, replayed: Collection[str]) -> list[str]:

@@ -60,13 +60,13 @@ CLAIM_DUE = Statement(
             when status = 'CANCELLED' then 'void'
             when status = 'PROCESSING' and (hold_by is null or hold_until <= %(now)s) then 'unhold'
             when status in ('PROCESSING', 'PAUSED') and coalesce(hold_until > %(now)s, true) then 'hold'
-            when expires_at <= %(now)s then 'expire'
+            when least(expires_at, deadline_at) <= %(now)s then 'expire'
             when status <> 'PAUSED' and hold_by is not null then 'pause'
             when exists (select from @pauses p where p.scope = 'type' and p.name = job_type) then 'park'
             when scheduled_at > %(now)s then 'postpone'
             else 'publish' end as step
         from @jobs
-        where due_at <= %(now)s and (status <> 'BLOCKED' or expires_at <= %(now)s)
+        where due_at <= %(now)s and (status <> 'BLOCKED' or least(expires_at, deadline_at) <= %(now)s)
             and (%(publish)s or status in ('CANCELLED', 'PROCESSING')
                 or (status = 'PAUSED' and coalesce(hold_until > %(now)s, true)))
         order by due_at limit %(limit)s
@@ -76,7 +76,8 @@ CLAIM_DUE = Statement(
     set status = case due.step when 'void' then 'CANCELLED' when 'expire' then 'CANCELLED' when 'unhold' then due.was
             when 'hold' then due.was when 'pause' then 'PAUSED' when 'park' then 'PAUSED'
             when 'postpone' then 'SCHEDULED' else 'PENDING' end,
-        error_type = case when due.step = 'expire' then 'Expired' else j.error_type end,
+        error_type = case when due.step <> 'expire' then j.error_type
+            when j.deadline_at <= coalesce(j.expires_at, j.deadline_at) then 'DeadlineExceeded' else 'Expired' end,
         completed_at = case due.step when 'void' then j.completed_at when 'expire' then %(now)s end,
         attempt = j.attempt + (due.was = 'RETRYING' or (due.was = 'PAUSED' and due.step <> 'hold'))::int,
         retry_count = j.retry_count + (due.was = 'RETRYING')::int,
@@ -94,7 +95,7 @@ CLAIM_DUE = Statement(
     from due
     where j.job_id = due.job_id and due.was not in ('COMPLETED', 'FAILED')
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
-        j.expires_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
+        j.expires_at, j.deadline_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
         j.tenant, j.limit_key, j.units, due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
         due.was = 'PENDING' and (j.deaths > 0 or j.error_type is not distinct from 'Interrupted') as first
     """,
@@ -113,7 +114,8 @@ MARK_DUE = Statement(
 READ_RETRY_FACTS = Statement(
     "read_retry_facts",
     """
-    select job_id::text, max_retries, retry_count, retry_rule, deaths, attempt, status
+    select job_id::text, max_retries, retry_count, retry_rule, deaths, attempt, status,
+        extract(epoch from deadline_at)::float8 as deadline_at
     from @jobs where job_id = any(%(job_ids)s::uuid[])
     """,
     {"job_ids": [_ID]},
@@ -149,7 +151,8 @@ REPLAY_JOBS = Statement(
     """
     update @jobs set status = 'PENDING', attempt = attempt + 1, retry_count = 0, deaths = 0, due_at = now(),
         started_at = null, completed_at = null, error_type = null, error_message = null, fingerprint = null,
-        updated_at = now()
+        deadline_at = now() + make_interval(secs => deadline),
+        expires_at = case when expires_at > now() then expires_at end, updated_at = now()
     where job_id = any(%(job_ids)s::uuid[]) and status in ('FAILED', 'CANCELLED')
     returning job_id::text
     """,
@@ -227,7 +230,8 @@ def cancel(transaction: Transaction, job_ids: Sequence[str], reason: str) -> dic
 def replay(transaction: Transaction, job_ids: Sequence[str]) -> list[str]:
     """Make finished jobs run once more, with their retries restored; return the ids that were failed or cancelled.
 
-    What was cancelled or held as they did not complete waits for them again.
+    They have as long until their deadline as they had from their submission, and an expiry that has passed counts no
+    more. What was cancelled or held as they did not complete waits for them again.
     """
     replayed = [row["job_id"] for row in transaction.rows(REPLAY_JOBS, job_ids=list(job_ids))]
     dependencies.await_again(transaction, replayed)

@@ -106,7 +106,7 @@ SHOW_JOB = Statement(
     """
     select job_id::text, job_type, status, priority, queue, attempt, retry_count, max_retries, payload,
         result, progress, error_type, error_message, fingerprint, worker_id, created_at, updated_at,
-        scheduled_at, enqueued_at, due_at, started_at, completed_at, expires_at, timeout, soft_timeout,
+        scheduled_at, enqueued_at, due_at, started_at, completed_at, expires_at, deadline_at, timeout, soft_timeout,
         unique_key, tenant, limit_key, units, tags, retry_rule, hold_reason, hold_by, hold_until, batch_id::text,
         root_id::text, parent_id::text
     from @jobs where job_id = %(job_id)s::uuid

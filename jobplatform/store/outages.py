@@ -14,6 +14,8 @@ UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout)
 
 #: What a server says that was demoted, or is told to take no writes. The next connection may reach the new primary.
 READ_ONLY = "25006"
+#: Another transaction had a lock for too long.
+LOCKED = "55P03"
 #: It ended our connection since nothing was said in a transaction, or since that took too long.
 _ENDED = ("25P03", "25P04")
 #: Faults of the server's own, such as a file that it cannot read.

@@ -13,6 +13,8 @@ from jobplatform.store import jobs, new_jobs
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
+#: What one that waits takes over of another submission, beside its tags.
+_REPLACED = ("payload", "priority", "queue", "scheduled_at", "expires_at", "deadline", "deadline_at")
 #: A key that changes hands so often while one submission looks is given up on.
 _TRIES = 10
 
@@ -51,7 +53,8 @@ REPLACE_WAITING = Statement(
     update @jobs as j
     set payload = %(payload)s::jsonb, priority = %(priority)s, queue = %(queue)s, tags = %(tags)s::text[],
         attempt = j.attempt + (j.status = 'PENDING')::int,
-        scheduled_at = to_timestamp(%(scheduled_at)s),
+        scheduled_at = to_timestamp(%(scheduled_at)s), expires_at = to_timestamp(%(expires_at)s),
+        deadline = %(deadline)s, deadline_at = to_timestamp(%(deadline_at)s),
         status = case when j.status in ('BLOCKED', 'PAUSED') then j.status
             when %(scheduled_at)s::float8 is null then 'PENDING' else 'SCHEDULED' end,
         due_at = case when j.status in ('BLOCKED', 'PAUSED') then j.due_at
@@ -61,7 +64,7 @@ REPLACE_WAITING = Statement(
     """,
     {
         "job_id": "00000000-0000-7000-8000-000000000000", "payload": "{}", "priority": 1, "queue": "celery",
-        "tags": None, "scheduled_at": None,
+        "tags": None, "scheduled_at": None, "expires_at": None, "deadline": None, "deadline_at": None,
     },
 )  # fmt: skip
 
@@ -128,7 +131,7 @@ def let_go(transaction: Transaction, job_id: str) -> None:
 
 def replace(transaction: Transaction, job_id: str, job: NewJob) -> bool:
     """Give a job that waits the arguments, the place and the time of another; returns whether it waits."""
-    values = {name: getattr(job, name) for name in ("payload", "priority", "queue", "scheduled_at")}
+    values = {name: getattr(job, name) for name in _REPLACED}
     tags = None if job.tags is None else list(job.tags)
     return transaction.count(REPLACE_WAITING, job_id=job_id, tags=tags, **values) == 1
 

@@ -12,9 +12,12 @@ from functools import cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
+from jobplatform.records import earliest
+
 #: Headers of a message that stands for a row; the recorder reads them.
 ATTEMPT_HEADER = "jp_attempt"
 ENQUEUED_HEADER = "jp_at"
+DEADLINE_HEADER = "jp_deadline"
 #: So much of the payload is shown in Celery's logs, in characters.
 _SHOWN = 160
 
@@ -43,6 +46,7 @@ class Message:
     limit_key: str | None = None
     units: int = 1
     extra: Mapping[str, Any] | None = None
+    deadline_at: float | None = None
 
 
 @cache
@@ -63,15 +67,16 @@ class Mould:
         self._task_id: str | None = extra.get("task_id")
         self._foreign_body: list[str] | None = extra.get("body")
         self._head = self._type()
+        begins_by = earliest(message.expires_at, message.deadline_at)
         limits = f"[{_number(message.timeout)},{_number(message.soft_timeout)}]"
         self._task = f'"headers":{{"lang":"py","task":{quote(message.job_type)},"id":'
         self._headers = (
             f',"retries":{message.retry_count},"timelimit":{limits},'
-            f"{_optional('parent_id', message.parent_id)}{_optional('expires', _date(message.expires_at))}"
+            f"{_optional('parent_id', message.parent_id)}{_optional('expires', _date(begins_by))}"
             f'"origin":{quote(_origin(os.getpid()))},'
             f'"{ATTEMPT_HEADER}":{message.attempt},"{ENQUEUED_HEADER}":{message.enqueued_at:.6f},'
+            f"{_deadline(message.deadline_at)}{_units(message.units)}"
             f"{_optional('jp_tenant', message.tenant)}{_optional('jp_limit', message.limit_key)}"
-            f"{_units(message.units)}"
             f"{_inner(extra.get('headers'), _HEADERS)}"
         )
         self._root = quote(message.root_id) if message.root_id else None
@@ -146,6 +151,10 @@ def _optional(name: str, value: str | None) -> str:
 
 def _units(units: int) -> str:
     return f'"jp_units":{units},' if units != 1 else ""
+
+
+def _deadline(at: float | None) -> str:
+    return "" if at is None else f'"{DEADLINE_HEADER}":{at:.6f},'
 
 
 def _date(at: float | None) -> str | None:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0012"
-down_revision = "0009"
+down_revision = "0011"
 
 UPGRADE = (
     "alter table jobs add column limit_key text, add column units int not null default 1 check (units > 0)",

@@ -16,6 +16,8 @@ from jobplatform.store import dependencies, jobs, new_jobs
 from jobplatform.store.database import Database, Transaction
 
 QUEUE = "celery"
+#: For so long nothing that does not come is given up on.
+PATIENCE = timedelta(hours=1)
 
 
 class Graph:
@@ -50,7 +52,7 @@ class Graph:
         published: list[str] = []
         while True:
             with self.database.transaction() as transaction:
-                dependencies.examine(transaction, 100, timedelta())
+                dependencies.examine(transaction, 100, timedelta(), PATIENCE)
             with self.database.transaction() as transaction:
                 found = jobs.claim_due(transaction, datetime.now(UTC), 100, timedelta(seconds=6))
             if not found:
@@ -60,7 +62,7 @@ class Graph:
     def rows(self) -> dict[str, Mapping[str, Any]]:
         with self.database.session() as session:
             found = session.connection.exec_driver_sql(
-                f'select job_id::text, status, error_type, hold_by from "{self.database.schema}".jobs'
+                f'select job_id::text, status, error_type, error_message, hold_by from "{self.database.schema}".jobs'
             )
             return {row["job_id"]: row for row in found.mappings()}
 
@@ -215,3 +217,71 @@ def test_a_join_of_many_fires_once_whoever_settles_its_edges(graph: Graph) -> No
         thread.join()
     assert sum(released) == 1
     assert graph.dispatch() == [join]
+
+
+def give_up(graph: Graph, patience: timedelta = timedelta()) -> dict[str, int]:
+    with graph.database.transaction() as transaction:
+        return dependencies.examine(transaction, 100, timedelta(), patience)
+
+
+@pytest.mark.parametrize(
+    ("policy", "on_failure", "expected"),
+    [
+        ("success", "cancel", "CANCELLED"),
+        ("success", "continue", "PENDING"),
+        ("success", "hold", "PAUSED"),
+        ("finished", "cancel", "PENDING"),
+        ("failure", "cancel", "PENDING"),
+    ],
+)
+def test_a_job_that_never_comes_counts_as_failed(graph: Graph, policy: str, on_failure: str, expected: str) -> None:
+    missing = new_job_id()
+    last = graph.add(Edge(missing, policy, on_failure))
+    behind = graph.add(last)
+    assert graph.dispatch() == []
+    assert give_up(graph, PATIENCE) == {"examined": 1}
+    assert graph.states([last, behind]) == ["BLOCKED", "BLOCKED"]
+    given_up = give_up(graph)
+    assert given_up["missing"] == 1
+    assert graph.states([last, behind]) == [expected, "CANCELLED" if expected == "CANCELLED" else "BLOCKED"]
+    with graph.database.session() as session:
+        ((reason,),) = session.connection.exec_driver_sql(
+            f'select reason from "{graph.database.schema}".job_dependencies where depends_on_job_id = %(id)s::uuid',
+            {"id": missing},
+        )
+    assert reason == f"no row stood for job {missing} within 0 s"
+    if expected == "CANCELLED":
+        row = graph.rows()[last]
+        assert (row["error_type"], row["error_message"]) == ("DependencyUnmet", reason)
+    assert "missing" not in give_up(graph), "once"
+
+
+def test_a_job_that_comes_late_changes_nothing_any_more(graph: Graph) -> None:
+    missing = new_job_id()
+    last = graph.add(missing)
+    give_up(graph)
+    with graph.database.transaction() as transaction:
+        new_jobs.insert_one(transaction, NewJob(missing, "t.job", "{}", QUEUE))
+    graph.end(missing)
+    graph.dispatch()
+    assert graph.states([last, missing]) == ["CANCELLED", "COMPLETED"]
+
+
+def test_a_job_that_comes_in_time_is_waited_for_however_long_it_runs(graph: Graph) -> None:
+    first = new_job_id()
+    last = graph.add(first)
+    graph.dispatch()
+    with graph.database.transaction() as transaction:
+        new_jobs.insert_one(transaction, NewJob(first, "t.job", "{}", QUEUE))
+    assert "missing" not in give_up(graph)
+    graph.end(first)
+    assert graph.dispatch() == [last]
+
+
+def test_a_row_that_is_held_is_not_taken_for_one_that_never_came(graph: Graph) -> None:
+    first = graph.add()
+    with graph.database.transaction() as mirror:
+        graph.end(first, transaction=mirror)
+        last = graph.add(first)
+        assert "missing" not in give_up(graph)
+    assert graph.dispatch() == [last]

@@ -165,7 +165,7 @@ def end(place: Place, hour: int) -> None:
 
 def examine(place: Place) -> None:
     with place.database.transaction() as transaction:
-        dependencies.examine(transaction, 100, timedelta())
+        dependencies.examine(transaction, 100, timedelta(), timedelta(hours=1))
 
 
 def test_buffer_all_lets_each_wait_for_the_one_before(place: Place) -> None:

@@ -28,7 +28,11 @@ anything = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*GOOD, "timelimit", "eta", "expires", "stamps", "stamped_headers"]), anything))
+@given(
+    st.dictionaries(
+        st.sampled_from([*GOOD, "timelimit", "eta", "expires", "jp_deadline", "stamps", "stamped_headers"]), anything
+    )
+)
 def test_headers_of_any_kind_pass_or_are_refused_by_name(headers: dict[str, Any]) -> None:
     try:
         check_headers({**GOOD, **headers})

@@ -1,0 +1,26 @@
+"""Benchmarks still run: quickly, and with nothing wrong. How fast they are says nothing here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_workflows_are_measured_beside_celery(tmp_path: Path) -> None:
+    found = tmp_path / "workflows.json"
+    command = [sys.executable, "-m", "benchmarks.workflows", "--quick", "--json", str(found)]
+    done = subprocess.run(command, env=dict(os.environ), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(found.read_text())
+    assert figures["problems"] == []
+    assert {name for name in figures if name.startswith("workflow_")} == set(figures["targets"])
+    assert len(figures["targets"]) == 5
+    for flow in figures["rounds"]["workflows"]:
+        assert flow["submit"] > 0, flow
+        assert flow["end"] > 0, flow
+        assert all(delay > 0 for delay in flow["delays"]), flow
