@@ -111,6 +111,8 @@ class NewJob:
     unique_mode: str | None = None
     #: What waits for this job waits for the new one as well.
     before: str | None = None
+    #: The batch that it is counted in.
+    batch_id: str | None = None
 
 
 #: What the dispatcher does with a due job: publish its message; see to it that none is handed out and that what runs is
@@ -182,6 +184,24 @@ class RetryDecision:
 
 #: The names of the row's values, but for the payload, which is JSON text already.
 _ROW_FIELDS = [name for name in NewJob.__dataclass_fields__ if name != "payload"]
+
+
+def filled(template: Any, values: Mapping[str, Any]) -> Any:
+    """Put values into the texts of a JSON value; a text that is nothing but a name becomes the value itself.
+
+    :param values: by name, such as ``{fire_at}``.
+    """
+    if isinstance(template, str):
+        if template in values:
+            return values[template]
+        for name, value in values.items():
+            template = template.replace(name, str(value))
+        return template
+    if isinstance(template, list):
+        return [filled(item, values) for item in template]
+    if isinstance(template, dict):
+        return {key: filled(item, values) for key, item in template.items()}
+    return template
 
 
 def job_of_row(row: Mapping[str, Any]) -> NewJob:
