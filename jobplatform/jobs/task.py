@@ -9,7 +9,7 @@ from typing import Any
 from celery import Task
 from celery._state import get_current_worker_task
 
-from jobplatform.jobs import submission, transactional, unique_jobs
+from jobplatform.jobs import membership, submission, transactional, unique_jobs
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
@@ -130,6 +130,8 @@ class JobTask(Task):  # type: ignore[misc]
             tenant=wishes.tenant,
             tags=(*declared.tags, *wishes.tags) or None,
             retry_rule=(wishes.retry_rule or declared.retry).as_row(),
+            batch_id=wishes.batch_id,
+            message=membership.message_of(wishes.batch_id),
         )
 
     def _routed_queue(self, args: Any, kwargs: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from jobplatform.jobs import submission
+from jobplatform.jobs import admission, submission
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.wishes import Wishes
 from jobplatform.records import NewJob
@@ -23,16 +23,17 @@ def submit(platform: Platform, job: NewJob, wishes: Wishes) -> str:
     """
     if wishes.transaction is not None:
         return _in_transaction(platform, job, wishes)
-    if platform.in_worker:
+    if admission.goes_through_journal(platform, job):
         return _through_journal(platform, job)
     from jobplatform.store import uniqueness
     from jobplatform.store.database import UNREACHABLE
 
     try:
         with platform.database.transaction() as transaction:
-            submission.check_awaited(transaction, job)
+            admission.check(transaction, job)
             found = uniqueness.submit(transaction, job)
     except UNREACHABLE as error:
+        admission.refuse_unasked(job, error)
         logger.warning("PostgreSQL did not take job %s, it goes through the journal: %s", job.job_id, error)
         return _through_journal(platform, job)
     if found.publish:
@@ -46,7 +47,7 @@ def _in_transaction(platform: Platform, job: NewJob, wishes: Wishes) -> str:
     from jobplatform.store.database import Transaction, connection_of
 
     transaction = Transaction(connection_of(wishes.transaction), platform.settings.schema)
-    submission.check_awaited(transaction, job)
+    admission.check(transaction, job)
     return uniqueness.submit(transaction, _left_to_dispatcher(platform, job)).job_id
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.after import edges_of
+from jobplatform.jobs.membership import batch_id_of
 from jobplatform.jobs.options import check_priority
 from jobplatform.jobs.retry import RetryRule
 from jobplatform.jobs.unique import Unique
@@ -21,6 +22,13 @@ OURS = frozenset(
     {
         "queue", "priority", "countdown", "eta", "expires", "time_limit", "soft_time_limit", "timeout", "soft_timeout",
         "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after", "unique",
+        "batch",
+    }
+)  # fmt: skip
+#: Those that Celery does not know, or would take otherwise.
+_NOT_CELERYS = frozenset(
+    {
+        "tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique", "batch",
     }
 )  # fmt: skip
 #: Those that many jobs can share.
@@ -48,13 +56,13 @@ class Wishes:
     transaction: Any = None
     after: tuple[Edge, ...] = ()
     unique: Unique | None = None
+    batch_id: str | None = None
     celery: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def for_celery(self) -> dict[str, Any]:
         """Give the options that Celery's ``apply_async`` is called with."""
-        ours = {"tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique"}
-        options = {name: value for name, value in self.given.items() if name not in ours}
+        options = {name: value for name, value in self.given.items() if name not in _NOT_CELERYS}
         options.setdefault("time_limit", self.timeout)
         options.setdefault("soft_time_limit", self.soft_timeout)
         return {name: value for name, value in options.items() if value is not None}
@@ -98,6 +106,7 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         transaction=get("session") if get("session") is not None else (connection if transactional else None),
         after=edges_of(get("after")),
         unique=get("unique"),
+        batch_id=batch_id_of(get("batch")),
         celery=celery,
         given=options,
     )
