@@ -18,6 +18,7 @@ COMMANDS = {
     "jobs": ("jobplatform.cli.jobs", "List, show and steer jobs."),
     "queues": ("jobplatform.cli.pauses", "List, pause and resume queues."),
     "types": ("jobplatform.cli.pauses", "List, pause and resume job types."),
+    "batches": ("jobplatform.cli.batches", "List, show, close, cancel and retry batches."),
     "schedules": ("jobplatform.cli.schedules", "List, preview, check and steer schedules."),
     "dlq": ("jobplatform.cli.dlq", "List, show and replay dead letters."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
