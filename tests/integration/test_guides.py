@@ -36,4 +36,4 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
         exec(compile(snippet, f"{guide.name}, snippet {number + 1}", "exec"), names)
     with database.session() as session:
         count = session.connection.exec_driver_sql(f'select count(*) from "{database.schema}".jobs').scalar()
-    assert count == {"schedules": 0, "uniqueness": 2, "workflows": 9}[guide.stem]
+    assert count == {"batches": 10, "schedules": 0, "uniqueness": 2, "workflows": 9}[guide.stem]
