@@ -88,8 +88,8 @@ def test_jobs_of_no_batch_note_nothing(place: Place) -> None:
 ACTIONS = ("add", "complete", "fail", "cancel", "replay", "doubled", "resurrect", "look", "block", "close")
 
 
-@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 7), st.integers(0, 1)), max_size=60))
+@hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 7), st.integers(0, 1)), max_size=40))
 def test_the_counts_are_those_of_the_rows_whatever_happens(
     app: Celery, place: Place, steps: list[tuple[str, int, int]]
 ) -> None:
