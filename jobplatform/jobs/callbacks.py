@@ -17,6 +17,8 @@ from jobplatform.tally import Event
 
 #: A text that is nothing but one of these becomes a value that is not a text.
 _VALUES = frozenset({"{batch}", "{total}", "{completed}", "{failed}", "{cancelled}"})
+#: A row that cannot be written would keep the batch from being over.
+_LONGEST = 100
 _REFUSED = ("countdown", "eta", "expires", "after", "unique", "batch")
 
 
@@ -44,6 +46,8 @@ def _row(event: Event, signature: Any) -> dict[str, Any]:
     with submission.collecting() as jobs:
         signature.apply_async()
     (job,) = jobs
+    if len(job.job_type) > _LONGEST:
+        raise JobOptionError(f"{name}: {job.job_type!r} has {len(job.job_type)} characters; a type has 1 to {_LONGEST}")
     return _waiting(job)
 
 

@@ -17,11 +17,13 @@ def item(number: int = 0, fails: bool = False) -> int:
     return number
 
 
-@job
+@job(retry={"base": 0.1, "cap": 0.1})
 def fan_out(levels: int, width: int) -> None:
-    """Add jobs to the batch that this one is of, and jobs that do so in turn."""
+    """Add jobs to the batch that this one is of, and jobs that do so in turn; some only in their second attempt."""
     batch = current_job().batch
     assert batch is not None
+    if levels % 2 and current_job().attempt == 1:
+        raise ConnectionError("once more")
     batch.add_many(item, range(width))
     if levels:
         batch.add(fan_out, levels - 1, width)

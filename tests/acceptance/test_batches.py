@@ -15,6 +15,7 @@ from fleet import Fleet
 from processes import eventually
 
 import jobplatform
+from jobplatform import Workflow
 from jobplatform.devstack.stack import DevStack
 from jobplatform.jobs.batch import NewBatch
 
@@ -72,10 +73,14 @@ def test_running_jobs_add_to_their_batch(fleet: Fleet, tmp_path: Path) -> None:
     fleet.start_worker("-c", "2")
     with new_batch(fleet, tmp_path / "book") as batch:
         batch.add(task(fleet, "fan_out"), 4, 20)
+        flow = Workflow(fleet.client)
+        first = flow.add(task(fleet, "item").s(1).set(batch=batch))
+        flow.add(task(fleet, "fan_out").s(0, 20).set(batch=batch), after=first)
+        flow.submit()
     eventually(lambda: over(fleet), 60, fleet.describe)
     calls = {call["event"]: call for call in told(tmp_path / "book")}
     assert calls.keys() == {"success", "complete"}
-    assert calls["success"]["total"] == calls["success"]["completed"] == 5 * 21
+    assert calls["success"]["total"] == calls["success"]["completed"] == 6 * 21 + 1
 
 
 def test_counts_are_exact_and_callbacks_come_once_while_controllers_are_killed(fleet: Fleet, tmp_path: Path) -> None:

@@ -11,12 +11,16 @@ from batch_place import Place, item, opened, tell
 from celery import Celery
 
 import jobplatform
-from jobplatform import find_batch
+from jobplatform import find_batch, job
 from jobplatform.errors import BatchClosed, InvalidPayload, JobOptionError
 from jobplatform.settings import Settings
 from jobplatform.store import jobs
 from jobplatform.store.database import Database
 from jobplatform.tally import BatchState
+
+
+@job(name="b.only", unique=jobplatform.Unique())
+def only() -> None: ...
 
 
 @pytest.fixture
@@ -155,6 +159,8 @@ def test_a_block_that_raises_leaves_the_batch_open(app: Celery, place: Place) ->
         (lambda: jobplatform.batch("x", on_failure=tell.s("{batch}").set(countdown=5)), "countdown: a callback is"),
         (lambda: jobplatform.batch("x", on_complete=tell.s(7)), r"args\[0\]"),
         (lambda: jobplatform.batch("x", on_complete=tell.s()), "missing"),
+        (lambda: jobplatform.batch("x", on_complete=only.s()), "is unique"),
+        (lambda: jobplatform.batch("x", on_complete=only.app.signature("t" * 101)), "a type has 1 to 100"),
     ],
 )
 def test_what_cannot_be_a_batch_is_refused(app: Celery, place: Place, make: Any, said: str) -> None:
