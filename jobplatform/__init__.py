@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jobplatform.jobs.after import after
     from jobplatform.jobs.attach import attach
+    from jobplatform.jobs.batch import batch, find_batch
     from jobplatform.jobs.client import submit
     from jobplatform.jobs.context import current_job
     from jobplatform.jobs.decorator import job
@@ -35,8 +36,10 @@ __all__ = [
     "__version__",
     "after",
     "attach",
+    "batch",
     "cancel",
     "current_job",
+    "find_batch",
     "job",
     "move",
     "pause",
@@ -56,7 +59,9 @@ _HOMES = {
     "Workflow": "jobplatform.jobs.workflow",
     "after": "jobplatform.jobs.after",
     "attach": "jobplatform.jobs.attach",
+    "batch": "jobplatform.jobs.batch",
     "current_job": "jobplatform.jobs.context",
+    "find_batch": "jobplatform.jobs.batch",
     "job": "jobplatform.jobs.decorator",
     "submit": "jobplatform.jobs.client",
     **dict.fromkeys(_STEERING, "jobplatform.jobs.steering"),

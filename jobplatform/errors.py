@@ -70,6 +70,29 @@ class IdempotencyConflict(JobPlatformError):
         return type(self), (self.key, self.job_id, self.before, self.now)
 
 
+class BatchNotFound(JobPlatformError, LookupError):
+    """No batch has this id."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"batch {batch_id}: there is none of this id; see: jobplatform batches list")
+        self.batch_id = batch_id
+
+
+class BatchClosed(JobPlatformError):
+    """A job was to be added to a batch that takes no more; nothing was written."""
+
+    def __init__(self, batch_id: str, name: str) -> None:
+        super().__init__(
+            f"batch {batch_id} ({name}) is closed; open another batch, "
+            "or let a job of this one add the job: current_job().batch.add(...)"
+        )
+        self.batch_id = batch_id
+        self.name = name
+
+    def __reduce__(self) -> tuple[type[BatchClosed], tuple[str, str]]:
+        return type(self), (self.batch_id, self.name)
+
+
 class ScheduleNotFound(JobPlatformError, LookupError):
     """No schedule has this name."""
 

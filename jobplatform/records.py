@@ -135,6 +135,8 @@ class NewJob:
     idempotency: Idempotency | None = None
     #: What waits for this job waits for the new one as well.
     before: str | None = None
+    #: The batch that it is counted in.
+    batch_id: str | None = None
 
     @property
     def begins_by(self) -> float | None:
@@ -219,6 +221,24 @@ class RetryDecision:
 
 #: The names of the row's values, but for the payload, which is JSON text already.
 _ROW_FIELDS = [name for name in NewJob.__dataclass_fields__ if name != "payload"]
+
+
+def filled(template: Any, values: Mapping[str, Any]) -> Any:
+    """Put values into the texts of a JSON value; a text that is nothing but a name becomes the value itself.
+
+    :param values: by name, such as ``{fire_at}``.
+    """
+    if isinstance(template, str):
+        if template in values:
+            return values[template]
+        for name, value in values.items():
+            template = template.replace(name, str(value))
+        return template
+    if isinstance(template, list):
+        return [filled(item, values) for item in template]
+    if isinstance(template, dict):
+        return {key: filled(item, values) for key, item in template.items()}
+    return template
 
 
 def job_of_row(row: Mapping[str, Any]) -> NewJob:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from jobplatform.states import FINAL, State
+from jobplatform.tally import Progress as BatchProgress
 
 _LINE_SECONDS = 2.0
 
@@ -25,6 +26,7 @@ class Snapshot:
     retries: int
     jobs_per_s: float
     lag_ms: float | None
+    batch: BatchProgress | None = None
 
     @property
     def jobs(self) -> int:
@@ -40,10 +42,19 @@ class Snapshot:
         """Write a line of the states, and one of retries, speed and lag."""
         counts = [f"{self.states[state]} {state.lower()}" for state in State if self.states.get(state)]
         lag = "-" if self.lag_ms is None else f"{self.lag_ms:.0f} ms"
-        return ", ".join(counts), f"{self.retries} retries, {self.jobs_per_s:.0f} jobs/s, lag {lag}"
+        figures = f"{self.retries} retries, {self.jobs_per_s:.0f} jobs/s, lag {lag}"
+        return ", ".join(counts), f"{figures}{self._batch()}"
+
+    def _batch(self) -> str:
+        if self.batch is None:
+            return ""
+        eta = "" if self.batch.eta is None else f", {self.batch.eta:.0f} s left"
+        return f"; batch {self.batch.percent:.0f} %{eta}"
 
 
-def snapshot(states: Iterable[Mapping[str, Any]], lag: Mapping[str, Any]) -> Snapshot:
+def snapshot(
+    states: Iterable[Mapping[str, Any]], lag: Mapping[str, Any], batch: BatchProgress | None = None
+) -> Snapshot:
     """Make a snapshot out of what the queries gave."""
     rows = list(states)
     counts = {row["status"]: row["jobs"] for row in rows}
@@ -56,6 +67,7 @@ def snapshot(states: Iterable[Mapping[str, Any]], lag: Mapping[str, Any]) -> Sna
         retries=sum(row["retries"] for row in rows),
         jobs_per_s=finished / seconds if seconds > 0 else 0.0,
         lag_ms=lag["p50_ms"],
+        batch=batch,
     )
 
 

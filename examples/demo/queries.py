@@ -38,6 +38,7 @@ DEMO_LIST_OUTCOMES = Statement(
     "demo_list_outcomes",
     """
     select j.job_id::text, j.job_type, j.status, j.retry_count, j.error_type, j.root_id::text, j.parent_id::text,
+        j.batch_id::text,
         j.started_at, j.completed_at, j.payload->'kwargs'->>'path' as path, count(e.execution_id) as executions,
         count(e.execution_id) filter (where e.completed_at is null) as open_executions
     from @jobs j left join @job_executions e on e.job_id = j.job_id
@@ -59,9 +60,9 @@ DEMO_LIST_FILES = Statement(
     "demo_list_files",
     """
     select payload->'kwargs'->>'path' as path, status, result, error_type, error_message
-    from @jobs where root_id = %(root_id)s::uuid and job_type = 'demo.parse' order by path
+    from @jobs where batch_id = %(batch_id)s::uuid and job_type = 'demo.parse' order by path
     """,
-    {"root_id": _ID},
+    {"batch_id": _ID},
 )
 
 
@@ -85,6 +86,6 @@ def dead_letters(transaction: Transaction) -> Sequence[Row]:
     return transaction.rows(DEMO_LIST_DEAD_LETTERS)
 
 
-def files(transaction: Transaction, root_id: str) -> Sequence[Row]:
-    """List the files that one run read, with their numbers or their errors."""
-    return transaction.rows(DEMO_LIST_FILES, root_id=root_id)
+def files(transaction: Transaction, batch_id: str) -> Sequence[Row]:
+    """List the files that one batch read, with their numbers or their errors."""
+    return transaction.rows(DEMO_LIST_FILES, batch_id=batch_id)

@@ -41,19 +41,30 @@ class Package:
         self.complexity_max = max(self.complexity_max, numbers["complexity_max"])
 
 
-def write(rows: Iterable[Mapping[str, Any]], directory: Path) -> tuple[Path, Path]:
-    """Write ``report.html`` and ``files.csv`` and return their paths.
+def write_page(rows: Iterable[Mapping[str, Any]], directory: Path) -> Path:
+    """Write ``report.html`` and return its path.
 
     :param rows: one a file: path, status, result, error_type, error_message.
     """
+    path = directory / "report.html"
+    path.write_text(page(_named(rows)), encoding="utf-8")
+    return path
+
+
+def write_table(rows: Iterable[Mapping[str, Any]], directory: Path) -> Path:
+    """Write ``files.csv`` and return its path.
+
+    :param rows: as ``write_page`` takes them.
+    """
+    path = directory / "files.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(table(_named(rows)))
+    return path
+
+
+def _named(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     places = roots()
-    named = sorted(({**row, "name": name_of(row["path"], places)} for row in rows), key=lambda row: str(row["name"]))
-    directory.mkdir(parents=True, exist_ok=True)
-    html_path, csv_path = directory / "report.html", directory / "files.csv"
-    with csv_path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(table(named))
-    html_path.write_text(page(named), encoding="utf-8")
-    return html_path, csv_path
+    return sorted(({**row, "name": name_of(row["path"], places)} for row in rows), key=lambda row: str(row["name"]))
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[list[object]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,17 @@ from examples.demo import queries, sources, summary
 from examples.demo.analysis import error_of
 from examples.demo.progress import Display, snapshot
 from examples.demo.summary import DeadLetter, Plan, Row, Summary
+from jobplatform import batch
 from jobplatform.devstack.stack import DevStack, read_running
 from jobplatform.devstack.supervisor import Supervisor, stop_on_signals
 from jobplatform.devstack.up import process_specs
+from jobplatform.jobs.batch import Batch
 from jobplatform.settings import load_settings
+from jobplatform.store import listing
 from jobplatform.store.database import Database
+from jobplatform.store.listing import JobFilter
 from jobplatform.store.migrate import upgrade
+from jobplatform.tally import Progress
 
 FLAKY_JOBS = 12
 _POLL_SECONDS = 0.25
@@ -63,16 +68,18 @@ class Watch:
         self._stop = stop
         self._deadline = deadline
 
-    def until_all_final(self, what: str) -> None:
+    def until_all_final(self, what: str, batch: Batch, also: Callable[[], bool]) -> None:
         """Show how far the jobs are until every row is in a final state.
 
+        :param also: asked whether all jobs are there.
         :raises DemoError: when that takes too long; DemoStoppedError when the demo is to stop.
         """
         while True:
+            all_there = also()
             with self.database.session() as session:
-                now = snapshot(queries.states(session), queries.lag(session, _LAG_SECONDS))
+                now = snapshot(queries.states(session), queries.lag(session, _LAG_SECONDS), batch.progress())
             self._display.show(now)
-            if now.jobs and now.finished == now.jobs:
+            if all_there and now.finished == now.jobs:
                 return
             if time.monotonic() > self._deadline:
                 raise DemoError(f"{what}: {now.jobs - now.finished} of {now.jobs} jobs are not final in time")
@@ -119,9 +126,9 @@ def _run_on(
         upgrade(database)
         with _processes(options):
             watch = Watch(database, display, stop, deadline)
-            plan = _work(watch, options, display)
+            plan, progress = _work(watch, options, display)
             display.say("all jobs are final: checking the rows, then stopping what was started")
-            return _check(database, plan, options), psutil.Process().children(recursive=True)
+            return _check(database, plan, progress, options), psutil.Process().children(recursive=True)
     finally:
         database.close()
 
@@ -149,23 +156,31 @@ def _processes(options: Options) -> Iterator[None]:
             thread.join()
 
 
-def _work(watch: Watch, options: Options, display: Display) -> Plan:
-    """Submit the jobs, wait for them, and return what was submitted."""
+def _work(watch: Watch, options: Options, display: Display) -> tuple[Plan, Progress]:
+    """Submit the jobs, wait for them, and return what was submitted, and what its batch has counted."""
     # Imported here, since the application reads the environment when it is imported.
     from examples.demo import jobs
     from jobplatform.celery import app
 
     app.set_current()
     place = str(options.directory)
-    display.say(f"a job finds the files and submits one for each; {FLAKY_JOBS} others fail at first")
+    display.say(f"a job finds the files and adds one for each to its batch; {FLAKY_JOBS} others fail at first")
     flaky = {jobs.flaky.submit(failures).id: failures for failures in _failures()}
-    discover = jobs.discover.submit(place, options.limit)
-    watch.until_all_final("files")
+    with batch("the standard library", on_complete=jobs.conclude.s("{batch}", place)) as files:
+        discover = files.add(jobs.discover, place, options.limit)
+    # The batch calls conclude, which submits a workflow, the last job of which is the report.
+    watch.until_all_final("files and report", files, lambda: _job_of_type(watch.database, "demo.report") is not None)
     parse = _returned(discover, "demo.discover")
-    report = jobs.report.submit(discover.id, place)
-    watch.until_all_final("report")
-    _returned(report, "demo.report")
-    return Plan(discover.id, report.id, flaky, frozenset(parse))
+    conclude = app.AsyncResult(_job_of_type(watch.database, "demo.conclude"))
+    workflow = _returned(conclude, "demo.conclude")
+    _returned(app.AsyncResult(workflow["demo.report"]), "demo.report")
+    return Plan(discover.id, conclude.id, workflow, flaky, frozenset(parse)), files.progress()
+
+
+def _job_of_type(database: Database, job_type: str) -> str | None:
+    with database.session() as session:
+        found = listing.list_jobs(session, JobFilter(job_type=job_type), limit=1)
+    return found[0]["job_id"] if found else None
 
 
 def _returned(result: Any, name: str) -> Any:
@@ -180,7 +195,7 @@ def _failures() -> Iterator[int]:
     return (1 + number % 2 for number in range(FLAKY_JOBS))
 
 
-def _check(database: Database, plan: Plan, options: Options) -> Summary:
+def _check(database: Database, plan: Plan, counts: Progress, options: Options) -> Summary:
     """Compare the rows with what was submitted and with the files themselves."""
     with database.session() as session:
         rows, letters = queries.outcomes(session), queries.dead_letters(session)
@@ -190,6 +205,8 @@ def _check(database: Database, plan: Plan, options: Options) -> Summary:
     found = len(sources.find(options.directory, options.limit))
     if found != len(plan.parse):
         wrong.append(f"{found} files were found and {len(plan.parse)} jobs submitted")
+    # The job that found the files is of the batch as well.
+    wrong += summary.wrong_batch(counts, rows, len(plan.parse) + 1)
     return Summary(
         jobs=len(rows),
         attempts=sum(row["executions"] for row in rows),
@@ -199,6 +216,8 @@ def _check(database: Database, plan: Plan, options: Options) -> Summary:
         jobs_per_s=summary.jobs_per_s(rows),
         lag_p50_ms=round(lag["p50_ms"], 1),
         lag_p99_ms=round(lag["p99_ms"], 1),
+        batch=summary.tell_batch(counts),
+        workflow=summary.tell_workflow(plan),
         seconds=0.0,
         report=str(options.directory / "report.html"),
         csv=str(options.directory / "files.csv"),

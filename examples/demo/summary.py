@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jobplatform.states import FINAL, State
+from jobplatform.tally import Progress
 
 Row = Mapping[str, Any]
 
@@ -19,13 +21,14 @@ class Plan:
     """Every job that was submitted: its id and the starts that it takes."""
 
     discover: str
-    report: str
+    conclude: str
+    workflow: Mapping[str, str]
     flaky: Mapping[str, int]
     parse: frozenset[str]
 
     def starts(self) -> dict[str, int]:
         """Give the number of executions that each job must have, by job id."""
-        once = dict.fromkeys({self.discover, self.report, *self.parse}, 1)
+        once = dict.fromkeys({self.discover, self.conclude, *self.workflow.values(), *self.parse}, 1)
         return {**once, **{job_id: failures + 1 for job_id, failures in self.flaky.items()}}
 
 
@@ -51,6 +54,8 @@ class Summary:
     jobs_per_s: float
     lag_p50_ms: float
     lag_p99_ms: float
+    batch: str
+    workflow: str
     seconds: float
     report: str
     csv: str
@@ -84,6 +89,7 @@ def problems(plan: Plan, rows: Sequence[Row], letters: Sequence[Row], real_error
         *_wrong_ends(rows, real_errors),
         *_wrong_letters(rows, letters),
         *_wrong_family(plan, rows),
+        *_wrong_order(plan, rows),
     ]
 
 
@@ -126,6 +132,49 @@ def _wrong_family(plan: Plan, rows: Iterable[Row]) -> Iterator[str]:
         yield f"{len(strangers)} jobs do not name the job that submitted them"
 
 
+def _wrong_order(plan: Plan, rows: Iterable[Row]) -> Iterator[str]:
+    """Compare the workflow with the batch before it, and its last job with those that it waited for."""
+    known = {row["job_id"]: row for row in rows}
+    *written, report = [known.get(job_id) for job_id in plan.workflow.values()]
+    started = _begin(report)
+    if any(_end(row) > started for row in written):
+        yield "the report began before page and table were written"
+    if any(_end(known.get(job_id)) > _begin(known.get(plan.conclude)) for job_id in plan.parse):
+        yield "the batch called back before all of its jobs had ended"
+
+
+def _begin(row: Row | None) -> float:
+    return row["started_at"].timestamp() if row and row["started_at"] else math.inf
+
+
+def _end(row: Row | None) -> float:
+    return row["completed_at"].timestamp() if row and row["completed_at"] else math.inf
+
+
+def wrong_batch(progress: Progress, rows: Iterable[Row], jobs: int) -> list[str]:
+    """List what a batch counts otherwise than its rows show.
+
+    :param jobs: so many were added.
+    """
+    states = Counter(row["status"] for row in rows if row["batch_id"] == progress.batch_id)
+    counted = (progress.total, progress.completed, progress.failed, progress.cancelled)
+    shown = (states.total(), *(states[state] for state in (State.COMPLETED, State.FAILED, State.CANCELLED)))
+    wrong = [] if counted == shown else [f"the batch counts {counted}, its rows {shown}"]
+    return wrong if progress.total == jobs else [*wrong, f"{jobs} jobs were added to a batch of {progress.total}"]
+
+
+def tell_batch(counts: Progress) -> str:
+    """Say in a line what a batch has counted."""
+    outcome = f"{counts.completed:,} completed, {counts.failed:,} failed, {counts.cancelled:,} cancelled"
+    return f"{counts.total:,} jobs {counts.state}: {outcome}; then it called demo.conclude, once"
+
+
+def tell_workflow(plan: Plan) -> str:
+    """Say in a line what the workflow did."""
+    *written, report = plan.workflow
+    return f"{len(plan.workflow)} jobs: {' and '.join(written)} side by side, then {report} with what they returned"
+
+
 def jobs_per_s(rows: Iterable[Row]) -> float:
     """Give the files read a second, from the first start to the last end."""
     times = [(row["started_at"], row["completed_at"]) for row in rows if row["job_type"] == _PARSE]
@@ -145,6 +194,8 @@ def lines(summary: Summary) -> list[str]:
         "dead letters": f"{summary.dead_letters:,}",
         "lost": f"{summary.lost:,} (every submitted id was looked up in the rows)",
         "speed": f"{summary.jobs_per_s:,} jobs/s",
+        "batch": summary.batch,
+        "workflow": summary.workflow,
         "lag of the rows": f"{summary.lag_p50_ms:.0f} ms median, {summary.lag_p99_ms:.0f} ms p99",
         "time": f"{summary.seconds:.1f} s",
         "report": summary.report,

@@ -28,6 +28,8 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.JobNotFound, Exit.NOT_FOUND),
     (errors.WorkerNotFound, Exit.NOT_FOUND),
     (errors.ScheduleNotFound, Exit.NOT_FOUND),
+    (errors.BatchNotFound, Exit.NOT_FOUND),
+    (errors.BatchClosed, Exit.CONFLICT),
     (errors.ScheduleError, Exit.USAGE),
     (errors.NotQuarantined, Exit.NOT_FOUND),
     (errors.UnknownJobType, Exit.NOT_FOUND),

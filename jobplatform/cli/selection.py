@@ -38,10 +38,13 @@ _OPTIONS = (
     click.option("--tag", help="With this tag."),
     click.option("--error", "error_type", help="Whose last error is of this type."),
     click.option("--root", "root_id", type=JOB_ID, help="This job and all that it led to."),
+    click.option("--batch", "batch_id", type=JOB_ID, help="Of this batch."),
     click.option("--since", "created_after", type=SINCE, help="Created since, such as 1h or an ISO time."),
     click.option("--until", "created_before", type=SINCE, help="Created before, such as 1h or an ISO time."),
 )
-_NAMES = ("states", "job_type", "in_queue", "tag", "error_type", "root_id", "created_after", "created_before")
+_NAMES = (
+    "states", "job_type", "in_queue", "tag", "error_type", "root_id", "batch_id", "created_after", "created_before",
+)  # fmt: skip
 
 
 def filtered(command: Command) -> Command:

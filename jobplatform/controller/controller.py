@@ -30,6 +30,7 @@ from jobplatform.maintenance.pauser import Pauser
 from jobplatform.maintenance.releaser import Releaser
 from jobplatform.maintenance.rescuer import Rescuer
 from jobplatform.maintenance.roster import Roster
+from jobplatform.maintenance.tallier import Tallier
 from jobplatform.service import Loop, Service
 from jobplatform.settings import Settings
 from jobplatform.store import leadership
@@ -99,6 +100,7 @@ class Controller:
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
         services.append(Examiner(self.database, settings.upstream_seconds))
         services.append(KeyPruner(self.database))
+        services.append(Tallier(self.database))
         services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:
             services.append(Pauser(self.database, self.client))

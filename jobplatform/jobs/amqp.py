@@ -15,7 +15,7 @@ from kombu.serialization import dumps as serialise
 from kombu.utils.json import dumps as kombu_json
 
 from jobplatform.errors import InvalidPayload
-from jobplatform.jobs import keyed_jobs, submission, transactional
+from jobplatform.jobs import keyed_jobs, membership, submission, transactional
 from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.options import JobOptions
 from jobplatform.jobs.platform import Platform
@@ -50,6 +50,7 @@ class JobAMQP(AMQP):  # type: ignore[misc]
             message.headers.update(options.pop("headers", None) or {})
             if _is_own_retry(message.headers):
                 return None
+            message.headers.update(membership.headers_of(carried().batch_id))
             outgoing = Outgoing(self.app, name, message, options)
             job = keyed_jobs.with_idempotency(platform, outgoing.new_job(platform), carried())
             transaction = carried().transaction
@@ -120,6 +121,7 @@ class Outgoing:
             tags=(*(declared.tags if declared else ()), *wishes.tags) or None,
             retry_rule=self._retry_rule(),
             message=self._extra() or None,
+            batch_id=wishes.batch_id,
         )
 
     def publish(self, platform: Platform, producer: Any, send: Callable[..., Any], job: NewJob, text: str) -> None:

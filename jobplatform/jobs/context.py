@@ -13,6 +13,7 @@ from celery._state import get_current_worker_task
 from jobplatform.errors import DeadlineExceeded, JobPlatformError
 from jobplatform.jobs import effects, upstream
 from jobplatform.jobs.checkpoint import Checkpoint
+from jobplatform.jobs.membership import BATCH_HEADER
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.jobs.upstream import Upstream
 from jobplatform.journal import entry
@@ -25,6 +26,7 @@ from jobplatform.transport import keys
 from jobplatform.transport.publisher import UNREACHABLE
 
 if TYPE_CHECKING:
+    from jobplatform.jobs.batch import Batch
     from jobplatform.jobs.workflow import Workflow
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class CurrentJob:
         self.attempt = int(request.get(ATTEMPT_HEADER) or (request.retries or 0) + 1)
         self.job_type = request.task
         self._deadline: float | None = request.get(DEADLINE_HEADER)
+        self._batch_id: str | None = request.get(BATCH_HEADER)
         self._checkpoint = Checkpoint(platform, self.id, self.attempt)
         name = f"job.{request.task}"
         self.logger = JobLog(logging.getLogger(name), {"job_id": self.id, "attempt": self.attempt})
@@ -152,6 +155,13 @@ class CurrentJob:
         :raises StoreUnavailable: when PostgreSQL is away.
         """
         return upstream.read(self._platform, self.id)
+
+    @property
+    def batch(self) -> Batch | None:
+        """The batch that this job is of, None when it is of none; nobody is asked for it."""
+        from jobplatform.jobs.batch import Batch
+
+        return Batch(self._batch_id, self._platform) if self._batch_id else None
 
     def graft(self, workflow: Workflow) -> dict[str, Any]:
         """Submit the jobs of a workflow, for which whatever waits for this job waits as well.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobplatform.errors import JobOptionError
-from jobplatform.jobs import submission
+from jobplatform.jobs import admission, submission
 from jobplatform.jobs.idempotency import idempotency_of
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.wishes import Wishes
@@ -55,16 +55,17 @@ def submit(platform: Platform, job: NewJob, session: Any, publish: Callable[[New
         )
     if session is not None:
         return _in_transaction(platform, job, session)
-    if platform.in_worker:
+    if admission.goes_through_journal(platform, job):
         return _through_journal(platform, job)
     from jobplatform.store import idempotency
     from jobplatform.store.database import UNREACHABLE
 
     try:
         with platform.database.transaction() as transaction:
-            submission.check_awaited(transaction, job)
+            admission.check(transaction, job)
             found = idempotency.submit(transaction, job)
     except UNREACHABLE as error:
+        admission.refuse_unasked(job, error)
         logger.warning("PostgreSQL did not take job %s, it goes through the journal: %s", job.job_id, error)
         return _through_journal(platform, job)
     if found.publish:
@@ -77,7 +78,7 @@ def _in_transaction(platform: Platform, job: NewJob, session: Any) -> str:
     from jobplatform.store.database import Transaction, connection_of
 
     transaction = Transaction(connection_of(session), platform.settings.schema)
-    submission.check_awaited(transaction, job)
+    admission.check(transaction, job)
     return idempotency.submit(transaction, _left_to_dispatcher(platform, job)).job_id
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery import signals
 
-from jobplatform.errors import JobNotFound, StoreUnavailable
+from jobplatform.errors import StoreUnavailable
+from jobplatform.jobs import admission
 from jobplatform.jobs.platform import Platform
 from jobplatform.journal import entry
 from jobplatform.records import NewJob, row_of, rows_like
@@ -87,18 +88,19 @@ def submit(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], Non
     if (collected := _collected.get()) is not None:
         collected.append(job)
         return
-    if platform.in_worker:
+    if admission.goes_through_journal(platform, job):
         _through_journal(platform, job, publish)
         return
     from jobplatform.store import new_jobs
     from jobplatform.store.database import UNREACHABLE
 
     try:
-        if job.after:
-            _insert_blocked(platform, job)
+        if job.after or job.batch_id:
+            _insert_checked(platform, job)
         else:
             platform.database.once(lambda session: new_jobs.insert_one(session, job))
     except UNREACHABLE as error:
+        admission.refuse_unasked(job, error)
         COUNTS["without_row"] += 1
         logger.warning("PostgreSQL did not take job %s, it goes through the journal: %s", job.job_id, _brief(error))
         _through_journal(platform, job, publish)
@@ -107,26 +109,12 @@ def submit(platform: Platform, job: NewJob, publish: Callable[[NewJob, str], Non
         publish_or_leave(platform, [job.job_id], lambda: publish(job, ""))
 
 
-def _insert_blocked(platform: Platform, job: NewJob) -> None:
+def _insert_checked(platform: Platform, job: NewJob) -> None:
     from jobplatform.store import new_jobs
 
     with platform.database.transaction() as transaction:
-        check_awaited(transaction, job)
+        admission.check(transaction, job)
         new_jobs.insert_one(transaction, job)
-
-
-def check_awaited(transaction: Transaction, job: NewJob, beside: Container[str] = ()) -> None:
-    """Refuse a job that waits for one that nobody knows; what a running job submits cannot be checked.
-
-    :param beside: jobs that are written together with it.
-    :raises JobNotFound: naming the first of them.
-    """
-    from jobplatform.store import jobs
-
-    unknown = jobs.missing(transaction, [edge.job_id for edge in job.after or () if edge.job_id not in beside])
-    for edge in job.after or ():
-        if edge.job_id in unknown:
-            raise JobNotFound(f"after: job {edge.job_id}: no row stands for it; submit it first")
 
 
 def submit_together(platform: Platform, jobs: Sequence[NewJob], transaction: Transaction | None = None) -> None:
@@ -143,7 +131,8 @@ def submit_together(platform: Platform, jobs: Sequence[NewJob], transaction: Tra
         )
         return
     ready = list(filter(_may_begin, jobs))
-    if not platform.in_worker and _wrote_together(platform, jobs):
+    journalled = all(admission.goes_through_journal(platform, job) for job in jobs)
+    if not journalled and _wrote_together(platform, jobs):
         push = partial(platform.publisher.push_many, list(map(message_of, ready)))
         publish_or_leave(platform, [job.job_id for job in ready], push)
         return
@@ -167,6 +156,8 @@ def _wrote_together(platform: Platform, jobs: Sequence[NewJob]) -> bool:
         with platform.database.transaction() as transaction:
             _insert_together(transaction, jobs)
     except UNREACHABLE as error:
+        for job in jobs:
+            admission.refuse_unasked(job, error)
         COUNTS["without_row"] += len(jobs)
         logger.warning("PostgreSQL did not take %d jobs, they go through the journal: %s", len(jobs), _brief(error))
         return False
@@ -178,8 +169,8 @@ def _insert_together(transaction: Transaction, jobs: Sequence[NewJob]) -> None:
 
     ids = {job.job_id for job in jobs}
     for job in jobs:
-        if any(edge.job_id not in ids for edge in job.after or ()):
-            check_awaited(transaction, job, ids)
+        if job.batch_id or any(edge.job_id not in ids for edge in job.after or ()):
+            admission.check(transaction, job, ids)
     new_jobs.insert(transaction, map(row_of, jobs), edges=True)
 
 
@@ -189,7 +180,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
     :param like: what they share.
     :raises StoreUnavailable: when neither store took them.
     """
-    if platform.in_worker:
+    if admission.goes_through_journal(platform, like):
         return _journal_chunks(platform, like, chunks)
     from jobplatform.store.database import UNREACHABLE
 
@@ -197,6 +188,7 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
     try:
         _insert_chunks(platform, like, chunks, taken)
     except UNREACHABLE as error:
+        admission.refuse_unasked(like, error)
         COUNTS["without_row"] += 1
         logger.warning("PostgreSQL did not take %d chunks, they go through the journal: %s", len(taken), _brief(error))
         return _journal_chunks(platform, like, itertools.chain(taken, chunks))
@@ -210,8 +202,8 @@ def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], ta
     from jobplatform.store.new_jobs import insert
 
     with platform.database.transaction() as transaction:
-        if like.after:
-            check_awaited(transaction, like)
+        if like.after or like.batch_id:
+            admission.check(transaction, like)
         for chunk in chunks:
             taken.append(chunk)
             insert(transaction, rows_like(chunk.like(like), chunk.pairs), edges=bool(like.after))

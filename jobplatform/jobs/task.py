@@ -11,7 +11,7 @@ from celery import Task
 from celery._state import get_current_worker_task
 
 from jobplatform.errors import JobOptionError
-from jobplatform.jobs import keyed_jobs, submission, transactional
+from jobplatform.jobs import keyed_jobs, membership, submission, transactional
 from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
@@ -153,6 +153,8 @@ class JobTask(Task):  # type: ignore[misc]
             units=wishes.units or (declared.units if declared.units != 1 else None),
             tags=(*declared.tags, *wishes.tags) or None,
             retry_rule=(wishes.retry_rule or declared.retry).as_row(),
+            batch_id=wishes.batch_id,
+            message=membership.message_of(wishes.batch_id),
         )
 
     def _limit_key(self, wishes: Wishes, args: Any, kwargs: Any) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from jobplatform.jobs import submission
+from jobplatform.jobs import admission, submission
 from jobplatform.jobs.platform import Platform
 from jobplatform.records import NewJob, rows_like
 
@@ -27,8 +27,8 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
     if publishes and not told:
         job = replace(job, due_at=platform.clock(), enqueued_at=None)
     transaction = Transaction(connection_of(handle), platform.settings.schema)
-    if job.after:
-        submission.check_awaited(transaction, job)
+    if job.after or job.batch_id:
+        admission.check(transaction, job)
     new_jobs.insert_one(transaction, job)
 
 
@@ -43,8 +43,8 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Ch
     if publishes and not after_commit(handle, lambda: _publish_chunks(platform, like, taken)):
         like = replace(like, due_at=platform.clock(), enqueued_at=None)
     transaction = Transaction(connection_of(handle), platform.settings.schema)
-    if like.after:
-        submission.check_awaited(transaction, like)
+    if like.after or like.batch_id:
+        admission.check(transaction, like)
     for chunk in chunks:
         taken.append(chunk)
         new_jobs.insert(transaction, rows_like(chunk.like(like), chunk.pairs), edges=bool(like.after))

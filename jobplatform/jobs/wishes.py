@@ -13,6 +13,7 @@ from jobplatform.errors import JobOptionError
 from jobplatform.jobs.after import edges_of
 from jobplatform.jobs.deadline import Deadline, deadline_of
 from jobplatform.jobs.idempotency import check_key, check_retention
+from jobplatform.jobs.membership import batch_id_of
 from jobplatform.jobs.options import check_priority, check_units
 from jobplatform.jobs.retry import RetryRule
 from jobplatform.jobs.unique import Unique
@@ -23,13 +24,13 @@ OURS = frozenset(
     {
         "queue", "priority", "countdown", "eta", "expires", "deadline", "time_limit", "soft_time_limit", "timeout",
         "soft_timeout", "task_id", "tags", "tenant", "max_retries", "retry_rule", "session", "connection", "after",
-        "unique", "idempotency_key", "idempotency_retention", "limit_key", "units",
+        "unique", "idempotency_key", "idempotency_retention", "limit_key", "units", "batch",
     }
 )  # fmt: skip
-#: Those of them that Celery does not know.
+#: Those that Celery does not know, or would take otherwise.
 _NOT_CELERYS = frozenset(
     {
-        "tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique",
+        "tags", "tenant", "max_retries", "retry_rule", "session", "timeout", "soft_timeout", "after", "unique", "batch",
         "idempotency_key", "idempotency_retention", "deadline", "limit_key", "units",
     }
 )  # fmt: skip
@@ -65,6 +66,7 @@ class Wishes:
     units: int | None = None
     idempotency_key: str | None = None
     idempotency_retention: float | None = None
+    batch_id: str | None = None
     celery: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
 
@@ -122,6 +124,7 @@ def wishes_of(options: Mapping[str, Any], now: float) -> Wishes:
         units=None if get("units") is None else check_units(get("units")),
         idempotency_key=key,
         idempotency_retention=check_retention(get("idempotency_retention"), key),
+        batch_id=batch_id_of(get("batch")),
         celery=celery,
         given=options,
     )

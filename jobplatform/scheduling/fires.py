@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobplatform.jobs.schedule import Misfire
-from jobplatform.records import Edge, new_job_id
+from jobplatform.records import Edge, filled, new_job_id
 from jobplatform.scheduling.misfire import Rule
 from jobplatform.scheduling.overlap import Fire
 
@@ -53,9 +53,7 @@ def job_of(row: Mapping[str, Any], fire: Fire, now: datetime, facts: TypeFacts, 
     return {
         "job_id": id_of(row, fire.at),
         "job_type": row["job_type"],
-        "payload": _filled(
-            row["payload_template"] or _EMPTY, {"{fire_at}": fire.at.isoformat(), "{name}": row["name"]}
-        ),
+        "payload": filled(row["payload_template"] or _EMPTY, {"{fire_at}": fire.at.isoformat(), "{name}": row["name"]}),
         "queue": row["queue"],
         "priority": row["priority"],
         "status": status if fire.after is None else "BLOCKED",
@@ -87,18 +85,6 @@ def _share(*of: Any) -> float:
 
 def _noise(size: int, *of: Any) -> bytes:
     return hashlib.blake2b(repr(of).encode(), digest_size=size).digest()
-
-
-def _filled(template: Any, values: Mapping[str, str]) -> Any:
-    if isinstance(template, str):
-        for name, value in values.items():
-            template = template.replace(name, value)
-        return template
-    if isinstance(template, list):
-        return [_filled(item, values) for item in template]
-    if isinstance(template, dict):
-        return {key: _filled(item, values) for key, item in template.items()}
-    return template
 
 
 def payload_text(template: Mapping[str, Any]) -> str:

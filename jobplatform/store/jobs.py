@@ -135,7 +135,7 @@ CANCEL_JOBS = Statement(
     f"""
     with open as materialized (
         select job_id, status as was from @jobs
-        where job_id = any(%(job_ids)s::uuid[]) and status in {states_sql(UNFINISHED)} for update
+        where job_id = any(%(job_ids)s::uuid[]) and status in {states_sql(UNFINISHED)} order by job_id for update
     )
     update @jobs as j set status = 'CANCELLED', due_at = case when open.was in ('PENDING', 'PROCESSING') then now() end,
         completed_at = now(), updated_at = now(), error_type = 'Cancelled', error_message = %(reason)s,
@@ -172,7 +172,9 @@ HASTEN_JOBS = Statement(
 
 def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
     """Apply state changes that are ahead of their rows; the others change nothing."""
-    return transaction.count(APPLY_TRANSITIONS, rows=json.dumps(rows)) if rows else 0
+    # In the order in which a cancellation locks its rows: otherwise the two may wait for each other.
+    ordered = sorted(rows, key=lambda row: str(row["job_id"]))
+    return transaction.count(APPLY_TRANSITIONS, rows=json.dumps(ordered)) if rows else 0
 
 
 def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -33,6 +33,7 @@ class JobFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     root_id: str | None = None
+    batch_id: str | None = None
 
 
 _MATCHES = """(%(states)s::text[] is null or status = any(%(states)s::text[]))
@@ -43,6 +44,7 @@ _MATCHES = """(%(states)s::text[] is null or status = any(%(states)s::text[]))
         and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
         and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
         and (%(root_id)s::uuid is null or root_id = %(root_id)s::uuid or job_id = %(root_id)s::uuid)
+        and (%(batch_id)s::uuid is null or batch_id = %(batch_id)s::uuid)
         and (%(before_time)s::timestamptz is null
             or (created_at, job_id) < (%(before_time)s::timestamptz, %(before_id)s::uuid))"""
 _EXAMPLE: dict[str, Any] = {
@@ -54,6 +56,7 @@ _EXAMPLE: dict[str, Any] = {
     "created_after": _NOW,
     "created_before": _NOW,
     "root_id": None,
+    "batch_id": None,
     "before_time": _NOW,
     "before_id": _ID,
     "limit": 50,
@@ -65,7 +68,7 @@ LIST_JOBS = Statement(
     f"""
     select job_id::text, job_type, status, priority, queue, attempt, retry_count, max_retries, created_at,
         updated_at, scheduled_at, started_at, completed_at, due_at, worker_id, error_type,
-        left(error_message, 500) as error_message, tags, tenant, root_id::text, parent_id::text
+        left(error_message, 500) as error_message, tags, tenant, root_id::text, parent_id::text, batch_id::text
     from @jobs as j
     where {_MATCHES}
     order by j.created_at desc, j.job_id desc

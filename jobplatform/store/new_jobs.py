@@ -18,19 +18,19 @@ INSERT_JOBS = Statement(
     insert into @jobs (job_id, job_type, status, priority, payload, retry_count, max_retries, scheduled_at, queue,
         attempt, enqueued_at, due_at, root_id, parent_id, timeout, soft_timeout, expires_at, tenant, tags,
         retry_rule, message, schedule_id, fire_at, unique_key, unique_scope, unique_until, deadline, deadline_at,
-        limit_key, units)
+        limit_key, units, batch_id)
     select job_id, job_type, coalesce(status, 'PENDING'), coalesce(priority, 1), payload, coalesce(retry_count, 0),
         coalesce(max_retries, 5), to_timestamp(scheduled_at), queue, coalesce(attempt, 1),
         to_timestamp(enqueued_at), to_timestamp(due_at), root_id, parent_id, timeout, soft_timeout,
         to_timestamp(expires_at), tenant, tags, retry_rule, message, schedule_id, to_timestamp(fire_at),
         unique_key, unique_scope, to_timestamp(unique_until), deadline, to_timestamp(deadline_at), limit_key,
-        coalesce(units, 1)
+        coalesce(units, 1), batch_id
     from json_to_recordset(%(rows)s) as r(job_id uuid, job_type text, status text, priority int, payload jsonb,
         retry_count int, max_retries int, scheduled_at float8, queue text, attempt int, enqueued_at float8,
         due_at float8, root_id uuid, parent_id uuid, timeout float8, soft_timeout float8, expires_at float8,
         tenant text, tags text[], retry_rule jsonb, message jsonb, schedule_id bigint, fire_at float8,
         unique_key text, unique_scope text, unique_until float8, deadline float8, deadline_at float8, limit_key text,
-        units int)
+        units int, batch_id uuid)
     on conflict do nothing
     """,
     {"rows": "[]"},
@@ -66,6 +66,7 @@ _VALUES = {
     "units": "coalesce(%(units)s, 1)",
     "deadline": "%(deadline)s",
     "deadline_at": "to_timestamp(%(deadline_at)s)",
+    "batch_id": "%(batch_id)s::uuid",
 }
 
 

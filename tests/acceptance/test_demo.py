@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from processes import eventually, running, tail
 from examples.demo import broken, sources
 from examples.demo import summary as checks
 from examples.demo.analysis import analyse, error_of
+from jobplatform.tally import Tally, progress_of
 
 ROOT = Path(__file__).parents[2]
 DEMO = ["-m", "examples.demo"]
@@ -73,8 +75,8 @@ def files(place: Path) -> list[dict[str, str]]:
 
 
 def test_nothing_is_lost_and_nothing_runs_too_often(summary: dict[str, Any], files: list[dict[str, str]]) -> None:
-    # A job that discovers, twelve flaky ones and the report, besides one a file.
-    assert summary["jobs"] == len(files) + 14
+    # One that discovers, twelve flaky ones, the one that the batch calls and its workflow of three, besides one a file.
+    assert summary["jobs"] == len(files) + 17
     assert summary["retries"] == FLAKY_RETRIES
     assert summary["attempts"] == summary["jobs"] + FLAKY_RETRIES
     assert (summary["lost"], summary["problems"], summary["processes_left"]) == (0, [], 0)
@@ -123,6 +125,8 @@ def test_the_output_tells_the_figures_and_the_reasons(place: Path, summary: dict
     assert "\x1b" not in output
     assert all(letter["reason"] in output for letter in summary["letters"])
     assert str(place / "report.html") in output
+    assert summary["batch"] in output
+    assert summary["workflow"] in output
     assert not (place / "stack").exists()
 
 
@@ -164,19 +168,29 @@ def test_a_slim_python_is_topped_up_with_installed_packages(tmp_path: Path, monk
     assert names == [f"module{n}.py" for n in range(3)] + [f"package/module{n}.py" for n in range(5)]
 
 
-PLAN = checks.Plan("discover", "report", {"flaky": 2}, frozenset({"a", "b", "c", "d"}))
+WORKFLOW = {name: name for name in ("page", "table", "report")}
+PLAN = checks.Plan("discover", "conclude", WORKFLOW, {"flaky": 2}, frozenset({"a", "b", "c", "d"}))
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def outcomes() -> list[dict[str, Any]]:
     """Give the rows of a run of PLAN that went well: three of its four files are broken."""
     common: dict[str, Any] = {"error_type": None, "open_executions": 0, "root_id": None, "path": None}
+    common |= {"batch_id": None, "started_at": NOON, "completed_at": NOON + timedelta(seconds=1)}
     common |= {"parent_id": None, "status": "COMPLETED", "executions": 1, "retry_count": 0}
     family = {"job_type": "demo.parse", "root_id": "discover", "parent_id": "discover"}
     failed = family | {"status": "FAILED", "error_type": "SyntaxError"}
-    others = [common | {"job_id": name, "job_type": f"demo.{name}"} for name in ("discover", "report")]
+    others = [
+        common | {"job_id": name, "job_type": f"demo.{name}"} | took(start)
+        for name, start in (("discover", 0), ("conclude", 2), ("page", 3), ("table", 3), ("report", 5))
+    ]
     flaky = common | {"job_id": "flaky", "job_type": "demo.flaky", "executions": 3, "retry_count": 2}
     files = [common | failed | {"job_id": name, "path": f"{name}.py"} for name in "abc"]
     return [*others, flaky, *files, common | family | {"job_id": "d", "path": "d.py"}]
+
+
+def took(start: int) -> dict[str, Any]:
+    return {"started_at": NOON + timedelta(seconds=start), "completed_at": NOON + timedelta(seconds=start + 1)}
 
 
 def complaints(rows: list[dict[str, Any]], letters: str = "abc") -> int:
@@ -192,20 +206,30 @@ def test_a_good_run_gives_no_complaint() -> None:
 @pytest.mark.parametrize(
     ("place", "change"),
     [
-        (6, {"status": "PENDING"}),
-        (6, {"job_id": "nobody's"}),
-        (6, {"executions": 2}),
-        (6, {"root_id": None}),
-        (5, {"error_type": "ConnectionError"}),
-        (2, {"executions": 2, "retry_count": 1}),
-        (2, {"open_executions": 1}),
+        (9, {"status": "PENDING"}),
+        (9, {"job_id": "nobody's"}),
+        (9, {"executions": 2}),
+        (9, {"root_id": None}),
+        (8, {"error_type": "ConnectionError"}),
+        (5, {"executions": 2, "retry_count": 1}),
+        (5, {"open_executions": 1}),
         (1, {"status": "FAILED"}),
+        (4, {"started_at": NOON + timedelta(seconds=3)}),
+        (1, {"started_at": NOON}),
     ],
 )
 def test_what_went_wrong_is_told(place: int, change: dict[str, Any]) -> None:
     rows = outcomes()
     rows[place] |= change
     assert complaints(rows) > 0
+
+
+def test_a_batch_that_counts_otherwise_than_its_rows_is_told() -> None:
+    rows = [{"batch_id": "b", "status": status} for status in ("COMPLETED", "FAILED")] + [{"batch_id": None}]
+    counts = progress_of(Tally("b", "files", NOON, total=2, completed=1, failed=1), 0, NOON)
+    assert checks.wrong_batch(counts, rows, 2) == []
+    assert len(checks.wrong_batch(counts, rows, 3)) == 1
+    assert len(checks.wrong_batch(counts, rows[1:], 2)) == 1
 
 
 def test_a_lost_row_and_a_lost_dead_letter_are_told() -> None:

@@ -56,15 +56,23 @@ def test_every_statement_can_be_planned(database: Database, name: str) -> None:
     assert plan
 
 
-@pytest.mark.parametrize("name", ["claim_due", "list_overdue"])
-def test_the_hot_look_ups_use_their_partial_indexes(database: Database, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("claim_due", "idx_jobs_due"),
+        ("list_overdue", "idx_jobs_waiting"),
+        ("lock_ripe", "idx_batches_ripe"),
+        ("list_cancelling", "idx_batches_cancelling"),
+    ],
+)
+def test_the_hot_look_ups_use_their_partial_indexes(database: Database, name: str, index: str) -> None:
     statement = Statement.registry[name]
     with database.transaction() as transaction:
         transaction.connection.exec_driver_sql("set local enable_seqscan = off")
         plan = transaction.connection.exec_driver_sql(
             f"explain {statement.text(database.schema)}", dict(statement.example)
         ).scalars().all()  # fmt: skip
-    assert any("idx_jobs_due" in line or "idx_jobs_waiting" in line for line in plan), plan
+    assert any(index in line for line in plan), plan
 
 
 def test_the_base_tables_have_the_agreed_columns_and_indexes(database: Database) -> None:
