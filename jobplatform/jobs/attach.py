@@ -16,7 +16,7 @@ from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
-from jobplatform.journal import leaving, refusals, stopping, surplus
+from jobplatform.journal import entry, leaving, refusals, stopping, surplus
 from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
 from jobplatform.journal.writer import DirectSink, connect
@@ -54,6 +54,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Committer.give_back_held = staticmethod(surplus.give_back_held)
     Committer.give_back_waiting = staticmethod(surplus.give_back_waiting)
     Committer.leave = staticmethod(leaving.ask_to_leave)
+    Committer.describe_left = staticmethod(lambda start: entry.left(start, Recording.clock()))
     Committer.stop_jobs = staticmethod(stopping.stop_jobs)
     Committer.end_overdue = staticmethod(stopping.end_overdue)
     app.steps["worker"].add(LeaveStep)
