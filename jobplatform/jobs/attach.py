@@ -28,8 +28,6 @@ from jobplatform.transport.committers import close_committers
 
 logger = logging.getLogger(__name__)
 
-#: The least that a worker waits for an answer of Redis, in seconds.
-_PATIENCE = 5.0
 _REQUEST = "jobplatform.journal.recorder:JobRequest"
 _BACKEND = "jobplatform.jobs.backend:JobBackend"
 
@@ -114,8 +112,6 @@ def _harden(app: Any) -> None:
     )
     options.setdefault("socket_connect_timeout", settings.connect_seconds)
     options.setdefault("socket_keepalive", True)
-    # A Redis that hangs would keep Celery's own calls, and with them the event loop, for as long as it likes.
-    options.setdefault("socket_timeout", max(settings.stale_seconds, _PATIENCE))
     conf.broker_transport_options = options
 
 
