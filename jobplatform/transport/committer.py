@@ -51,7 +51,6 @@ class Committer:
     give_back_held: Callable[[frozenset[str]], int] = staticmethod(lambda tags: 0)
     #: Ends the processes of jobs that were told to stop and did not, or outlast the grace of a worker that leaves.
     end_overdue: Callable[[], None] = staticmethod(lambda: None)
-
     #: Writes the journal entry of an attempt that was running when this process ended, from that of its start.
     describe_left: Callable[[str], str] = staticmethod(lambda start: start)
 
