@@ -21,6 +21,9 @@ from jobplatform.devstack.stack import DevStack
 
 Undo = Callable[[], bool]
 
+#: A journal without an older entry counts as mirrored, in seconds.
+MIRRORED_SECONDS = 2.0
+
 
 class Faults:
     """Break things and mend them.
@@ -96,10 +99,14 @@ class Faults:
         return name, pid, None
 
     def _kill_redis(self, fault: Fault) -> Any:
-        return self._kill_server("redis", self.stack.redis)
+        return self._kill_server("redis", self.stack.redis) if self._stores_are_well() else None
 
     def _kill_postgres(self, fault: Fault) -> Any:
-        return self._kill_server("postgres", self.stack.postgres)
+        return self._kill_server("postgres", self.stack.postgres) if self._stores_are_well() else None
+
+    def _stores_are_well(self) -> bool:
+        servers: tuple[Server, ...] = (self.stack.redis, self.stack.postgres)
+        return all(server.running and server.is_ready() for server in servers)
 
     def _kill_server(self, name: str, server: Server) -> Any:
         pid = server.pid
@@ -139,6 +146,17 @@ class Faults:
         return self._tell_redis("redis", "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     def _flushall(self, fault: Fault) -> Any:
+        if not self._stores_are_well():
+            return None
+        with (
+            suppress(redis.RedisError, OSError),
+            redis.Redis.from_url(self.stack.redis_url, socket_timeout=5) as client,
+        ):
+            # While tables lack what was submitted without PostgreSQL, that outage is not over: Redis alone has it.
+            oldest: Any = client.xrange("jp:journal", count=1)
+            seconds, micros = client.time()  # type: ignore[misc, unused-ignore]
+            if oldest and seconds + micros / 1e6 - int(oldest[0][0].split(b"-")[0]) / 1000 > MIRRORED_SECONDS:
+                return None
         return self._tell_redis("redis", "FLUSHALL")
 
     def _tell_redis(self, name: str, *command: str) -> Any:

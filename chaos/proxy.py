@@ -2,8 +2,7 @@
 
 It listens on a free port for each link and forwards to the named port of the loopback. It prints one JSON object, the
 ports it listens on by link, and then obeys lines of its standard input: ``cut NAME`` resets all connections and refuses
-new ones, ``stall NAME`` lets nothing pass but keeps everything open, ``heal NAME`` ends both; ``strand NAME`` lets
-nothing pass over the connections that are open, for ever, as a gateway does that has forgotten them.
+new ones, ``stall NAME`` lets nothing pass but keeps everything open, ``heal NAME`` ends both.
 """
 
 from __future__ import annotations
@@ -47,29 +46,24 @@ class Link:
             return
         self._open |= {writer, ahead}
         try:
-            flowing = self.flowing
-            await asyncio.gather(self._pump(reader, ahead, flowing), self._pump(behind, writer, flowing))
+            await asyncio.gather(self._pump(reader, ahead), self._pump(behind, writer))
         finally:
             self._open -= {writer, ahead}
 
-    @staticmethod
-    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while chunk := await reader.read(_CHUNK):
-                await flowing.wait()
+                await self.flowing.wait()
                 writer.write(chunk)
                 await writer.drain()
-            await flowing.wait()
+            await self.flowing.wait()
             writer.close()
         except OSError:
             _reset(writer)
 
     def obey(self, order: str) -> None:
-        """Cut, stall, strand or heal."""
+        """Cut, stall or heal."""
         self.refuses = order == "cut"
-        if order == "strand":
-            self.flowing.clear()
-            self.flowing = asyncio.Event()
         if order == "stall":
             self.flowing.clear()
         else:

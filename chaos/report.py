@@ -21,6 +21,8 @@ RULES = """\
   fault but the death of a client; controllers are left alone for 15 s before.
 - In a *calm* one worker is killed, and for 27 s nothing else is struck but children and clients. Recovery is measured
   over kills with nothing else broken from 5 s before to 20 s after; the others are given as *disturbed*.
+- Where a store is not back, or the journal not mirrored, when the next fault of a store is due, the plan
+  waits for that, with all its gaps.
 - Redis keeps an append-only file, synced every second. What is killed comes back after 0.3 to 4 s."""
 
 

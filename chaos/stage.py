@@ -31,6 +31,8 @@ from jobplatform.store.database import Database
 
 #: How long all may take to come to rest after the last fault, in seconds.
 QUIET_SECONDS = 180.0
+#: How long a fault may hold up the plan, before it is left out, in seconds.
+HELD_SECONDS = 120.0
 _TICK_SECONDS = 0.05
 _TICKS_A_LOOK = 10
 
@@ -144,11 +146,15 @@ class Stage:
         (self.directory / "events.json").write_text(json.dumps(events, indent=1))
 
     def _drive(self, faults: Sequence[Fault], seconds: float) -> None:
-        waiting, began = deque(faults), time.monotonic()
+        waiting, began, held = deque(faults), time.monotonic(), 0.0
         while (elapsed := time.monotonic() - began) < seconds:
-            # A fault that finds nothing to hit waits for it.
-            while waiting and waiting[0].at <= elapsed and self.faults.begin(waiting[0]):
+            while waiting and waiting[0].at <= elapsed and (held > HELD_SECONDS or self.faults.begin(waiting[0])):
                 waiting.popleft()
+                held = 0.0
+            if waiting and waiting[0].at < elapsed:
+                # What finds nothing to hit yet holds up the plan, whose gaps stay as they are.
+                held += elapsed - waiting[0].at
+                began += elapsed - waiting[0].at
             self._tend()
         while self.faults.tend(hurry=True):
             self._tend()

@@ -93,7 +93,7 @@ def signal_all(processes: Iterable[psutil.Process], number: signal.Signals) -> N
 @contextmanager
 def all_slots_taken(url: str) -> Iterator[None]:
     """Take every slot for a connection, those of ours first."""
-    ours, give_up = None, time.monotonic() + 30
+    ours, give_up = None, time.monotonic() + 120
     with ExitStack() as taken, operator(url) as cursor:
         while ours != (0,):
             assert time.monotonic() < give_up, ours

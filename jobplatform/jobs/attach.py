@@ -16,7 +16,7 @@ from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
-from jobplatform.journal import leaving, refusals, stopping, surplus
+from jobplatform.journal import entry, leaving, refusals, stopping, surplus
 from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
 from jobplatform.journal.writer import DirectSink, connect
@@ -28,8 +28,6 @@ from jobplatform.transport.committers import close_committers
 
 logger = logging.getLogger(__name__)
 
-#: The least that a worker waits for an answer of Redis, in seconds.
-_PATIENCE = 5.0
 _REQUEST = "jobplatform.journal.recorder:JobRequest"
 _BACKEND = "jobplatform.jobs.backend:JobBackend"
 
@@ -54,6 +52,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Committer.give_back_held = staticmethod(surplus.give_back_held)
     Committer.give_back_waiting = staticmethod(surplus.give_back_waiting)
     Committer.leave = staticmethod(leaving.ask_to_leave)
+    Committer.describe_left = staticmethod(lambda start: entry.left(start, Recording.clock()))
     Committer.stop_jobs = staticmethod(stopping.stop_jobs)
     Committer.end_overdue = staticmethod(stopping.end_overdue)
     app.steps["worker"].add(LeaveStep)
@@ -114,8 +113,6 @@ def _harden(app: Any) -> None:
     )
     options.setdefault("socket_connect_timeout", settings.connect_seconds)
     options.setdefault("socket_keepalive", True)
-    # A Redis that hangs would keep Celery's own calls, and with them the event loop, for as long as it likes.
-    options.setdefault("socket_timeout", max(settings.stale_seconds, _PATIENCE))
     conf.broker_transport_options = options
 
 

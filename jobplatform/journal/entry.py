@@ -119,6 +119,15 @@ def lost(job_id: str, attempt: int, worker: str | None, start: float | None, at:
     return json.dumps({"v": VERSION, "k": Kind.LOST, "t": at, "of": of})
 
 
+def left(start: str, at: float) -> str:
+    """Write the entry of an attempt that was running when its worker ended, and of whose end the worker knows nothing.
+
+    :param start: the entry of its start.
+    :param at: seconds since the epoch.
+    """
+    return f'{{"v":{VERSION},"k":"{Kind.LOST}","t":{at!r},"left":true,"of":{start}}}'
+
+
 def unreadable(queue: str, raw: bytes, problem: str, at: float = 0.0, job: tuple[str, int] | None = None) -> str:
     """Write the entry of a message that no job can be made of; the mirror puts it into quarantine.
 
@@ -172,8 +181,15 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
 
 
 def _lost(value: dict[str, Any]) -> dict[str, Any]:
-    """Turn the entry of a lost attempt into that of a failed one: its worker was silent, and its lease taken away."""
+    """Turn the entry of a lost attempt into that of a failed one: its worker was silent, and its lease taken away.
+
+    A worker that left says so, which is no failure of the job.
+    """
     start, worker = value["of"], value["of"].get("w")
+    if "left" in value:
+        message = f"worker {worker} left before the job ended"
+        error = {"type": "Interrupted", "message": message, "classes": ["Interrupted"], "interrupted": True}
+        return {**start, "k": Kind.FAILED, "t": value.get("t", 0.0), "e": error}
     message, death = f"worker {worker} began the job, and no worker holds it", {}
     if "silent" in value:
         silent = f"was silent for {float(value['silent']):.0f} s while it ran the job"

@@ -53,6 +53,8 @@ class Committer:
     give_back_held: Callable[[frozenset[str]], int] = staticmethod(lambda tags: 0)
     #: Ends the processes of jobs that were told to stop and did not, or outlast the grace of a worker that leaves.
     end_overdue: Callable[[], None] = staticmethod(lambda: None)
+    #: Writes the journal entry of an attempt that was running when this process ended, from that of its start.
+    describe_left: Callable[[str], str] = staticmethod(lambda start: start)
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
         self.ledger = ledger
@@ -290,8 +292,8 @@ class Committer:
         return found.foreign
 
     def close(self) -> bool:
-        """Give back every lease that is still held and write the last news."""
+        """Let go of every lease that is still held and write the last news."""
         self.release()
         self.heart.stop()
-        self.ledger.give_back(list(self.ledger.held))
+        self.ledger.leave(lambda start: self.describe_left(start))
         return self.commit()

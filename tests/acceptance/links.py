@@ -23,7 +23,7 @@ class Links:
         self.ports: dict[str, int] = json.loads(process.stdout.readline())
 
     def order(self, what: str, name: str) -> None:
-        """``cut``, ``stall``, ``strand`` or ``heal`` a link."""
+        """``cut``, ``stall`` or ``heal`` a link."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{what} {name}\n".encode())
         self.process.stdin.flush()

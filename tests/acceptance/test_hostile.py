@@ -105,6 +105,8 @@ def test_a_message_that_names_a_row_is_kept_and_the_row_says_what_happened(fleet
 
 def test_broadcasts_that_cannot_be_read_end_no_worker(fleet: Fleet) -> None:
     worker = fleet.start_worker("-c", "1")
+    # Redis may hear of the subscriptions, to commands and to events, after the worker has called itself ready.
+    eventually(lambda: fleet.redis.pubsub_numpat() == 2, 30, lambda: str(fleet.redis.pubsub_numpat()))
     for content in (b"", b"hello", b"[]", b"7", b"\xff", b"[" * 200_000, b'{"properties":[]}', b'{"body":1}'):
         assert fleet.redis.publish("/0.celery.pidbox", content) == 1
     for name in ("no body", "body is a text", "body no JSON", "pickle", "headers is a list"):

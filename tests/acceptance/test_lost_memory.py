@@ -115,19 +115,22 @@ def evicting(fleet: Fleet) -> Iterator[None]:
 
 def test_jobs_whose_queue_was_evicted_complete(fleet: Fleet, marks: Path) -> None:
     brief = fleet.client.tasks["rescue_jobs.brief"]
-    fleet.start_controller()
+    controller = fleet.start_controller()
     with evicting(fleet):
         brief.submit_many([(str(marks), f"brief{number}") for number in range(WAITING)])
+        # It looks at the queue all the time, which would never be what was not used for longest.
+        controller.popen.send_signal(signal.SIGSTOP)
         numbers = itertools.count()
 
         def press() -> bool:
             fleet.redis.set(f"filler{next(numbers)}", bytes(FILLER))
             return not fleet.redis.exists("celery")
 
-        # Redis tells ages apart by whole seconds: within the first, what it throws away is chance.
+        # Redis tells ages apart by whole seconds.
         eventually(press, 60, lambda: "the queue is evicted")
         for name in range(next(numbers)):
             fleet.redis.delete(f"filler{name}")
+    controller.popen.send_signal(signal.SIGCONT)
     fleet.start_worker("-c", "2")
     assert fleet.wait_final(WAITING, 120) == {"COMPLETED": WAITING}
     assert {len(mark.read_text().split()) for mark in marks.iterdir()} == {1}

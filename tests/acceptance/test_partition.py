@@ -77,21 +77,6 @@ def test_a_worker_without_redis_loses_its_jobs_to_others_and_comes_back(
     assert row == {"attempt": 2, "result": "2"}
 
 
-def test_a_worker_whose_connections_are_silent_for_ever_makes_new_ones(
-    fleet: Fleet, far: Links, through: dict[str, str], marks: Path
-) -> None:
-    """What it began may run again, as it could not tell that it had; no other worker is there."""
-    brief = fleet.client.tasks["rescue_jobs.brief"]
-    fleet.start_controller()
-    worker = fleet.start_worker("-c", "1", name="far", **through)
-    brief.submit(str(marks), "before")
-    assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
-    far.order("strand", "redis")
-    brief.submit_many([(str(marks), f"brief{number}") for number in range(BRIEF)])
-    assert fleet.wait_final(BRIEF + 1, 180) == {"COMPLETED": BRIEF + 1}
-    assert worker.running
-
-
 def test_a_worker_without_postgresql_works_on_but_for_effects(
     fleet: Fleet, far: Links, through: dict[str, str], marks: Path
 ) -> None:

@@ -298,3 +298,26 @@ def test_a_heart_writes_what_no_event_loop_writes(client: Any, publisher: Publis
     assert places(client) == (0, 0, 2)
     silence(client, tag)
     assert rescue(client, 30, 100, watched=0) == Rescued(0, 0, [])
+
+
+def test_a_worker_that_ends_tells_which_attempts_it_interrupts(client: Any, publisher: Publisher) -> None:
+    """Celery has not said how they ended: given back, they would begin again as the same attempt."""
+    publisher.push_many([message(number) for number in range(1, 5)])
+    ledger = Ledger()
+    tags = []
+    for tag, queue_list, raw in acquire(client, 4, f"{ledger.node}:1:"):
+        ledger.hold(tag, queue_list, json.dumps(raw).encode())
+        tags.append(tag)
+    told, new, ended, waiting = tags
+    ledger.start(told, lambda: "told")
+    assert ledger.commit(client, 30)
+    ledger.start(new, lambda: "new")
+    ledger.start(ended, lambda: "ended")
+    ledger.outcome(ended, "the end")
+    ledger.leave(lambda start: f"{start} was interrupted")
+    assert ledger.commit(client, 30)
+    assert places(client)[:2] == (1, 0)
+    assert [text for _, text in journal(client)] == ["told", "told was interrupted", "new was interrupted", "the end"]
+    ((_, _, left),) = acquire(client, 4, "w:2:")
+    assert left["headers"]["id"] == message(4).job_id
+    assert waiting not in ledger.held

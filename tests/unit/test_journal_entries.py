@@ -90,3 +90,14 @@ def test_status_and_retry_after_are_found_where_clients_put_them() -> None:
 )  # fmt: skip
 def test_retry_after_is_seconds_or_a_date(value: object, seconds: float | None) -> None:
     assert seconds_from(value, datetime(2027, 1, 1, tzinfo=UTC).timestamp()) == seconds
+
+
+@given(times, times, workers, st.integers(1, 9))
+def test_an_attempt_whose_worker_left_is_interrupted(start: float, end: float, worker: str, attempt: int) -> None:
+    head = entry.attempt_head(ID, attempt, worker, 77, start, "")
+    read = parse(entry.left(entry.started(head, start), end).encode())
+    assert (read.kind, read.job_id, read.attempt, read.worker) == (Kind.FAILED, ID, attempt, worker)
+    assert (read.started, read.at) == (pytest.approx(start), end)
+    assert read.error is not None
+    assert read.error["interrupted"]
+    assert not read.error.get("died")
