@@ -23,8 +23,9 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from chaos import jobs
-from chaos.ledger import DIRECTORY, PART, Pen
+from chaos import jobs, together
+from chaos.evidence import PART
+from chaos.ledger import DIRECTORY, Pen
 from jobplatform.celery import app
 from jobplatform.errors import JobPlatformError, StoreUnavailable
 from jobplatform.settings import load_settings
@@ -41,6 +42,7 @@ _MANY = (100, 500)
 #: How often each kind is submitted; what is missing to the rate is submitted together.
 _WEIGHTS = {"single": 50, "medium": 4, "long": 0.6, "flaky": 8, "doomed": 2, "scheduled": 8, "parent": 4, "chain": 8,
             "transactional": 15}  # fmt: skip
+_TOGETHER = {together.workflow: 3, together.in_batch: 1, together.unique: 3, together.keyed: 4, together.limited: 3}
 
 
 class Client:
@@ -59,13 +61,15 @@ class Client:
 
     def run(self, stop: threading.Event) -> None:
         """Submit until told to stop."""
-        kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
+        ways = {
+            **{partial(self._try, kind, getattr(self, f"_submit_{kind}")): odds for kind, odds in _WEIGHTS.items()},
+            **{partial(self._try, way.__name__, partial(self._together, way)): odds for way, odds in _TOGETHER.items()},
+        }
         began = time.monotonic()
         while not stop.wait(1 / _STEPS_A_SECOND):
             if self._backlog() > BACKLOG:
                 continue
-            kind = self.luck.choices(kinds, weights)[0]
-            self._try(kind, getattr(self, f"_submit_{kind}"))
+            self.luck.choices(list(ways), list(ways.values()))[0]()
             behind = self.rate * (time.monotonic() - began) - self.submitted
             if behind > _MANY[0]:
                 self._try("many", partial(self._submit_many, min(int(behind), _MANY[1])))
@@ -145,6 +149,9 @@ class Client:
         token = self.pen.intend("many")
         items = [{"token": f"{token}{PART}{number}"} for number in range(count)]
         self._promise(token, jobs.work.submit_many(items))
+
+    def _together(self, way: Callable[[Pen, random.Random], int]) -> None:
+        self.submitted += way(self.pen, self.luck)
 
 
 def main(name: str, seed: str, rate: float) -> None:

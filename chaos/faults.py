@@ -15,7 +15,7 @@ import redis
 
 from chaos.evidence import Strike
 from chaos.fleet import Fleet, Program
-from chaos.plan import CLIENTS, CONTROLLER, WORKERS, Fault
+from chaos.plan import BEATS, CLIENTS, CONTROLLER, WORKERS, Fault
 from jobplatform.devstack.server import Server
 from jobplatform.devstack.stack import DevStack
 
@@ -86,6 +86,9 @@ class Faults:
     def _kill_client(self, fault: Fault) -> Any:
         return self._kill(CLIENTS, fault)
 
+    def _kill_beat(self, fault: Fault) -> Any:
+        return self._kill(BEATS, fault)
+
     def _kill_child(self, fault: Fault) -> Any:
         # The third worker runs its jobs in threads and has no children.
         found = [(program.name, pid) for program in self.fleet.living(WORKERS[:2]) for pid in program.children()]
@@ -127,6 +130,9 @@ class Faults:
 
     def _stop_controller(self, fault: Fault) -> Any:
         return self._freeze((CONTROLLER,), fault, os.kill)
+
+    def _stop_beat(self, fault: Fault) -> Any:
+        return self._freeze(BEATS, fault, os.kill)
 
     def _freeze(self, names: tuple[str, ...], fault: Fault, send: Callable[[int, int], None]) -> Any:
         program = self._pick(names, fault.luck)

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from chaos.evidence import Life
-from chaos.plan import CLIENTS, CONTROLLER, WORKERS
+from chaos.plan import BEATS, CLIENTS, CONTROLLER, WORKERS
 from jobplatform.devstack.spawn import spawn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,16 +114,16 @@ class Program:
 
 
 class Fleet:
-    """Workers, a controller and clients.
+    """Workers, a controller, beats and clients.
 
-    :param env: the environment of each program, by the name of its links.
+    :param env: the environment of each party, by its name.
     :param logs: where their output goes.
     :param rate: jobs a second of all clients together.
     """
 
     def __init__(self, env: Mapping[str, Mapping[str, str]], logs: Path, seed: int, rate: float) -> None:
         self.programs = {
-            name: Program(name, argv, env["clients" if name in CLIENTS else name], logs / f"{name}.log")
+            name: Program(name, argv, env[_party(name)], logs / f"{name}.log")
             for name, argv in _commands(seed, rate).items()
         }
 
@@ -159,10 +159,15 @@ class Fleet:
         return [life for program in self.programs.values() for life in program.lives]
 
 
+def _party(name: str) -> str:
+    return "clients" if name in CLIENTS else "beats" if name in BEATS else name
+
+
 def _commands(seed: int, rate: float) -> dict[str, list[str]]:
     celery = [sys.executable, "-m", "celery", "-A", "jobplatform"]
     commands = {name: [*celery, "worker", "-n", f"{name}@%h", "-l", "WARNING", *POOLS[name]] for name in WORKERS} | {
         CONTROLLER: [*celery, "controller", "-l", "WARNING"]
     }
+    commands |= {name: [*celery, "beat", "-l", "WARNING"] for name in BEATS}
     share = str(rate / len(CLIENTS))
     return commands | {name: [sys.executable, "-m", "chaos.client", name, str(seed), share] for name in CLIENTS}

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chaos.ledger import DIRECTORY, PART, Pen
+from chaos.crowd import LIMIT
+from chaos.evidence import PART
+from chaos.ledger import DIRECTORY, Pen
 from jobplatform import current_job, job
 
 #: Backoff that a run can wait for.
@@ -46,6 +48,14 @@ def noted() -> Iterator[str]:
 @job(retry=SOON)
 def work(token: str, seconds: float = 0.0) -> dict[str, str]:
     """Take some time."""
+    with noted() as run:
+        time.sleep(seconds)
+        return {"token": token, "run": run}
+
+
+@job(retry=SOON, slots=LIMIT, limit_key="tenant:{tenant}")
+def limited(token: str, seconds: float) -> dict[str, str]:
+    """Take some time, beside few others."""
     with noted() as run:
         time.sleep(seconds)
         return {"token": token, "run": run}

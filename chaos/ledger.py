@@ -17,12 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos.evidence import Intent, Promise, Run
+from chaos.evidence import PART, Intent, Promise, Run
 
 #: The variable that names the ledger's directory.
 DIRECTORY = "CHAOS_LEDGER"
-#: Tokens of jobs that were submitted together: that of the submission, this, and a number.
-PART = "/"
 
 
 class Pen:
@@ -46,16 +44,20 @@ class Pen:
         """Make a name that no other process makes."""
         return f"{self.stem}.{next(self._numbers)}"
 
-    def intend(self, kind: str, final: str = "COMPLETED") -> str:
-        """Note that something is about to be submitted, and return the token that its jobs carry."""
+    def intend(self, kind: str, final: str = "COMPLETED", **more: Any) -> str:
+        """Note that something is about to be submitted, and return the token that its jobs carry.
+
+        :param more: ``finals`` of single jobs, by their numbers, and the ``group`` that they are of.
+        """
         token = self.name()
-        self.write(k="intent", token=token, kind=kind, final=final)
+        self.write(k="intent", token=token, kind=kind, final=final, **more)
         return token
 
     def promise(self, token: str, job_ids: Sequence[str], **more: Any) -> None:
         """Note that a submission returned.
 
-        :param more: ``not_before``, or ``chain=True`` when each job follows the one before.
+        :param more: ``not_before``; ``chain=True`` when each job follows the one before; ``upstream``, by the number of
+            each job the numbers of those that it waits for, and ``failing``, the numbers that are waited for to fail.
         """
         self.write(k="promise", token=token, ids=list(job_ids), **more)
 
@@ -77,12 +79,14 @@ class Ledger:
     """All that was noted.
 
     :param troubles: how often clients met errors, by the kind of the job and the class of the error.
+    :param closed: ids of batches.
     """
 
     promises: dict[str, Promise] = field(default_factory=dict)
     intents: dict[str, Intent] = field(default_factory=dict)
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
     troubles: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    closed: set[str] = field(default_factory=set)
 
 
 def read(directory: Path) -> Ledger:
@@ -105,13 +109,17 @@ def _read_file(ledger: Ledger, path: Path) -> None:
             case "process":
                 process = line
             case "intent":
-                ledger.intents[line["token"]] = Intent(line["token"], line["kind"], line["final"])
+                ledger.intents[line["token"]] = Intent(
+                    line["token"], line["kind"], line["final"], line.get("finals", {}), line.get("group", "")
+                )
             case "promise":
                 _read_promise(ledger, line)
             case "start":
                 starts[line["run"]] = line
             case "end":
                 ends[line["run"]] = line
+            case "batch":
+                ledger.closed.add(line["batch"])
             case "trouble":
                 ledger.troubles[line["what"]] += 1
     for run, start in starts.items():
@@ -119,14 +127,17 @@ def _read_file(ledger: Ledger, path: Path) -> None:
 
 
 def _read_promise(ledger: Ledger, line: dict[str, Any]) -> None:
-    intent = ledger.intents[line["token"]]
-    before = ""
-    for number, job_id in enumerate(line["ids"]):
-        token = f"{intent.token}{PART}{number}"
-        ledger.promises[job_id] = Promise(
-            job_id, intent.kind, intent.final, token, line["t"], before, line.get("not_before", 0.0)
-        )
-        before = job_id if line.get("chain") else ""
+    intent, ids, upstream = ledger.intents[line["token"]], line["ids"], line.get("upstream", {})
+    failing = frozenset(ids[number] for number in line.get("failing", ()))
+    for number, job_id in enumerate(ids):
+        before = ids[number - 1] if number and line.get("chain") else ""
+        waits = tuple(ids[other] for other in upstream.get(str(number), ()))
+        promise = Promise(
+            job_id, intent.kind, intent.final_of(str(number)), f"{intent.token}{PART}{number}", line["t"], before,
+            line.get("not_before", 0.0), waits, failing.intersection(waits),
+        )  # fmt: skip
+        # A job that stands for a later submission too was promised when it was submitted.
+        ledger.promises.setdefault(job_id, promise)
 
 
 def _run(process: dict[str, Any], start: dict[str, Any], end: dict[str, Any] | None) -> Run:

@@ -16,7 +16,10 @@ from enum import StrEnum
 
 WORKERS = ("w0", "w1", "w2")
 CONTROLLER = "controller"
+BEATS = ("b0", "b1")
 CLIENTS = ("c0", "c1", "c2")
+#: Who reaches the stores by links of its own.
+PARTIES = (*WORKERS, CONTROLLER, "clients", "beats")
 #: Seconds at the start and at the end of a run without faults.
 LEAD, TAIL = 5.0, 5.0
 #: How long nothing but children and clients is struck after the worker that dies in a calm, in seconds.
@@ -35,11 +38,13 @@ class Kind(StrEnum):
     KILL_TREE = "kill_tree"
     KILL_CONTROLLER = "kill_controller"
     KILL_CLIENT = "kill_client"
+    KILL_BEAT = "kill_beat"
     KILL_REDIS = "kill_redis"
     KILL_POSTGRES = "kill_postgres"
     STOP_WORKER = "stop_worker"
     STOP_TREE = "stop_tree"
     STOP_CONTROLLER = "stop_controller"
+    STOP_BEAT = "stop_beat"
     CLIENT_KILL = "client_kill"
     FLUSHALL = "flushall"
     CUT = "cut"
@@ -60,6 +65,8 @@ RATES = {
     Kind.CLIENT_KILL: 1.0,
     Kind.CUT: 1.0,
     Kind.STALL: 0.8,
+    Kind.KILL_BEAT: 1.2,
+    Kind.STOP_BEAT: 0.4,
 }
 STORE_RATES = {Kind.KILL_REDIS: 1.1, Kind.KILL_POSTGRES: 1.0, Kind.FLUSHALL: 0.4}
 CALM_RATE = 0.8
@@ -91,8 +98,8 @@ Interval = tuple[float, float]
 
 
 def links() -> list[str]:
-    """Name the links that a fault can cut: from each worker, the controller and the clients to each store."""
-    return [f"{party}.{store}" for party in (*WORKERS, CONTROLLER, "clients") for store in ("redis", "postgres")]
+    """Name the links that a fault can cut: from each party to each store."""
+    return [f"{party}.{store}" for party in PARTIES for store in ("redis", "postgres")]
 
 
 def plan(seed: int, minutes: float) -> list[Fault]:
@@ -198,7 +205,7 @@ def _lasts(luck: random.Random, kind: Kind) -> float:
     if kind in (Kind.STOP_WORKER, Kind.STOP_TREE, Kind.STALL):
         # Some are longer than three heartbeats, so that the worker is taken for dead and comes back.
         return luck.uniform(17.0, 23.0) if luck.random() < 0.4 else luck.uniform(1.0, 8.0)
-    if kind is Kind.STOP_CONTROLLER:
+    if kind in (Kind.STOP_CONTROLLER, Kind.STOP_BEAT):
         return luck.uniform(2.0, 10.0)
     if kind is Kind.CUT:
         return luck.uniform(0.5, 6.0)

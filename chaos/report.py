@@ -11,7 +11,7 @@ from typing import Any
 from chaos.plan import KILLS, Fault
 from chaos.recovery import percentile
 from chaos.stage import QUIET_SECONDS, Outcome
-from chaos.verdict import Verdict
+from chaos.verdict import WRONGS, Verdict
 
 #: The longest that the jobs of a killed worker may wait, in seconds: 99 of 100.
 RECOVERY_SECONDS = 20.0
@@ -52,6 +52,7 @@ def as_json(setup: Setup, outcome: Outcome, verdict: Verdict) -> dict[str, Any]:
         "faults": dict(strikes),
         **{name: len(found) for name, found in verdict.wrongs().items()},
         "poisoned": len(verdict.poisoned),
+        "cut_off": len(verdict.cut_off),
         "duplicate_runs": len(verdict.reruns),
         "duplicates_by_cause": dict(Counter(rerun.cause for rerun in verdict.reruns)),
         "duplicates_after_end": dict(Counter(rerun.cause for rerun in verdict.reruns if rerun.after_end)),
@@ -110,8 +111,8 @@ def as_markdown(setup: Setup, outcome: Outcome, verdict: Verdict) -> str:
 
 _RECOVERIES = ("recovery", "recovery_disturbed")
 _FIGURES = (
-    "jobs", "rows", "runs", "kills", "lost", "wrong_final", "settled_twice", "started_while_leased", "started_early",
-    "torn", "strangers", "poisoned", "duplicate_runs", "quiet_s", "remains", "deaths_unordered", "client_troubles",
+    "jobs", "rows", "runs", "kills", *WRONGS, "poisoned", "cut_off", "duplicate_runs", "quiet_s", "remains",
+    "deaths_unordered", "client_troubles",
 )  # fmt: skip
 
 

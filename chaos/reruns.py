@@ -45,14 +45,14 @@ def reruns(evidence: Evidence, runs: Sequence[Run]) -> Iterator[Rerun]:
         if failed and run.attempt > before.attempt:
             continue
         cause = _cause(evidence, before, run)
-        beside = _last_moment(evidence, before) > run.start
+        beside = last_moment(evidence, before) > run.start
         yield Rerun(run.job_id, run.run, before.run, cause.kind if cause else "unexplained", before.ok, beside)
 
 
 def overlaps(evidence: Evidence, runs: Sequence[Run]) -> Iterator[tuple[Run, Run]]:
     """Find pairs of runs that went on side by side though nothing had befallen the worker of the first."""
     for early, late in itertools.combinations(runs, 2):
-        if late.start < _last_moment(evidence, early) and not _is_excused(evidence, early, late):
+        if late.start < last_moment(evidence, early) and not is_excused(evidence, early, late):
             yield early, late
 
 
@@ -61,7 +61,7 @@ def interrupted(evidence: Evidence, run: Run) -> bool:
     return run.end is None or any(True for _ in _own(evidence, run, run.end + _COMMIT_SECONDS, _SILENCES))
 
 
-def _last_moment(evidence: Evidence, run: Run) -> float:
+def last_moment(evidence: Evidence, run: Run) -> float:
     """Say until when a run may have gone on."""
     if run.end is not None:
         return run.end
@@ -72,7 +72,8 @@ def _last_moment(evidence: Evidence, run: Run) -> float:
     return min([*deaths, *trees, life.until if life else inf])
 
 
-def _is_excused(evidence: Evidence, early: Run, late: Run) -> bool:
+def is_excused(evidence: Evidence, early: Run, late: Run) -> bool:
+    """Tell whether something had befallen the worker of a run, or Redis, when another one began."""
     own = (*_KILLS_OF_WORKERS, *_SILENCES)
     until = late.start + _NOTED_SECONDS
     if any(True for _ in _own(evidence, early, until, own)):

@@ -10,12 +10,13 @@ from typing import Any
 import psycopg2
 import redis
 
-from chaos.evidence import JobRow, Sample
+from chaos.evidence import BatchRow, JobRow, Sample
 
 _ROWS = """
     select j.job_id::text, j.status, j.attempt, coalesce(j.payload->'kwargs'->>'token', ''),
         coalesce(j.result->>'run', ''), extract(epoch from j.completed_at)::float8,
-        coalesce(d.reason, '')
+        coalesce(d.reason, ''), extract(epoch from j.created_at)::float8, extract(epoch from j.fire_at)::float8,
+        coalesce(j.batch_id::text, '')
     from jobs j left join lateral (
         select reason from dead_letter_jobs where job_id = j.job_id order by attempt desc limit 1
     ) d on true
@@ -36,6 +37,14 @@ _STORY = """
     select row_to_json(e) from (select attempt_number, status, worker_id, started_at, completed_at, error_type,
         error_message, metrics from job_executions where job_id = %(id)s::uuid order by attempt_number) e
 """
+_BATCHES = """
+    select batch_id::text, name, total, completed, failed, cancelled, complete_at is not null from batches
+"""
+_PUT_SCHEDULE = """
+    insert into job_schedules (name, job_type, queue, cron_expression, payload_template, misfire, overlap)
+    values (%(name)s, 'chaos.jobs.work', 'celery', %(cron)s, %(payload)s::jsonb, 'all', %(overlap)s)
+"""
+_BEHIND = "select count(*) from job_schedules where next_run is null or next_run <= to_timestamp(%s)"
 #: Lists that hold no jobs: tokens that wake workers, and answers to Celery's remote control whose asker was killed.
 _NO_JOBS = re.compile(r"^jp:bell:|\.pidbox$")
 #: What has to be empty when all is quiet, by how Redis counts it; the queue lists come on top.
@@ -71,6 +80,18 @@ class Stores:
     def orders(self) -> frozenset[str]:
         """List the tokens that transactional clients wrote."""
         return frozenset(token for (token,) in self.query("select token from shop.orders"))
+
+    def batches(self) -> list[BatchRow]:
+        """Read every batch."""
+        return [BatchRow(*values) for values in self.query(_BATCHES)]
+
+    def put_schedule(self, **values: Any) -> None:
+        """Write a schedule that makes up for all that it misses."""
+        self.query(_PUT_SCHEDULE, values)
+
+    def schedules_behind(self, until: float) -> bool:
+        """Tell whether a schedule has not fired yet at all of its times until then."""
+        return bool(self.query(_BEHIND, (until,))[0][0])
 
     def story(self, job_id: str) -> list[Any]:
         """Give all that the rows know of a job."""

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,11 +18,14 @@ import psycopg2
 import redis
 
 from chaos import ledger
+from chaos.crowd import TENANT_LIMIT
 from chaos.evidence import Evidence
 from chaos.faults import Faults
 from chaos.fleet import ROOT, Fleet
-from chaos.plan import CLIENTS, CONTROLLER, WORKERS, Fault, links
+from chaos.ledger import Pen
+from chaos.plan import BEATS, CLIENTS, CONTROLLER, PARTIES, WORKERS, Fault, links
 from chaos.rows import Stores, Watch
+from chaos.timetable import Timetable
 from jobplatform.devstack.spawn import spawn
 from jobplatform.devstack.stack import DevStack
 from jobplatform.settings import Settings
@@ -96,6 +99,7 @@ class Stage:
         migrate.upgrade(database)
         database.close()
         self.stores.query("create schema shop; create table shop.orders (token text primary key)")
+        self.stores.query("insert into limits (name, slots) values ('key:tenant:*', %s)", (TENANT_LIMIT,))
 
     def _start_proxy(self) -> subprocess.Popen[bytes]:
         ports = {"redis": self.stack.redis.port, "postgres": self.stack.postgres.port}
@@ -117,25 +121,28 @@ class Stage:
                 "REDIS_URL": self.stack.redis_url.replace(redis_port, f":{ports[f'{party}.redis']}/"),
                 "DATABASE_URL": self.stack.database_url.replace(postgres_port, f":{ports[f'{party}.postgres']}/"),
             }
-            for party in (*WORKERS, CONTROLLER, "clients")
+            for party in PARTIES
         }
 
     def play(self, faults: Sequence[Fault], seconds: float) -> Outcome:
         """Run the load and the faults for some seconds, and wait until all is quiet."""
-        self.fleet.start([CONTROLLER, *WORKERS])
+        self.fleet.start([CONTROLLER, *WORKERS, *BEATS])
+        timetable = Timetable(self.stores, Pen(self.ledger, "timetable"))
+        timetable.begin()
         with Watch(self.stores) as watch:
             self.fleet.start(CLIENTS)
             self._drive(faults, seconds)
             self.fleet.stop(CLIENTS)
-            quiet = self._settle()
+            quiet = self._settle(timetable.end) and self._settle(self._is_quiet)
         deaths = {name: program.deaths for name, program in self.fleet.programs.items() if program.deaths}
         remains = self.stores.remains()
-        self.fleet.stop([*WORKERS, CONTROLLER])
+        self.fleet.stop([*WORKERS, CONTROLLER, *BEATS])
         self._note_events()
         noted = ledger.read(self.ledger)
         evidence = Evidence(
             noted.promises, noted.intents, noted.runs, self.fleet.lives(), self.faults.strikes, self.stores.jobs(),
-            self.stores.completed_twice(), self.stores.orders(), watch.samples, remains,
+            self.stores.completed_twice(), self.stores.orders(), watch.samples, remains, timetable.schedules,
+            self.stores.batches(), frozenset(noted.closed),
         )  # fmt: skip
         return Outcome(evidence, quiet, deaths, dict(noted.troubles))
 
@@ -164,20 +171,17 @@ class Stage:
         self.fleet.tend()
         time.sleep(_TICK_SECONDS)
 
-    def _settle(self) -> float | None:
-        """Wait until no job is open and the stores are clean; return how long that took, in seconds."""
+    def _settle(self, is_over: Callable[[], bool]) -> float | None:
+        """Wait until something is over; return how long that took, in seconds."""
         began = time.monotonic()
         while (elapsed := time.monotonic() - began) < QUIET_SECONDS:
-            if not self._left():
-                return elapsed
+            with suppress(psycopg2.Error, redis.RedisError, OSError):
+                if is_over():
+                    return elapsed
             for _ in range(_TICKS_A_LOOK):
                 self._tend()
         return None
 
-    def _left(self) -> bool:
-        try:
-            remains = self.stores.remains()
-        except (psycopg2.Error, redis.RedisError, OSError):
-            return True
-        # What was quarantined stays.
-        return bool(remains.keys() - {"quarantined entries"})
+    def _is_quiet(self) -> bool:
+        """Tell whether no job is open and the stores are clean, but for what was quarantined."""
+        return not self.stores.remains().keys() - {"quarantined entries"}

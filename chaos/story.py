@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from chaos.evidence import Evidence, Run
+from chaos.finding import Finding
 from chaos.stage import Outcome, Stage
-from chaos.verdict import Finding, Verdict
+from chaos.verdict import Verdict
 
 #: How many jobs of each kind of wrong are told of.
 _TOLD = 5

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from chaos.evidence import FINAL, Evidence, Intent, JobRow, Promise
-from chaos.ledger import PART
+from chaos.counts import find_doubled, find_miscounted, find_missed
+from chaos.crowd import find_not_alone, find_over_limit
+from chaos.evidence import FINAL, PART, Evidence, JobRow, Promise
+from chaos.finding import Finding
+from chaos.order import began_at, find_out_of_order
 from chaos.recovery import Recovery, recoveries
 from chaos.reruns import Rerun, interrupted, overlaps, reruns
 
@@ -15,14 +18,15 @@ _EARLY_SECONDS = 0.05
 #: A job whose process died so often is given up for good reason.
 _DEADLY = 3
 _TRANSACTIONAL = "transactional"
+#: How long a submission may be in the journal before it is known that another job stands for it, in seconds.
+_KEPT_SECONDS = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: the job, or its token where there is no job, and why."""
-
-    job_id: str
-    why: str
+#: What must be empty in every verdict.
+WRONGS = (
+    "lost", "wrong_final", "settled_twice", "started_while_leased", "started_early", "torn", "strangers", "missed",
+    "doubled", "not_alone", "over_limit", "out_of_order", "miscounted",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,14 @@ class Verdict:
     :param started_early: scheduled jobs that began before their time.
     :param torn: transactions of which only the job or only the client's own row is there.
     :param strangers: rows that no client meant to submit.
+    :param missed: times of schedules that not exactly one job stands for.
+    :param doubled: submissions of one job that became two.
+    :param not_alone: jobs that began beside another of their unique key or schedule.
+    :param over_limit: jobs that began though as many of their limit ran as may.
+    :param out_of_order: jobs that began before what they wait for.
+    :param miscounted: batches that are not what their jobs are.
     :param poisoned: jobs that were given up after three deaths, as they should be.
+    :param cut_off: jobs that were cancelled as one before them was poisoned.
     :param reruns: runs beyond what was needed.
     """
 
@@ -49,14 +60,20 @@ class Verdict:
     started_early: list[Finding] = field(default_factory=list)
     torn: list[Finding] = field(default_factory=list)
     strangers: list[Finding] = field(default_factory=list)
+    missed: list[Finding] = field(default_factory=list)
+    doubled: list[Finding] = field(default_factory=list)
+    not_alone: list[Finding] = field(default_factory=list)
+    over_limit: list[Finding] = field(default_factory=list)
+    out_of_order: list[Finding] = field(default_factory=list)
+    miscounted: list[Finding] = field(default_factory=list)
     poisoned: list[Finding] = field(default_factory=list)
+    cut_off: list[Finding] = field(default_factory=list)
     reruns: list[Rerun] = field(default_factory=list)
     recoveries: list[Recovery] = field(default_factory=list)
 
     def wrongs(self) -> dict[str, list[Finding]]:
         """Give what must be empty, by name."""
-        names = ("lost", "wrong_final", "settled_twice", "started_while_leased", "started_early", "torn", "strangers")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in WRONGS}
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -82,29 +99,44 @@ def judge(evidence: Evidence) -> Verdict:
 def _judge_promise(evidence: Evidence, promise: Promise, verdict: Verdict) -> None:
     row = evidence.rows.get(promise.job_id)
     if row is None:
-        if not _is_cut_off(evidence, promise):
+        if not _is_cut_off(evidence, promise) and not _is_stood_for(evidence, promise):
             verdict.lost.append(Finding(promise.job_id, f"{promise.kind}: it was promised and has no row"))
-        return
-    _judge_row(evidence, row, promise.kind, promise.final, verdict)
+    elif row.status == "CANCELLED" and _is_cut_off(evidence, promise):
+        verdict.cut_off.append(Finding(row.job_id, f"{promise.kind}: {row.reason}"))
+    else:
+        _judge_row(evidence, row, promise.kind, promise.final, verdict)
 
 
 def _is_cut_off(evidence: Evidence, promise: Promise) -> bool:
-    """Tell whether a link of a chain never came to be since the one before was rightly given up."""
-    before = evidence.rows.get(promise.after)
-    return before is not None and before.status == "FAILED" and _is_poisoned(evidence, before)
+    """Tell whether a link of a chain, or a node of a graph, cannot run since one before was rightly given up."""
+    for job_id in filter(None, (promise.after, *promise.upstream)):
+        before = evidence.rows.get(job_id)
+        if before is not None and before.status == "FAILED" and _is_poisoned(evidence, before):
+            return True
+        if job_id in promise.upstream and _is_cut_off(evidence, evidence.promises[job_id]):
+            return True
+    return False
+
+
+def _is_stood_for(evidence: Evidence, promise: Promise) -> bool:
+    """Tell whether another job stands for a submission, though its client could not be told so."""
+    intent = evidence.intents[promise.token.rpartition(PART)[0]]
+    if promise.kind == "keyed":
+        return promise.token in evidence.tokens
+    return promise.kind == "unique" and any(
+        row.created_at <= promise.at + _KEPT_SECONDS and (row.completed_at or 0.0) >= promise.at - _KEPT_SECONDS
+        for row in evidence.groups.get(intent.group, ())
+    )
 
 
 def _judge_unpromised(evidence: Evidence, row: JobRow, verdict: Verdict) -> None:
     """Judge a row whose client never heard, or died before it could note, that its submission returned."""
-    intent = _intent_of(evidence, row)
+    intent = evidence.intent_of(row)
     if intent is None:
         verdict.strangers.append(Finding(row.job_id, f"nobody meant to submit token {row.token!r}"))
     else:
-        _judge_row(evidence, row, f"{intent.kind} (never confirmed)", intent.final, verdict)
-
-
-def _intent_of(evidence: Evidence, row: JobRow) -> Intent | None:
-    return evidence.intents.get(row.token.rpartition(PART)[0])
+        final = intent.final_of(row.token.rpartition(PART)[2])
+        _judge_row(evidence, row, f"{intent.kind} (never confirmed)", final, verdict)
 
 
 def _judge_row(evidence: Evidence, row: JobRow, kind: str, final: str, verdict: Verdict) -> None:
@@ -146,6 +178,9 @@ def _find_early(evidence: Evidence) -> Iterator[Finding]:
         first = next(iter(evidence.runs.get(promise.job_id, ())), None)
         if first and first.start < promise.not_before - _EARLY_SECONDS:
             yield Finding(promise.job_id, f"it began {promise.not_before - first.start:.2f} s before its time")
+    for row in evidence.rows.values():
+        if row.fire_at is not None and began_at(evidence, row.job_id) < row.fire_at - _EARLY_SECONDS:
+            yield Finding(row.job_id, "it began before the time of its schedule")
 
 
 def _find_torn(evidence: Evidence) -> Iterator[Finding]:
@@ -162,4 +197,10 @@ _SEARCHES: dict[Callable[[Evidence], Iterator[Finding]], str] = {
     _find_settled_twice: "settled_twice",
     _find_early: "started_early",
     _find_torn: "torn",
+    find_missed: "missed",
+    find_doubled: "doubled",
+    find_not_alone: "not_alone",
+    find_over_limit: "over_limit",
+    find_out_of_order: "out_of_order",
+    find_miscounted: "miscounted",
 }
