@@ -27,7 +27,7 @@ class Loop:
     """Run a service until it is told to stop.
 
     :param service: what to run.
-    :param stop: set from outside to end the loop.
+    :param stop: set from outside, before a last ring, to end the loop.
     :param allowed: asked before each round; a loop that is not allowed waits.
     :param on_counts: told what each round did.
     """
@@ -46,14 +46,23 @@ class Loop:
         self.on_counts = on_counts
         self.clock = clock
         self.failures = 0
+        self._bell = threading.Event()
+
+    def ring(self) -> None:
+        """Let the next round begin now."""
+        self._bell.set()
 
     def run(self) -> None:
         """Run rounds until the stop event is set; a failing round is logged, counted and tried again later."""
         while not self.stop.is_set():
             if not self.allowed():
-                self.stop.wait(min(self.service.interval, 0.5) or 0.5)
+                self._rest(min(self.service.interval, 0.5) or 0.5)
                 continue
-            self.stop.wait(self.pause_after(self.round()))
+            self._rest(self.pause_after(self.round()))
+
+    def _rest(self, seconds: float) -> None:
+        self._bell.wait(seconds)
+        self._bell.clear()
 
     def round(self) -> Counter[str]:
         """Do one round; what it raises becomes a count and a log line."""

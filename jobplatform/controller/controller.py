@@ -79,6 +79,7 @@ class Controller:
         self.declared = declared
         self.stop = stop
         self.totals: Counter[str] = Counter()
+        self._loops: dict[str, Loop] = {}
         self.database = Database(settings, pool_size=6, quiet_seconds=_QUIET_SECONDS, only_indexes=True)
         self.client = connect(settings.journal_url, timeout=5.0)
         self.publisher: Publisher | BrokerPublisher
@@ -115,10 +116,13 @@ class Controller:
         """Start every service in a thread and wait for the stop."""
         loops = [Loop(service, self.stop, self._leads, self._count, self._now) for service in self.services()]
         loops += [Loop(self.leader, self.stop), Loop(Presence(self.client, self.leader), self.stop)]
+        self._loops = {loop.service.name: loop for loop in loops}
         threads = [threading.Thread(target=loop.run, name=loop.service.name, daemon=True) for loop in loops]
         for thread in threads:
             thread.start()
         self.stop.wait()
+        for loop in loops:
+            loop.ring()
         for thread in threads:
             thread.join(timeout=10)
         self._close()
@@ -132,6 +136,9 @@ class Controller:
 
     def _count(self, service: str, counts: Counter[str]) -> None:
         self.totals.update({f"{service}.{name}": number for name, number in counts.items()})
+        if counts["release"]:
+            # What has waited for other jobs is due; the next link of a chain shall not wait for a look as well.
+            self._loops[Dispatcher.name].ring()
 
     def _close(self) -> None:
         self.leader.resign()
