@@ -89,6 +89,11 @@ class Stores:
         """Write a schedule that makes up for all that it misses."""
         self.query(_PUT_SCHEDULE, values)
 
+    def has_limits(self) -> bool:
+        """Tell whether workers are told of limits."""
+        with redis.Redis.from_url(self.redis_url, socket_timeout=5) as client:
+            return bool(client.exists("jp:limits"))
+
     def schedules_behind(self, until: float) -> bool:
         """Tell whether a schedule has not fired yet at all of its times until then."""
         return bool(self.query(_BEHIND, (until,))[0][0])

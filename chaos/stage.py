@@ -129,6 +129,7 @@ class Stage:
         self.fleet.start([CONTROLLER, *WORKERS, *BEATS])
         timetable = Timetable(self.stores, Pen(self.ledger, "timetable"))
         timetable.begin()
+        self._settle(self.stores.has_limits)
         with Watch(self.stores) as watch:
             self.fleet.start(CLIENTS)
             self._drive(faults, seconds)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from jobplatform.limits import Limit
-from jobplatform.maintenance.told import have_all_told
+from jobplatform.maintenance.told import whole_run
 from jobplatform.store import limits
 from jobplatform.store.database import Database
 from jobplatform.transport import census, keys, replica
@@ -26,8 +26,7 @@ _FAREWELL = 10
 class Limiter:
     """Keep Redis up with the tables of limits.
 
-    A Redis that has none, as it was emptied or there were none so far, is told when every worker has told it what it
-    holds: those leases hold slots as well.
+    A Redis that was emptied is told when every worker has told it what it holds: those leases hold slots as well.
 
     :param client: a Redis client.
     :param stale_seconds: a worker that is silent for so long counts as dead.
@@ -43,19 +42,17 @@ class Limiter:
         self.stale_seconds = stale_seconds
         self.declared = declared
         self._has_declared = False
-        self._missing_since: float | None = None
         self._rounds = 0
 
     def run_once(self, now: datetime) -> Counter[str]:
         """Write what differs, and count the slots anew now and then."""
         wanted = self._wanted()
         known = replica.read(self.client, keys.LIMITS)
-        run = known.pop("", None)
+        run = known.pop("", None) or whole_run(self.database, self.client)
         if not wanted and not known:
             return Counter()
-        if not known and not self._may_begin():
+        if run is None:
             return Counter(waiting=1)
-        self._missing_since = None
         if not wanted:
             return self._forget(known, run)
         self._rounds += 1
@@ -77,19 +74,12 @@ class Limiter:
         self._has_declared = True
         return wanted
 
-    def _may_begin(self) -> bool:
-        if self._missing_since is None:
-            self._missing_since = census.clock(self.client)
-        return have_all_told(self.database, self.client, self._missing_since)
-
-    def _write(self, wanted: dict[str, str], run: str | None) -> Counter[str]:
-        # What is known of a run of Redis stays known; when nothing is, every worker has told.
-        run = run or self.client.info("server")["run_id"]
+    def _write(self, wanted: dict[str, str], run: str) -> Counter[str]:
         recount = ("EVAL", RECOUNT.text, 1, keys.LEASES, 1)
         replica.replace(self.client, keys.LIMITS, {**wanted, "": run}, also=[recount])
         return Counter(written=len(wanted))
 
-    def _forget(self, known: dict[str, str], run: str | None) -> Counter[str]:
+    def _forget(self, known: dict[str, str], run: str) -> Counter[str]:
         if "off" not in known:
             self._rounds = 0
             return self._write({"off": "1"}, run)

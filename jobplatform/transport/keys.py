@@ -24,6 +24,8 @@ FENCE_SECONDS = 86_400
 #: Before the tag of a lease: that it was taken away, and how long that is remembered, in seconds.
 TAKEN = "jp:taken:"
 TAKEN_SECONDS = 86_400
+#: The run of Redis that knows all leases; or another one, and since when its knowing them is awaited.
+WHOLE = "jp:whole"
 #: Limits, the slots and tokens that they have given, and where messages wait for them; limits.lua tells of each.
 LIMITS = "jp:limits"
 SLOTS = "jp:slots"

@@ -87,7 +87,27 @@ def test_an_emptied_redis_is_told_when_every_worker_has_told_what_it_holds(limit
     client.hset(keys.WORKERS, "a", f"{clock(client):.6f} 0.000000 {{}}")
     assert limiter.run_once(NOW) == {"waiting": 1}
     client.hset(keys.WORKERS, "a", f"{clock(client):.6f} {clock(client):.6f} {{}}")
+    # Whichever controller is there by then.
+    assert Limiter(limiter.database, client, 15.0).run_once(NOW) == {"written": 2}
+
+
+def test_a_redis_that_knows_all_leases_is_told_of_its_first_limit_at_once(limiter: Limiter, client: Any) -> None:
+    assert not limiter.run_once(NOW)
+    said = {"pid": 1, "status": "alive", "started_at": time.time(), "last_seen_at": time.time(), "report": {}}
+    with limiter.database.transaction() as transaction:
+        workers.record(transaction, [{"worker_id": "silent", "name": "silent@host", **said}], NOW)
+    put(limiter.database, Limit("queue:work", slots=1))
     assert limiter.run_once(NOW) == {"written": 2}
+
+
+def test_a_redis_that_was_started_again_may_not_know_all_leases(limiter: Limiter, client: Any) -> None:
+    assert not limiter.run_once(NOW)
+    client.set(keys.WHOLE, "another-run")
+    said = {"pid": 1, "status": "alive", "started_at": time.time(), "last_seen_at": time.time(), "report": {}}
+    with limiter.database.transaction() as transaction:
+        workers.record(transaction, [{"worker_id": "silent", "name": "silent@host", **said}], NOW)
+    put(limiter.database, Limit("queue:work", slots=1))
+    assert limiter.run_once(NOW) == {"waiting": 1}
 
 
 def test_slots_that_stand_for_nothing_are_found(limiter: Limiter, client: Any, publisher: Publisher) -> None:
