@@ -5,7 +5,8 @@ OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Acceptance tests of what no version of Celery has to do with.
-OF_STORES := chaos clock_skew demo deploy full_redis lost_memory partition poison postgres_outages rescue stall
+OF_STORES := batches benchmarks chaos clock_skew demo deploy full_redis keys lost_memory partition poison \
+	postgres_outages rescue slots stall workflows
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test oldest check bench chaos format lock clean

@@ -52,7 +52,8 @@ class JobAMQP(AMQP):  # type: ignore[misc]
                 return None
             message.headers.update(membership.headers_of(carried().batch_id))
             outgoing = Outgoing(self.app, name, message, options)
-            job = keyed_jobs.with_idempotency(platform, outgoing.new_job(platform), carried())
+            job = outgoing.with_unique(outgoing.new_job(platform), platform.clock())
+            job = keyed_jobs.with_idempotency(platform, job, carried())
             transaction = carried().transaction
 
             def publish(job: NewJob, text: str) -> None:
@@ -93,7 +94,7 @@ class Outgoing:
         eta, expires = _timestamp(headers.get("eta")), _timestamp(headers.get("expires"))
         scheduled_at = eta if eta is not None and eta > now else None
         due_at = now if wishes.after else scheduled_at
-        declared = getattr(self.app.tasks.get(self.name), "job", None)
+        declared = self._declared()
         limits = headers.get("timelimit") or (None, None)
         return NewJob(
             job_id=job_id_of(headers["id"]),
@@ -141,13 +142,30 @@ class Outgoing:
             platform.publisher.journal(text)
         send(producer, self.name, self.message, **self.options)
 
+    def with_unique(self, job: NewJob, now: float) -> NewJob:
+        """Give the row with its unique key, unless nothing else could stand for the message.
+
+        That is so for a part of a canvas, which has links or a group, and for what takes the place of a running job.
+        """
+        headers, embed = self.message.headers, self.message.body[2]
+        if STAND_IN_HEADER in headers or headers.get("group") or any(embed.values()):
+            return job
+        declared = self._declared()
+        unique = carried().unique or (declared.unique if declared else None)
+        return keyed_jobs.with_unique(job, unique, self._names(declared) if unique else {}, now)
+
+    def _declared(self) -> JobOptions | None:
+        return getattr(self.app.tasks.get(self.name), "job", None)
+
+    def _names(self, declared: JobOptions | None) -> Mapping[str, Any]:
+        args, kwargs, _ = self.message.body
+        return declared.signature.named(args, kwargs) if declared else kwargs
+
     def _limit_key(self, declared: JobOptions | None, wishes: Wishes) -> str | None:
         template = wishes.limit_key or (declared.limit_key if declared else None)
         if template is None:
             return None
-        args, kwargs, _ = self.message.body
-        named = declared.signature.named(args, kwargs) if declared else kwargs
-        return render_key(template, {"tenant": wishes.tenant, **named})
+        return render_key(template, {"tenant": wishes.tenant, **self._names(declared)})
 
     def _id(self, header: str) -> str | None:
         value = self.message.headers.get(header)

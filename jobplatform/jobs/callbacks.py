@@ -11,7 +11,7 @@ from celery.canvas import Signature
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs import submission
 from jobplatform.jobs.signature import AWAITED
-from jobplatform.jobs.task import JobTask
+from jobplatform.jobs.task import job_of
 from jobplatform.records import NewJob, row_of
 from jobplatform.tally import Event
 
@@ -38,17 +38,19 @@ def _row(event: Event, signature: Any) -> dict[str, Any]:
     for option in _REFUSED:
         if signature.options.get(option) is not None:
             raise JobOptionError(f"{name}: {option}: a callback is submitted at its event; leave the option out")
-    if isinstance(signature.type, JobTask):
-        if signature.type.job.unique is not None:
+    if (job := job_of(signature)) is not None:
+        if job.unique is not None:
             raise JobOptionError(f"{name}: {signature.task} is unique, and might not be made; give a type that is not")
         args, kwargs = map(_awaiting, signature.args), signature.kwargs.items()
-        signature.type.job.signature.check(tuple(args), {key: _awaiting(value) for key, value in kwargs})
+        job.signature.check(tuple(args), {key: _awaiting(value) for key, value in kwargs})
     with submission.collecting() as jobs:
         signature.apply_async()
-    (job,) = jobs
-    if len(job.job_type) > _LONGEST:
-        raise JobOptionError(f"{name}: {job.job_type!r} has {len(job.job_type)} characters; a type has 1 to {_LONGEST}")
-    return _waiting(job)
+    (made,) = jobs
+    if len(made.job_type) > _LONGEST:
+        raise JobOptionError(
+            f"{name}: {made.job_type!r} has {len(made.job_type)} characters; a type has 1 to {_LONGEST}"
+        )
+    return _waiting(made)
 
 
 def _waiting(job: NewJob) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from jobplatform.errors import JobOptionError
 from jobplatform.jobs import admission, submission
 from jobplatform.jobs.idempotency import idempotency_of
 from jobplatform.jobs.platform import Platform
+from jobplatform.jobs.unique import Unique
 from jobplatform.jobs.wishes import Wishes
 from jobplatform.records import NewJob, job_id_of
 
@@ -20,6 +21,18 @@ logger = logging.getLogger(__name__)
 def is_keyed(job: NewJob) -> bool:
     """Tell whether another job may stand for this one."""
     return job.unique_key is not None or job.idempotency is not None
+
+
+def with_unique(job: NewJob, unique: Unique | None, names: Mapping[str, Any], now: float) -> NewJob:
+    """Give a job with its unique key, if it is to have one.
+
+    :param names: the arguments by name.
+    :param now: seconds since the epoch.
+    :raises JobOptionError: when the key names no argument.
+    """
+    if unique is None:
+        return job
+    return unique.mark(job, unique.key_of(job.job_type, job.payload, names), now)
 
 
 def with_idempotency(platform: Platform, job: NewJob, wishes: Wishes) -> NewJob:

@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Task
 from celery._state import get_current_worker_task
+from celery.canvas import Signature
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs import keyed_jobs, membership, submission, transactional
@@ -53,6 +54,10 @@ class JobTask(Task):  # type: ignore[misc]
         if "idempotency_key" in options:
             raise JobOptionError(
                 "submit_many: idempotency_key: a key stands for one job; submit each with using(idempotency_key=...)"
+            )
+        if self.job.unique is not None:
+            raise JobOptionError(
+                f"submit_many: {self.name}: it has a unique key, so another job may stand for each; submit one by one"
             )
         refuse_unknown(options, SHARED, "submit_many")
         platform = platform_of(self._get_app())
@@ -112,9 +117,8 @@ class JobTask(Task):  # type: ignore[misc]
 
     def _with_keys(self, platform: Platform, job: NewJob, args: Any, kwargs: Any, wishes: Wishes) -> NewJob:
         unique = wishes.unique or self.job.unique
-        if unique is not None:
-            key = unique.key_of(job.job_type, job.payload, self.job.signature.named(args, kwargs))
-            job = unique.mark(job, key, platform.clock())
+        names = self.job.signature.named(args, kwargs) if unique else {}
+        job = keyed_jobs.with_unique(job, unique, names, platform.clock())
         return keyed_jobs.with_idempotency(platform, job, wishes)
 
     def _declared_options(self) -> dict[str, Any]:
@@ -170,6 +174,15 @@ class JobTask(Task):  # type: ignore[misc]
             return unrouted
         queue = app.amqp.router.route({}, self.name, args, kwargs, self).get("queue")
         return str(getattr(queue, "name", queue) or app.conf.task_default_queue)
+
+
+def job_of(signature: Signature) -> JobOptions | None:
+    """Give what the job type of a signature declares; None for a plain task, and for one whose code is not here."""
+    try:
+        task = signature.type
+    except KeyError:
+        return None
+    return task.job if isinstance(task, JobTask) else None
 
 
 class Using:

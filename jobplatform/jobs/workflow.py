@@ -16,7 +16,7 @@ from jobplatform.jobs.canvas import convert
 from jobplatform.jobs.graph import find_cycle, levels
 from jobplatform.jobs.platform import platform_of
 from jobplatform.jobs.signature import AWAITED
-from jobplatform.jobs.task import JobTask
+from jobplatform.jobs.task import job_of
 from jobplatform.jobs.wishes import Wishes, carrying
 from jobplatform.records import Edge, Inputs, NewJob, new_job_id
 
@@ -65,8 +65,8 @@ class Workflow:
         """Add a job; ``first`` are arguments that come before those of the signature, and are not known yet."""
         if not isinstance(signature, Signature) or signature.get("subtask_type"):
             raise JobOptionError(f"workflow: {signature!r} is no signature of a task; give task.s(...)")
-        if isinstance(signature.type, JobTask):
-            signature.type.job.signature.check((*first, *signature.args), signature.kwargs)
+        if (job := job_of(signature)) is not None:
+            job.signature.check((*first, *signature.args), signature.kwargs)
         node = Node(new_job_id(self.platform.clock()), name or f"{signature.task}#{len(self._names) + 1}")
         if node.name in self._names.values():
             raise JobOptionError(f"workflow: name: {node.name!r} is taken; give another")
@@ -157,7 +157,7 @@ class Workflow:
         with submission.collecting() as jobs:
             for job_id in order:
                 signature, edges = self._signatures[job_id], tuple(self._edges[job_id].values())
-                if isinstance(signature.type, JobTask):
+                if job_of(signature) is not None:
                     signature.apply_async(task_id=job_id, after=edges)
                 else:
                     with carrying(Wishes(after=edges)):

@@ -53,8 +53,9 @@ class Committer:
     give_back_held: Callable[[frozenset[str]], int] = staticmethod(lambda tags: 0)
     #: Ends the processes of jobs that were told to stop and did not, or outlast the grace of a worker that leaves.
     end_overdue: Callable[[], None] = staticmethod(lambda: None)
-    #: Writes the journal entry of an attempt that was running when this process ended, from that of its start.
-    describe_left: Callable[[str], str] = staticmethod(lambda start: start)
+    #: Writes the journal entry of an attempt that was running when this process ended, from that of its start; while
+    #: nobody does, such jobs go back.
+    describe_left: Callable[[str], str] | None = None
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
         self.ledger = ledger
@@ -295,5 +296,5 @@ class Committer:
         """Let go of every lease that is still held and write the last news."""
         self.release()
         self.heart.stop()
-        self.ledger.leave(lambda start: self.describe_left(start))
+        self.ledger.leave(self.describe_left)
         return self.commit()

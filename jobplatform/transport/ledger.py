@@ -160,17 +160,18 @@ class Ledger:
             self._note_waiting()
         self.on_news()
 
-    def leave(self, describe: Callable[[str], str]) -> None:
+    def leave(self, describe: Callable[[str], str] | None) -> None:
         """Let go of all that is held, as the process ends: what has begun is interrupted, the rest goes back.
 
-        :param describe: turns the entry of a start into that of such an end.
+        :param describe: turns the entry of a start into that of such an end; without it, all goes back.
         """
         with self._lock:
-            for tag in [tag for tag in self.held if tag in self._started or tag in self._begun]:
-                if tag not in self._outcomes:
-                    start = self._started[tag]() if tag in self._started else self._begun[tag]
-                    self.outcome(tag, describe(start))
-                self.settle(tag)
+            if describe is not None:
+                for tag in [tag for tag in self.held if tag in self._started or tag in self._begun]:
+                    if tag not in self._outcomes:
+                        start = self._started[tag]() if tag in self._started else self._begun[tag]
+                        self.outcome(tag, describe(start))
+                    self.settle(tag)
             self.give_back(list(self.held))
 
     def recall(self, tags: Iterable[str]) -> set[str]:

@@ -76,6 +76,7 @@ class Worker:
         ledger.on_news = lambda: None
         self.committer.client = self.committer.heart.client = self.line
         self.committer.stop_jobs = self._stop_jobs  # type: ignore[method-assign]
+        self.committer.describe_left = lambda start: entry.left(start, clock())
         #: Whether the controller knows that it lives; the steps of its last heartbeat, and in which it was silent last.
         self.known = False
         self.beaten, self.silent = -1, -2

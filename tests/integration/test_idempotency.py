@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -349,13 +350,15 @@ def test_keys_are_pruned_in_batches_when_nothing_can_ask_for_them(app: Celery, d
     assert len(rows(database)) == 5
 
 
-def test_the_command_line_submits_once(cli_environment: CliEnvironment, database: Database) -> None:
-    def submit(*more: str) -> Any:
-        return cli_environment.run("submit", "i.cli", '{"order": 7}', "--idempotency-key", "order-7", *more)
+def test_the_command_line_submits_once(cli_environment: CliEnvironment, database: Database, tmp_path: Path) -> None:
+    def submit(number: int, *more: str) -> Any:
+        payload = json.dumps({"order": number})
+        asked = ("submit", "i.cli", payload, "--idempotency-key", "order-7", *more)
+        return cli_environment.spawn(tmp_path, "jobplatform", *asked)
 
-    first, second = submit("--json"), submit("--idempotency-retention", "2h", "--json")
+    first, second = submit(7, "--json"), submit(7, "--idempotency-retention", "2h", "--json")
     assert json.loads(first.stdout) == json.loads(second.stdout)
-    refused = cli_environment.run("submit", "i.cli", '{"order": 8}', "--idempotency-key", "order-7")
-    assert refused.exit_code == 4
+    refused = submit(8)
+    assert refused.returncode == 4
     assert "idempotency_key: 'order-7' was used" in refused.stderr
     assert len(rows(database)) == 1

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, chain
+from celery.signals import before_task_publish
 from sqlalchemy.orm import Session
 
 import jobplatform
@@ -244,3 +245,39 @@ def test_what_comes_through_the_journal_is_one_as_well(app: Celery, place: Place
     (row,) = place.rows()
     assert row["status"] == "PENDING"
     assert row["due_at"] is not None
+
+
+@pytest.fixture
+def watched() -> Iterator[None]:
+    """Let somebody listen to Celery's signal, so that submissions take Celery's own way."""
+
+    def heard(**_: Any) -> None: ...
+
+    before_task_publish.connect(heard, weak=False)
+    yield
+    before_task_publish.disconnect(heard)
+
+
+@pytest.mark.usefixtures("watched")
+def test_celerys_own_publishing_holds_jobs_to_their_keys(app: Celery, place: Place, client: Any) -> None:
+    first = charge.submit(7)
+    assert charge.delay(order=7).id == first.id
+    assert charge.apply_async((7,), headers={"trace": "1"}).id == first.id
+    assert plain.using(unique=Unique("charge:{order}")).submit(7).id == first.id
+    assert charge.submit(8).id != first.id
+    assert sorted(row["unique_key"] for row in place.rows()) == ["charge:7", "charge:8"]
+    assert client.llen("celery") == 2
+
+
+def test_a_part_of_a_canvas_is_not_held_to_its_key(app: Celery, place: Place, client: Any) -> None:
+    first = charge.submit(7)
+    linked = chain(charge.si(7), charge.si(7)).apply_async()
+    assert linked.parent.id != first.id
+    assert sorted(row["unique_key"] or "" for row in place.rows()) == ["", "charge:7"]
+    assert client.llen("celery") == 2
+
+
+def test_many_jobs_at_once_have_no_key(app: Celery, place: Place) -> None:
+    with pytest.raises(JobOptionError, match=r"u\.charge: it has a unique key"):
+        charge.submit_many([(7,), (8,)])
+    assert place.rows() == []

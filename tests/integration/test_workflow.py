@@ -142,6 +142,17 @@ def test_a_graph_may_hold_tasks_that_are_no_job_types(app: Celery, database: Dat
     assert {(edge[0], edge[1]) for edge in edges(database)} == {(ids["second"].id, ids["first"].id)}
 
 
+def test_a_graph_may_hold_job_types_whose_code_is_elsewhere(app: Celery, database: Database) -> None:
+    flow = Workflow()
+    first = flow.add(app.signature("elsewhere.task", args=(1,)))
+    flow.add(app.signature("elsewhere.other"), after=first)
+    flow.submit()
+    assert {row["job_type"]: row["status"] for row in rows(database).values()} == {
+        "elsewhere.task": "PENDING",
+        "elsewhere.other": "BLOCKED",
+    }
+
+
 def test_a_cycle_is_refused_and_nothing_is_written(app: Celery, database: Database, client: Any) -> None:
     flow = diamond()
     flow.link(flow.nodes["top"], after=flow.nodes["bottom"])
