@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -15,12 +16,17 @@ from jobplatform.cli.parameters import CURSOR, JOB_ID
 from jobplatform.cli.selection import MISSING, filtered
 from jobplatform.cli.steering import COMMANDS
 from jobplatform.errors import JobNotFound
-from jobplatform.store import executions, listing, retry_decisions
+from jobplatform.jobs.graph import levels
+from jobplatform.store import executions, graphs, listing, retry_decisions
 from jobplatform.store.listing import JobFilter
 
 _COLUMNS = ("job_id", "job_type", "status", "queue", "attempt", "created_at", "error_type")
 _ATTEMPT_COLUMNS = ("attempt_number", "status", "worker_id", "started_at", "completed_at", "error_type")
 _DECISION_COLUMNS = ("attempt", "action", "delay_seconds", "decided_by", "reason")
+_EDGE_COLUMNS = ("job_id", "job_type", "status", "policy", "on_failure", "outcome", "reason")
+_GRAPH_COLUMNS = ("level", "job_id", "job_type", "status", "after", "completed_at", "error_type")
+#: So many edges of a job are shown.
+_EDGES = 100
 _MIB = 1024 * 1024
 
 
@@ -56,18 +62,48 @@ def show_job(job_id: str, output: Output) -> None:
             raise JobNotFound(MISSING.format(job_id))
         attempts = executions.of_job(session, job_id)
         decisions = retry_decisions.of_job(session, job_id)
+        edges = graphs.edges_of(session, job_id, _EDGES)
     if output.as_json:
-        lists = {"executions": list(map(dict, attempts)), "retry_decisions": list(map(dict, decisions))}
-        output.json({**job, **lists})
+        lists = {"executions": attempts, "retry_decisions": decisions, "dependencies": edges}
+        output.json({**job, **{name: list(map(dict, rows)) for name, rows in lists.items()}})
         return
     output.record(job)
     shown = [{**attempt, "death": _death((attempt["metrics"] or {}).get("death"))} for attempt in attempts]
     deadly = any(attempt["death"] for attempt in shown)
     output.section("attempts", shown, (*_ATTEMPT_COLUMNS, "death") if deadly else _ATTEMPT_COLUMNS)
     output.section("retry decisions", decisions, _DECISION_COLUMNS)
+    output.section("waits for", _ends(edges, "depends_on_job_id", job_id), _EDGE_COLUMNS)
+    output.section("is waited for by", _ends(edges, "job_id", job_id), _EDGE_COLUMNS)
     for attempt in attempts[-1:]:
         if attempt["traceback"]:
             output.block(f"traceback of attempt {attempt['attempt_number']}", attempt["traceback"])
+
+
+@jobs.command("graph")
+@click.argument("job_id", type=JOB_ID)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=1_000, show_default=True, help="Jobs at most.")
+@json_option
+@mapped()
+def show_graph(job_id: str, limit: int, output: Output) -> None:
+    """Show the jobs that hang together with one by dependencies, in the order in which they can run."""
+    with open_database() as database, database.session() as session:
+        found = graphs.of_job(session, job_id, limit + 1)
+    if job_id not in {job["job_id"] for job in found}:
+        raise JobNotFound(MISSING.format(job_id))
+    shown = found[:limit]
+    level = levels({job["job_id"]: job["after"] for job in shown})
+    rows = sorted(({"level": level[job["job_id"]], **job} for job in shown), key=itemgetter("level", "job_id"))
+    if output.as_json:
+        output.json({"jobs": rows, "complete": len(found) <= limit})
+        return
+    output.table([{**row, "after": len(row["after"])} for row in rows], _GRAPH_COLUMNS, empty="")
+    if len(found) > limit:
+        output.note(f"more than {limit} jobs hang together; see --limit")
+
+
+def _ends(edges: Sequence[Mapping[str, Any]], end: str, job_id: str) -> list[dict[str, Any]]:
+    """Give the edges that have another job at one end, named by that."""
+    return [{**edge, "job_id": edge[end]} for edge in edges if edge[end] != job_id]
 
 
 def _death(known: Mapping[str, Any] | None) -> str | None:
