@@ -28,7 +28,8 @@ up: $(READY) ## Start PostgreSQL, Redis, worker, controller and beat on this mac
 	@$(BIN)/jobplatform up
 
 test: $(READY) ## Run all tests; they start servers of their own.
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/unit tests/integration
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/acceptance
 
 $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 	@$(PYTHON) -m venv --clear $(OLDEST)
