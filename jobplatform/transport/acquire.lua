@@ -5,13 +5,14 @@
 --       6 what is paused (hash: "queue:" or "type:" and a name -> why)
 --       7.. queue lists, most urgent first
 -- ARGV: 1 n   2 prefix of the lease tags   3 separator between queue and priority in a list's name   4 journal limit
---       5 how many of them may hold slots, as jobs that wait in a worker would hold them idly   6 whether the worker knows
+--       5 how many of them may hold slots that are scarce, as jobs that wait in a worker would hold them idly   6 whether the worker knows
 --       that there are limits (0 or 1): a Redis that does not has lost them, and hands out nothing until it is told
 -- Reply: tag, queue list, message, tag, queue list, message ...; empty when there is nothing; the text FULL when the journal
 --        is over its limit, so that no more work is begun than can be recorded. Messages below their fence are dropped
 --        and counted. A paused queue hands out nothing. A message whose type is paused is leased with a tag that ends in
 --        "p", and is to be parked. Where there are limits, it ends with
---        the word limited, or lost, and in how many seconds it is worth asking again.
+--        the word limited, or lost, or busy when the worker may hold no more slots until a job of its own has ended, and in
+--        how many seconds it is worth asking again.
 if redis.call('XLEN', KEYS[3]) > tonumber(ARGV[4]) then return 'FULL' end
 if not limits.on and ARGV[6] == '1' then return {'lost 0.500'} end
 local wanted, taken, reply = tonumber(ARGV[1]), 0, {}

@@ -173,20 +173,29 @@ class Channel(stock.Channel):  # type: ignore[misc]
             raise Empty
         if reply in (b"FULL", "FULL"):
             reply = []
-        self._hear_limits(reply)
-        if not reply:
+        busy = self._hear_limits(reply)
+        if reply:
+            self._deliver_leased(reply)
+        if busy:
+            self.qos.await_end()
+        elif not reply:
             self._waiting_for_bell = True
+        if not reply:
             raise Empty
-        self._deliver_leased(reply)
         return True
 
-    def _hear_limits(self, reply: list[Any]) -> None:
-        """Hear at the end of a reply that there are limits, and in how many seconds it is worth asking again."""
+    def _hear_limits(self, reply: list[Any]) -> bool:
+        """Hear at the end of a reply that there are limits, and in how many seconds it is worth asking again.
+
+        :returns: whether no more slots may be held until a job of this worker has ended.
+        """
         self._limited, self._pause_seconds = False, math.inf
-        if len(reply) % 3:
-            word, seconds = bytes_to_str(reply.pop()).split()
-            self._pause_seconds = float(seconds)
-            self._limited = word == "limited" or self._hopes()
+        if len(reply) % 3 == 0:
+            return False
+        word, seconds = bytes_to_str(reply.pop()).split()
+        self._pause_seconds = float(seconds)
+        self._limited = word != "lost" or self._hopes()
+        return bool(word == "busy")
 
     def _hopes(self) -> bool:
         """Tell whether to wait for a Redis that has lost the limits to be told again: not for ever."""

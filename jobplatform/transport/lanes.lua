@@ -5,8 +5,9 @@ local MOST_MOVES = 1000
 -- Lanes that one script passes over because its worker may hold no more slots.
 local MOST_PASSED = 50
 
--- wait: in how many seconds a worker that holds no more slots now may.
-local lanes = {wait = nil}
+-- wait: in how many seconds it is known who holds slots; busy: whether the worker may hold no more of them until a job of its
+-- own has ended.
+local lanes = {wait = nil, busy = false}
 
 -- Whether Redis knows all leases: after a start of Redis every worker that lives tells again what it holds, and until then
 -- slots may look free that are not.
@@ -134,36 +135,34 @@ function lanes.marker(now)
   if limits.rule('off') then return nil end
   local first = redis.call('ZRANGE', 'jp:timed', 0, 0, 'WITHSCORES')
   local wait = math.min(lanes.wait or 60, first[2] and math.max(0.001, first[2] - now) or 60)
-  return string.format('limited %.3f', wait)
+  return string.format('%s %.3f', lanes.busy and 'busy' or 'limited', wait)
 end
 
 -- The function that serves a list: give(list, queue, message) leases a message and returns the tag of the lease, counts(message)
 -- tells whether it is to be handed out; asked says how many are wanted, and how many of them may hold slots.
 function lanes.server(give, counts, asked)
   local now, left, slots, moves = asked.now, asked.wanted, asked.slots, MOST_MOVES
-  if not lanes.are_slots_known(now) then
+  local known = lanes.are_slots_known(now)
+  if not known then
     slots = 0
     lanes.wait = 0.05
   end
   lanes.ripen(now)
 
   local function take(list, queue, message, found, units)
+    local scarce = false
+    for _, limit in ipairs(found) do scarce = scarce or limits.is_scarce(limit, units) end
     local tag = give(list, queue, message)
     left = left - 1
     limits.spend(found, units, now)
     limits.hold(tag, found, units)
-    for _, limit in ipairs(found) do
-      if limit.slots then
-        slots = slots - 1
-        break
-      end
-    end
+    if scarce then slots = slots - 1 end
   end
 
-  local function may_hold(found)
+  local function may_hold(found, units)
     if slots > 0 then return true end
     for _, limit in ipairs(found) do
-      if limit.slots then return false end
+      if limits.is_scarce(limit, units) then return false end
     end
     return true
   end
@@ -191,7 +190,7 @@ function lanes.server(give, counts, asked)
         lanes.block(list, lane, obstacle, now)
         wake_others(found, units, obstacle.limit.name)
         return
-      elseif not may_hold(found) then
+      elseif not may_hold(found, units) then
         redis.call('ZREM', 'jp:ready:' .. list, lane)
         passed[#passed + 1] = string.format('%.6f', turn)
         passed[#passed + 1] = lane
@@ -217,7 +216,7 @@ function lanes.server(give, counts, asked)
     end
     if #passed > 0 then
       redis.call('ZADD', 'jp:ready:' .. list, unpack(passed))
-      lanes.wait = 0.05
+      lanes.busy = known
     end
   end
 
@@ -236,9 +235,9 @@ function lanes.server(give, counts, asked)
     local found, units = limits.of(message, queue), limits.units_of(message)
     local lane = found[1] and lanes.lane_of(message, queue)
     local obstacle = lane and limits.obstacle(found, units, now)
-    if lane and (obstacle or not may_hold(found) or lanes.is_in_use(list, lane)) then
+    if lane and (obstacle or not may_hold(found, units) or lanes.is_in_use(list, lane)) then
       lanes.append(list, lane, message, obstacle, now)
-      if not obstacle then lanes.wait = 0.05 end
+      if not obstacle then lanes.busy = known end
     else
       take(list, queue, message, found, units)
     end

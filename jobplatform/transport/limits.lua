@@ -64,6 +64,11 @@ function limits.has_slot(limit, units)
   return used == 0 or used + units <= limit.slots
 end
 
+-- Whether so much is used that a job which waits in a worker shall hold none of it idly.
+function limits.is_scarce(limit, units)
+  return limit.slots and tonumber(redis.call('HGET', 'jp:used', limit.name) or '0') + units > limit.slots / 4
+end
+
 -- nil when there are tokens, or the time at which there will be.
 function limits.tokens_at(limit, units, now)
   if not limit.rate then return nil end

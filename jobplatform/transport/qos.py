@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kombu.transport import redis as stock
@@ -13,6 +14,8 @@ from jobplatform.transport.ledger import Ledger
 _HORIZON_SECONDS = 0.05
 _MOST = 64
 _MEASURE_SECONDS = 0.05
+#: What is held may be waiting for its time, and something else has come: so ask again after so long.
+_BUSY_SECONDS = 0.5
 
 
 class QoS(stock.QoS):  # type: ignore[misc]
@@ -21,6 +24,9 @@ class QoS(stock.QoS):  # type: ignore[misc]
     _credit = 0
     _settled = 0
     _measured_at = 0.0
+    #: How many messages were held when no more slots might be, and until when that is believed, in monotonic seconds.
+    _busy_with = 0
+    _busy_until = -math.inf
 
     @property
     def ledger(self) -> Ledger:
@@ -30,28 +36,37 @@ class QoS(stock.QoS):  # type: ignore[misc]
 
     def can_consume(self) -> bool:
         """Tell whether to ask for more: below the prefetch count always, above it when half of the credit is free."""
-        if not self.channel.committer.takes:
+        if not self.channel.committer.takes or self._is_busy():
             return False
         if not self.prefetch_count:
             return True
-        held: int = len(self._delivered) - len(self._dirty)
+        held = self._held()
         return held < self.prefetch_count or held <= self.credit() // 2
 
     def can_consume_max_estimate(self) -> int | None:
         """Tell how many more to ask for, None for as many as there are."""
         if not self.prefetch_count:
             return None
-        return max(self.credit() - len(self._delivered) + len(self._dirty), 0)
+        return max(self.credit() - self._held(), 0)
 
     def slots(self) -> int:
-        """Tell how many of those to ask for may hold slots of limits.
+        """Tell how many of those to ask for may hold slots that are scarce.
 
         A job that waits in a worker holds its slot idly, so there are no more than begin at once, or very soon.
         """
         self.credit()
-        held: int = len(self._delivered) - len(self._dirty)
         processes: int = self.channel.committer.processes
-        return max(max(processes, self._credit) - held, 0)
+        return max(max(processes, self._credit, 1) - self._held(), 0)
+
+    def await_end(self) -> None:
+        """Ask for nothing until a message is settled, as no more slots may be held before."""
+        self._busy_with, self._busy_until = self._held(), self.ledger.clock() + _BUSY_SECONDS
+
+    def _is_busy(self) -> bool:
+        return self._held() >= self._busy_with and self.ledger.clock() < self._busy_until
+
+    def _held(self) -> int:
+        return len(self._delivered) - len(self._dirty)
 
     def credit(self) -> int:
         """Tell how many messages may be held: as many as Celery says, or a few hundredths of a second's work.

@@ -25,7 +25,7 @@ def acquire(
     if reply in (b"FULL", "FULL"):
         raise OverflowError("FULL")
     if len(reply) % 3:
-        assert reply.pop().split()[0] in (b"limited", b"lost")
+        assert reply.pop().split()[0] in (b"limited", b"lost", b"busy")
     triples = zip(*[iter(reply)] * 3, strict=True)
     return [(taken.decode(), queue.decode(), json.loads(raw)) for taken, queue, raw in triples]
 

@@ -151,6 +151,14 @@ def test_a_worker_that_may_hold_no_more_slots_leaves_them_to_others(client: Any,
     assert numbers(acquire(client, 9, "w:3:", slots=9)) == [2, 4]
 
 
+def test_slots_of_which_there_are_enough_may_be_held_idly(client: Any, publisher: Publisher) -> None:
+    limit(client, {"key:acme": "8 - -"})
+    publisher.push_many([limited(number, "acme") for number in range(6)])
+    assert numbers(acquire(client, 9, "w:1:", slots=0)) == [0, 1]
+    assert acquire(client, 9, "w:2:", slots=0) == []
+    assert numbers(acquire(client, 9, "w:3:", slots=3)) == [2, 3, 4]
+
+
 def test_tokens_come_with_time(client: Any, publisher: Publisher) -> None:
     limit(client, {"key:acme": "- 10 2"})
     publisher.push_many(limited(number, "acme") for number in range(5))
