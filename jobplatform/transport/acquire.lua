@@ -69,5 +69,6 @@ if #times > 0 then
   redis.call('ZADD', KEYS[2], unpack(times))
   redis.call('HSET', KEYS[1], unpack(leases))
 end
+if #lanes.held > 0 then redis.call('HSET', 'jp:slots', unpack(lanes.held)) end
 if limits.on then reply[#reply + 1] = lanes.marker(tonumber(now)) end
 return reply

@@ -6,8 +6,8 @@ local MOST_MOVES = 1000
 local MOST_PASSED = 50
 
 -- wait: in how many seconds it is known who holds slots; busy: whether the worker may hold no more of them until a job of its
--- own has ended.
-local lanes = {wait = nil, busy = false}
+-- own has ended; held: the slots of the leases that are given, field and value of jp:slots in turns.
+local lanes = {wait = nil, busy = false, in_use = {}, lists = {}, held = {}}
 
 -- Whether Redis knows all leases: after a start of Redis every worker that lives tells again what it holds, and until then
 -- slots may look free that are not.
@@ -28,12 +28,17 @@ end
 
 function lanes.lane_of(message, queue)
   local task = limits.type_of(message)
-  local tenant = limits.rule('fair:' .. queue) and string.match(message, '"jp_tenant": ?"([^"]*)"') or ''
+  local tenant = limits.rule('fair:' .. queue) and limits.header(message, '"jp_tenant"', '^: ?"([^"]*)"') or ''
   return tenant .. '\30' .. (limits.rule('type:' .. task) and task or '') .. '\30' .. (limits.key_of(message) or '')
 end
 
-function lanes.is_in_use(list, lane)
-  return redis.call('EXISTS', 'jp:lane:' .. list .. '\31' .. lane) == 1
+-- Whether something waits in the lane that a message belongs to.
+function lanes.is_in_use(list, queue, message)
+  if lanes.lists[list] == nil then lanes.lists[list] = redis.call('EXISTS', 'jp:lanes:' .. list) == 1 end
+  if not lanes.lists[list] then return false end
+  local place = list .. '\31' .. lanes.lane_of(message, queue)
+  if lanes.in_use[place] == nil then lanes.in_use[place] = redis.call('EXISTS', 'jp:lane:' .. place) == 1 end
+  return lanes.in_use[place]
 end
 
 function lanes.urgency_of(list)
@@ -43,6 +48,7 @@ end
 -- Put a message at the end of its lane; one that was empty is ready, unless something is in its way.
 function lanes.append(list, lane, message, obstacle, now)
   local place = list .. '\31' .. lane
+  lanes.in_use[place], lanes.lists[list] = true, true
   if redis.call('LPUSH', 'jp:lane:' .. place, message) > 1 then return end
   redis.call('SADD', 'jp:lane_lists', list)
   redis.call('ZADD', 'jp:lanes:' .. list, limits.head_time(place), lane)
@@ -59,6 +65,7 @@ function lanes.block(list, lane, obstacle, now)
   else
     local score = (5 - lanes.urgency_of(list)) * 1e11 + now
     redis.call('ZADD', 'jp:blocked:' .. obstacle.limit.name, string.format('%.4f', score), place)
+    limits.unblocking[obstacle.limit.name] = false
   end
 end
 
@@ -155,7 +162,11 @@ function lanes.server(give, counts, asked)
     local tag = give(list, queue, message)
     left = left - 1
     limits.spend(found, units, now)
-    limits.hold(tag, found, units)
+    local held = limits.hold(tag, found, units)
+    if held then
+      lanes.held[#lanes.held + 1] = held[1]
+      lanes.held[#lanes.held + 1] = held[2]
+    end
     if scarce then slots = slots - 1 end
   end
 
@@ -233,10 +244,9 @@ function lanes.server(give, counts, asked)
 
   local function sort(list, queue, message)
     local found, units = limits.of(message, queue), limits.units_of(message)
-    local lane = found[1] and lanes.lane_of(message, queue)
-    local obstacle = lane and limits.obstacle(found, units, now)
-    if lane and (obstacle or not may_hold(found, units) or lanes.is_in_use(list, lane)) then
-      lanes.append(list, lane, message, obstacle, now)
+    local obstacle = limits.obstacle(found, units, now)
+    if found[1] and (obstacle or not may_hold(found, units) or lanes.is_in_use(list, queue, message)) then
+      lanes.append(list, lanes.lane_of(message, queue), message, obstacle, now)
       if not obstacle then lanes.busy = known end
     else
       take(list, queue, message, found, units)
