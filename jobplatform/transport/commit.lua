@@ -79,7 +79,7 @@ for _ = 1, returned do
   if lease then
     local message = string.match(lease, '^%[(.*),"","[^"]*"%]$')
     if message then
-      redis.call('RPUSH', ARGV[i + 1], message)
+      limits.put_back(ARGV[i + 1], message)
       let_count(message)
     end
     redis.call('HDEL', KEYS[1], ARGV[i])

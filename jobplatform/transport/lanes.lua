@@ -26,17 +26,11 @@ function lanes.are_slots_known(now)
   return true
 end
 
-function lanes.lane_of(message, queue)
-  local task = limits.type_of(message)
-  local tenant = limits.rule('fair:' .. queue) and limits.header(message, '"jp_tenant"', '^: ?"([^"]*)"') or ''
-  return tenant .. '\30' .. (limits.rule('type:' .. task) and task or '') .. '\30' .. (limits.key_of(message) or '')
-end
-
 -- Whether something waits in the lane that a message belongs to.
 function lanes.is_in_use(list, queue, message)
   if lanes.lists[list] == nil then lanes.lists[list] = redis.call('EXISTS', 'jp:lanes:' .. list) == 1 end
   if not lanes.lists[list] then return false end
-  local place = list .. '\31' .. lanes.lane_of(message, queue)
+  local place = list .. '\31' .. limits.lane_of(message, queue)
   if lanes.in_use[place] == nil then lanes.in_use[place] = redis.call('EXISTS', 'jp:lane:' .. place) == 1 end
   return lanes.in_use[place]
 end
@@ -237,7 +231,7 @@ function lanes.server(give, counts, asked)
       if not messages then return end
       moves = moves - #messages
       for _, message in ipairs(messages) do
-        if counts(message) then lanes.append(list, lanes.lane_of(message, queue), message, nil, now) end
+        if counts(message) then lanes.append(list, limits.lane_of(message, queue), message, nil, now) end
       end
     end
   end
@@ -246,7 +240,7 @@ function lanes.server(give, counts, asked)
     local found, units = limits.of(message, queue), limits.units_of(message)
     local obstacle = limits.obstacle(found, units, now)
     if found[1] and (obstacle or not may_hold(found, units) or lanes.is_in_use(list, queue, message)) then
-      lanes.append(list, lanes.lane_of(message, queue), message, obstacle, now)
+      lanes.append(list, limits.lane_of(message, queue), message, obstacle, now)
       if not obstacle then lanes.busy = known end
     else
       take(list, queue, message, found, units)

@@ -155,6 +155,27 @@ function limits.turn_of(list, lane)
   return string.format('%.6f', math.max(tonumber(own or '0'), tonumber(last or '0')))
 end
 
+function limits.lane_of(message, queue)
+  local task = limits.type_of(message)
+  local tenant = limits.rule('fair:' .. queue) and limits.header(message, '"jp_tenant"', '^: ?"([^"]*)"') or ''
+  return tenant .. '\30' .. (limits.rule('type:' .. task) and task or '') .. '\30' .. (limits.key_of(message) or '')
+end
+
+-- Put a message that was handed out before where it is the next: at the head of its lane if others wait there, else of its
+-- list.
+function limits.put_back(list, message)
+  if limits.on then
+    local lane = limits.lane_of(message, limits.queue_of(list))
+    local place = list .. '\31' .. lane
+    if redis.call('EXISTS', 'jp:lane:' .. place) == 1 then
+      redis.call('RPUSH', 'jp:lane:' .. place, message)
+      redis.call('ZADD', 'jp:lanes:' .. list, limits.head_time(place), lane)
+      return
+    end
+  end
+  redis.call('RPUSH', list, message)
+end
+
 -- Make a lane ready, and wake somebody.
 function limits.open(place)
   local list, lane = string.match(place, '^(.-)\31(.*)$')

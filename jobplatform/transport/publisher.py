@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError
 from jobplatform.transport import census, keys
 from jobplatform.transport.keeper import Command, Keeper
 from jobplatform.transport.message import Message, envelope
-from jobplatform.transport.scripts import PUSH
+from jobplatform.transport.scripts import PUSH, PUT_BACK
 
 #: Messages in one LPUSH, so that Redis never works long on one command.
 _TOGETHER = 250
@@ -153,8 +153,8 @@ class Publisher:
         commands += entries_alone
         for (queue, priority), texts in lists.items():
             name, starts = keys.queue_list(queue, priority), range(0, len(texts), _TOGETHER)
-            verb, texts = ("RPUSH", texts[::-1]) if first else ("LPUSH", texts)
-            commands += [(verb, name, *texts[start : start + _TOGETHER]) for start in starts]
+            push, texts = (("EVAL", PUT_BACK.text, 1), texts[::-1]) if first else (("LPUSH",), texts)
+            commands += [(*push, name, *texts[start : start + _TOGETHER]) for start in starts]
         pushes = len(commands)
         for queue in sorted({queue for queue, _ in lists}):
             commands += ring(queue)

@@ -49,7 +49,7 @@ for i = #tags - 1, 1, -2 do  -- each goes to the head of its list, so the oldest
       if priority > 5 then priority = 5 end
       local list = queue
       if priority > 1 then list = queue .. ARGV[3] .. priority end
-      redis.call('RPUSH', list, message)
+      limits.put_back(list, message)
       -- It counts again, should it stand behind the fence of a lease that had been forgotten.
       local task = string.match(message, '"correlation_id": ?"([^"]+)"') or ''
       local attempt = tonumber(string.match(message, '"jp_attempt": ?(%d+)') or '1')

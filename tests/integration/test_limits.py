@@ -80,6 +80,31 @@ def test_jobs_of_one_key_keep_their_order(client: Any, publisher: Publisher, led
     assert seen == list(range(6))
 
 
+@pytest.mark.parametrize("way", ["given back", "rescued", "published again"])
+def test_what_was_handed_out_before_is_the_next_of_its_lane(
+    client: Any, publisher: Publisher, ledger: Ledger, way: str
+) -> None:
+    limit(client, {"key:acme": "2 - -"})
+    publisher.push_many(limited(number, "acme") for number in range(6))
+    (first, *_), (second, *_) = acquire(client, 4, f"{ledger.node}:1:")
+    for tag in (first, second):
+        ledger.hold(tag, QUEUE, client.hget(keys.LEASES, tag))
+    if way == "given back":
+        ledger.give_back([first, second])
+        assert ledger.commit(client, 30)
+    elif way == "rescued":
+        assert rescue(client, -1.0, 100, watched=0).returned == 2
+    else:
+        for tag in (first, second):
+            end(client, ledger, tag)
+        publisher.push_many([limited(number, "acme") for number in range(2)], first=True)
+    taken = acquire(client, 9, "w:2:")
+    assert numbers(taken) == [0, 1]
+    for tag, _, _ in taken:
+        end(client, ledger, tag)
+    assert numbers(acquire(client, 9, "w:3:")) == [2, 3]
+
+
 def test_the_most_urgent_that_wait_go_first(client: Any, publisher: Publisher, ledger: Ledger) -> None:
     limit(client, {TYPE: "1 - -"})
     publisher.push_many([limited(1), limited(2), limited(3, priority=5)])
