@@ -35,10 +35,6 @@ function lanes.is_in_use(list, queue, message)
   return lanes.in_use[place]
 end
 
-function lanes.urgency_of(list)
-  return tonumber(string.match(list, '\6\22(%d)$') or '1')
-end
-
 -- Put a message at the end of its lane; one that was empty is ready, unless something is in its way.
 function lanes.append(list, lane, message, obstacle, now)
   local place = list .. '\31' .. lane
@@ -57,8 +53,7 @@ function lanes.block(list, lane, obstacle, now)
   if obstacle.at then
     redis.call('ZADD', 'jp:timed', string.format('%.6f', obstacle.at), place)
   else
-    local score = (5 - lanes.urgency_of(list)) * 1e11 + now
-    redis.call('ZADD', 'jp:blocked:' .. obstacle.limit.name, string.format('%.4f', score), place)
+    redis.call('ZADD', 'jp:blocked:' .. obstacle.limit.name, limits.blocked_score(list, place, now), place)
     limits.unblocking[obstacle.limit.name] = false
   end
 end
@@ -84,8 +79,12 @@ end
 -- Count what a tenant is given.
 function lanes.charge(queue, lane, turn, units)
   local turns, tenant = 'jp:turns:' .. queue, string.match(lane, '^(.-)\30')
+  local own, last = unpack(redis.call('HMGET', turns, tenant, ''))
+  -- What goes before all others has no turn of its own.
+  local start = math.max(turn, tonumber(own or '0'))
+  last = math.max(turn, tonumber(last or '0'))
   local weight = tonumber(limits.rule('weight:' .. queue .. ':' .. tenant) or '1')
-  redis.call('HSET', turns, '', string.format('%.6f', turn), tenant, string.format('%.6f', turn + units / weight))
+  redis.call('HSET', turns, '', string.format('%.6f', last), tenant, string.format('%.6f', start + units / weight))
   redis.call('EXPIRE', turns, 86400)
 end
 
@@ -112,7 +111,7 @@ end
 function lanes.order(names, first, now)
   local order, ages = {}, false
   for k = first, #names do
-    local each = {name = names[k], place = k, at = now, urgency = lanes.urgency_of(names[k])}
+    local each = {name = names[k], place = k, at = now, urgency = limits.urgency_of(names[k])}
     local seconds = limits.on and limits.rule('age:' .. limits.queue_of(names[k]))
     if seconds then
       ages = true
@@ -183,7 +182,7 @@ function lanes.server(give, counts, asked)
     local key = 'jp:lane:' .. list .. '\31' .. lane
     local fair = limits.rule('fair:' .. queue)
     local own = fair and lanes.given(queue, lane)
-    if own and own > turn + 1e-6 then  -- another lane of the tenant was served meanwhile
+    if own and own > turn + 1e-6 and not limits.is_first(list .. '\31' .. lane) then  -- another lane of the tenant was served meanwhile
       redis.call('ZADD', 'jp:ready:' .. list, string.format('%.6f', own), lane)
       return
     end

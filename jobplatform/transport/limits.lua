@@ -146,8 +146,24 @@ function limits.head_time(place)
   return head and (string.match(head, '"jp_at": ?([0-9.]+)') or '0')
 end
 
+-- Whether the next message of a lane goes before all others, as its job had begun on a worker that died.
+function limits.is_first(place)
+  local head = redis.call('LINDEX', 'jp:lane:' .. place, -1)
+  return head and string.find(head, '"jp_first":1', 1, true) ~= nil
+end
+
+function limits.urgency_of(list)
+  return tonumber(string.match(list, '\6\22(%d)$') or '1')
+end
+
+-- How urgent a lane is that is blocked by a limit, and since when.
+function limits.blocked_score(list, place, now)
+  return string.format('%.4f', (5 - limits.urgency_of(list)) * 1e11 + (limits.is_first(place) and 0 or now))
+end
+
 -- The turn of a lane: in fair order what its tenant was given so far, otherwise when its first message was enqueued.
 function limits.turn_of(list, lane)
+  if limits.is_first(list .. '\31' .. lane) then return '0' end
   local queue = limits.queue_of(list)
   if not limits.rule('fair:' .. queue) then return limits.head_time(list .. '\31' .. lane) end
   local turns = 'jp:turns:' .. queue
@@ -161,6 +177,15 @@ function limits.lane_of(message, queue)
   return tenant .. '\30' .. (limits.rule('type:' .. task) and task or '') .. '\30' .. (limits.key_of(message) or '')
 end
 
+-- Let a lane go before all others, wherever it waits.
+function limits.hasten(list, lane, message)
+  local place = list .. '\31' .. lane
+  redis.call('ZADD', 'jp:ready:' .. list, 'XX', '0', lane)
+  for _, limit in ipairs(limits.of(message, limits.queue_of(list))) do
+    redis.call('ZADD', 'jp:blocked:' .. limit.name, 'XX', limits.blocked_score(list, place, 0), place)
+  end
+end
+
 -- Put a message that was handed out before where it is the next: at the head of its lane if others wait there, else of its
 -- list.
 function limits.put_back(list, message)
@@ -170,6 +195,7 @@ function limits.put_back(list, message)
     if redis.call('EXISTS', 'jp:lane:' .. place) == 1 then
       redis.call('RPUSH', 'jp:lane:' .. place, message)
       redis.call('ZADD', 'jp:lanes:' .. list, limits.head_time(place), lane)
+      if limits.is_first(place) then limits.hasten(list, lane, message) end
       return
     end
   end

@@ -105,6 +105,30 @@ def test_what_was_handed_out_before_is_the_next_of_its_lane(
     assert numbers(acquire(client, 9, "w:3:")) == [2, 3]
 
 
+@pytest.mark.parametrize("fair", [True, False])
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_is_published_again_goes_before_older_jobs_of_others(
+    client: Any, publisher: Publisher, ledger: Ledger, fair: bool, waits: bool
+) -> None:
+    limit(client, {"queue:work": "1 - -", **({"fair:work": "1"} if fair else {})})
+    first = limited(0, "acme", tenant="acme")
+    publisher.push_many([first, *(limited(number, key, tenant=key) for number, key in enumerate("bcd", 1))])
+    if waits:
+        publisher.push(limited(9, "acme", tenant="acme"))
+    (taken,) = acquire(client, 1, "w:1:")
+    assert acquire(client, 1, "w:2:") == []
+    publisher.push_many([replace(first, enqueued_at=clock(client))], first=True)
+    end(client, ledger, taken[0])
+    seen = []
+    for turn in range(4 + waits):
+        ((tag, *_),) = found = acquire(client, 1, f"w:{turn + 3}:")
+        seen += numbers(found)
+        end(client, ledger, tag)
+    assert seen[0] == 0
+    assert sorted(seen) == [0, 1, 2, 3, *([9] if waits else [])]
+    assert client.keys("jp:blocked*") == client.keys("jp:ready*") == []
+
+
 def test_the_most_urgent_that_wait_go_first(client: Any, publisher: Publisher, ledger: Ledger) -> None:
     limit(client, {TYPE: "1 - -"})
     publisher.push_many([limited(1), limited(2), limited(3, priority=5)])
