@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import ceil
 
 from chaos.evidence import PART, BatchRow, Evidence, JobRow, Schedule
@@ -55,7 +55,6 @@ def find_miscounted(evidence: Evidence) -> Iterator[Finding]:
     jobs: dict[str, Counter[str]] = defaultdict(Counter)
     for row in evidence.rows.values():
         jobs[row.batch_id][row.status] += 1
-    tokens = {row.token for row in evidence.rows.values()}
     there = {batch.batch_id: batch for batch in evidence.batches}
     for batch_id in evidence.closed - there.keys():
         yield Finding(batch_id, "this batch was closed, and has no row")
@@ -65,10 +64,10 @@ def find_miscounted(evidence: Evidence) -> Iterator[Finding]:
         if counted != (found.total(), found["COMPLETED"], found["FAILED"], found["CANCELLED"]):
             yield Finding(batch.batch_id, f"it counts {counted}, and its jobs are {dict(found)}")
         if batch.batch_id in evidence.closed:
-            yield from _not_over(batch, tokens)
+            yield from _not_over(batch, evidence.tokens)
 
 
-def _not_over(batch: BatchRow, tokens: set[str]) -> Iterator[Finding]:
+def _not_over(batch: BatchRow, tokens: Collection[str]) -> Iterator[Finding]:
     if not batch.over:
         yield Finding(batch.batch_id, "it was closed, all has ended, and it is not over")
     elif f"{batch.token}{PART}{OVER}" not in tokens:

@@ -134,7 +134,7 @@ class Stage:
             self.fleet.start(CLIENTS)
             self._drive(faults, seconds)
             self.fleet.stop(CLIENTS)
-            quiet = self._settle(timetable.end) and self._settle(self._is_quiet)
+            quiet = self._settle(lambda: timetable.end() and self._is_quiet())
         deaths = {name: program.deaths for name, program in self.fleet.programs.items() if program.deaths}
         remains = self.stores.remains()
         self.fleet.stop([*WORKERS, CONTROLLER, *BEATS])

@@ -182,7 +182,8 @@ function lanes.server(give, counts, asked)
     local key = 'jp:lane:' .. list .. '\31' .. lane
     local fair = limits.rule('fair:' .. queue)
     local own = fair and lanes.given(queue, lane)
-    if own and own > turn + 1e-6 and not limits.is_first(list .. '\31' .. lane) then  -- another lane of the tenant was served meanwhile
+    -- Another lane of the tenant may have been served meanwhile.
+    if own and own > turn + 1e-6 and not limits.is_first(list .. '\31' .. lane) then
       redis.call('ZADD', 'jp:ready:' .. list, string.format('%.6f', own), lane)
       return
     end
