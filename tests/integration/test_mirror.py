@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from jobplatform.journal import entry
 from jobplatform.journal.collapse import collapse
 from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.journal.writer import connect
-from jobplatform.records import NewJob, new_job_ids, row_of, rows_like
+from jobplatform.records import Edge, NewJob, new_job_ids, row_of, rows_like
 from jobplatform.settings import Settings
 from jobplatform.store import executions, migrate, new_jobs
 from jobplatform.store.database import Database
@@ -110,6 +111,28 @@ def test_foreign_keys_are_checked_by_index_on_tables_that_were_vacuumed_empty(se
         read = session.connection.exec_driver_sql(scans).scalar()
     made.close()
     assert read == 0
+
+
+def test_the_mirror_hurries_after_it_released_a_job_but_not_under_load(mirror: Mirror) -> None:
+    first, second, *others = new_job_ids(1.0, 60)
+    jobs = [NewJob(job_id, "t.job", '{"args":[],"kwargs":{}}', "celery") for job_id in (first, *others)]
+    jobs.append(replace(jobs[0], job_id=second, status="BLOCKED", after=(Edge(first),)))
+    with mirror.database.transaction() as transaction:
+        new_jobs.insert(transaction, [row_of(job) for job in jobs], edges=True)
+    waits: list[float] = []
+    mirror.wait = waits.append
+
+    def end(*job_ids: str) -> float:
+        lines = {f"e{number}": journal_of(job_id, ["completed"])[1] for number, job_id in enumerate(job_ids)}
+        mirror.client.xadd(JOURNAL, lines)
+        mirror.run_once(datetime.now(UTC))
+        return waits[-1] / mirror.pace_seconds
+
+    assert end(others.pop()) == 1.0
+    assert end(first) < 0.2
+    assert end(others.pop()) < 0.2
+    assert end(*(others.pop() for _ in range(30))) == 1.0
+    assert [end(others.pop()) for _ in range(15)][-1] == 1.0
 
 
 def test_a_mirror_that_dies_after_its_commit_changes_nothing_twice(mirror: Mirror) -> None:
