@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from chaos.evidence import FINAL, Evidence, Run, Strike
 
 _KILLS = ("kill_worker", "kill_tree")
+_CHILD_KILL = "kill_child"
 #: These are not in the way of a rescue.
 _HARMLESS = frozenset({"kill_child", "kill_client"})
 #: A rescue is undisturbed when nothing else was broken so long before and after the worker's death, in seconds.
@@ -37,8 +38,16 @@ def recoveries(evidence: Evidence) -> Iterator[Recovery]:
         life = lives.get((strike.name, strike.pid))
         if strike.kind in _KILLS and life is not None:
             for where, run in running:
-                if where == life and run.start <= strike.at and (run.end is None or run.end > strike.at):
+                if where == life and _runs_at(evidence, run, strike.at):
                     yield from _recovery(evidence, strike, run)
+
+
+def _runs_at(evidence: Evidence, run: Run, at: float) -> bool:
+    """Tell whether a run went on at a time: it had begun, not ended, and its own process had not been killed."""
+    if run.start > at or (run.end is not None and run.end <= at):
+        return False
+    died = (strike.at for strike in evidence.strikes if strike.kind == _CHILD_KILL and strike.pid == run.pid)
+    return not any(run.start <= when < at for when in died)
 
 
 def _is_long(run: Run) -> bool:

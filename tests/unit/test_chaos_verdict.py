@@ -201,6 +201,8 @@ def test_only_what_ran_there_and_then_is_recovered() -> None:
     assert judge(evidence([ENDLESS, AGAIN], row, strikes=[elsewhere])).recoveries == []
     before = replace(KILL_W0, at=10.5)
     assert judge(evidence([ENDLESS, AGAIN], row, strikes=[before])).recoveries == []
+    died_already = Strike("kill_child", KILL_W0.at - 0.1, KILL_W0.at - 0.1, "w0", ENDLESS.pid)
+    assert judge(evidence([ENDLESS, AGAIN], row, strikes=[died_already, KILL_W0])).recoveries == []
 
 
 @pytest.mark.parametrize(("values", "share", "expected"), [([], 0.5, None), ([3, 1, 2], 0.5, 2), ([3, 1, 2], 0.99, 3)])
