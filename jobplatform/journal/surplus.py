@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from celery.worker.state import reserved_requests
+from celery.worker.state import active_requests, reserved_requests
 
 from jobplatform.journal.recorder import JobRequest
 from jobplatform.journal.report import snapshot
 
 
 def give_back_surplus() -> int:
-    """Give back the jobs that wait in this worker beyond its prefetch count, the last taken first.
+    """Give back the jobs that wait in this worker, but for as many as it has idle processes, the last taken first.
 
     :returns: how many there were.
     """
     waiting = _waiting()
-    keep = waiting[0].message.channel.qos.prefetch_count if waiting else 0
+    running = len(snapshot(active_requests))
+    keep = max(waiting[0].message.channel.qos.base() - running, 0) if waiting else 0
     return sum(request.give_back() for request in waiting[keep:])
 
 

@@ -35,7 +35,7 @@ class Committer:
     :param options: the transport options of the broker connection.
     """
 
-    #: Gives back what waits in this worker beyond its prefetch count, and tells how much that was.
+    #: Gives back what waits in this worker and not for an idle process, and tells how much that was.
     give_back_surplus: Callable[[], int] = staticmethod(lambda: 0)
     #: Gives back all that waits in this worker, and tells how much that was.
     give_back_waiting: Callable[[], int] = staticmethod(lambda: 0)
@@ -45,6 +45,8 @@ class Committer:
     jobs_block_the_loop = False
     #: How many jobs this worker runs at once.
     processes = 1
+    #: How many messages more than it has processes Celery would let it hold.
+    ahead = 0
     #: Says what this process does and takes.
     describe_worker: Callable[[], dict[str, Any]] = staticmethod(dict)
     #: Lets go of jobs whose leases were taken away, and of jobs that are not to run any more.

@@ -35,13 +35,13 @@ class QoS(stock.QoS):  # type: ignore[misc]
         return ledger
 
     def can_consume(self) -> bool:
-        """Tell whether to ask for more: below the prefetch count always, above it when half of the credit is free."""
+        """Tell whether to ask for more: for an idle process always, else when half of the credit is free."""
         if not self.channel.committer.takes or self._is_busy():
             return False
         if not self.prefetch_count:
             return True
         held = self._held()
-        return held < self.prefetch_count or held <= self.credit() // 2
+        return held < self.base() or held <= self.credit() // 2
 
     def can_consume_max_estimate(self) -> int | None:
         """Tell how many more to ask for, None for as many as there are."""
@@ -68,20 +68,24 @@ class QoS(stock.QoS):  # type: ignore[misc]
     def _held(self) -> int:
         return len(self._delivered) - len(self._dirty)
 
+    def base(self) -> int:
+        """Tell how many messages may be held at any speed: one a process, and those that wait here for their time."""
+        ahead: int = self.channel.committer.ahead
+        return max(self.prefetch_count - ahead, 1)
+
     def credit(self) -> int:
-        """Tell how many messages may be held: as many as Celery says, or a few hundredths of a second's work.
+        """Tell how many messages may be held: one a process, and a few hundredths of a second's work.
 
         Asking for many at once costs little, and jobs that are short do not wait long behind each other.
         """
         ledger = self.ledger
-        floor: int = self.prefetch_count
         now = ledger.clock()
         elapsed = now - self._measured_at
         if elapsed >= _MEASURE_SECONDS:
             rate = (ledger.settled - self._settled) / elapsed
             self._settled, self._measured_at = ledger.settled, now
             self._credit = min(_MOST, int(rate * _HORIZON_SECONDS))
-        return max(self._credit, floor)
+        return max(self._credit, min(self.base() + self._credit, self.prefetch_count))
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Take note of a message; one that the acquire script delivered is leased already."""

@@ -17,6 +17,8 @@ from processes import eventually
 from jobplatform.cli import main
 from jobplatform.devstack.stack import DevStack
 
+#: Jobs before the long one, and behind it.
+QUICK, BEHIND = 200, 20
 HEARTBEAT = {"JOBPLATFORM_HEARTBEAT_SECONDS": "0.5", "JOBPLATFORM_LEASE_SECONDS": "60"}
 
 
@@ -51,17 +53,19 @@ def workers(fleet: Fleet) -> dict[str, str]:
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_jobs_of_a_killed_worker_run_elsewhere(fleet: Fleet, marks: Path, pool: str) -> None:
     long, short = fleet.client.tasks["rescue_jobs.wait_for"], fleet.client.tasks["rescue_jobs.brief"]
+    halfway = {"COMPLETED": QUICK, "PROCESSING": 1, "PENDING": BEHIND}
     fleet.start_controller()
-    worker = fleet.start_worker("-c", "1", "-P", pool, name="first")
+    # A worker that is fast holds many messages; for a second it keeps those behind the long job.
+    short.submit_many([(str(marks), f"short{number}") for number in range(QUICK)])
     running = long.submit(str(marks), "long").id
-    eventually(lambda: fleet.states()["PROCESSING"] == 1, 30, fleet.describe)
-    short.submit_many([(str(marks), f"short{number}") for number in range(20)])
-    eventually(lambda: fleet.redis.hlen("unacked") > 1 or pool == "solo", 30, fleet.describe)
+    short.submit_many([(str(marks), f"short{number}") for number in range(QUICK, QUICK + BEHIND)])
+    worker = fleet.start_worker("-c", "1", "-P", pool, name="first")
+    eventually(lambda: dict(fleet.states()) == halfway, 60, fleet.describe)
     kill_tree(worker)
     (marks / "release").touch()
     fleet.start_worker("-c", "1", name="second")
-    assert fleet.wait_final(21, 60) == {"COMPLETED": 21}
-    assert starts(marks) == {"long": [1, 2], **{f"short{number}": [1] for number in range(20)}}
+    assert fleet.wait_final(QUICK + BEHIND + 1, 60) == {"COMPLETED": QUICK + BEHIND + 1}
+    assert starts(marks) == {"long": [1, 2], **{f"short{number}": [1] for number in range(QUICK + BEHIND)}}
     (found,) = fleet.rows("select retry_count, attempt, deaths from @jobs where job_id = %(id)s::uuid", id=running)
     assert found == {"retry_count": 0, "attempt": 2, "deaths": 1}
     runs = fleet.rows(

@@ -1,4 +1,4 @@
-"""How many messages a worker holds: Celery's prefetch count when jobs are long, more when they are short."""
+"""How many messages a worker holds: one a process when jobs are long, more when they are short."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.qos import QoS
 
-PREFETCH = 8
+PREFETCH, PROCESSES = 8, 2
 
 
 class Clock:
@@ -28,7 +28,9 @@ class Holding:
     def __init__(self, prefetch: int = PREFETCH) -> None:
         self.clock = Clock()
         self.ledger = Ledger(self.clock)
-        self.committer = committer = SimpleNamespace(ledger=self.ledger, takes=True)
+        self.committer = committer = SimpleNamespace(
+            ledger=self.ledger, takes=True, processes=PROCESSES, ahead=PREFETCH - PROCESSES
+        )
         channel: Any = SimpleNamespace(committer=committer, do_restore=False)
         self.qos = QoS(channel, prefetch)
         self.qos.credit()
@@ -44,13 +46,28 @@ class Holding:
             self.ledger.settle(str(tag))
 
 
-@pytest.mark.parametrize(("held", "asks"), [(0, True), (PREFETCH - 1, True), (PREFETCH, False), (PREFETCH + 1, False)])
-def test_a_slow_worker_holds_as_many_as_celery_says(held: int, asks: bool) -> None:
+@pytest.mark.parametrize(("held", "asks"), [(0, True), (1, True), (PROCESSES, False), (PROCESSES + 1, False)])
+def test_a_slow_worker_holds_what_it_can_begin(held: int, asks: bool) -> None:
     holding = Holding()
     holding.settle(1, 10.0)
     holding.hold(held)
     assert holding.qos.can_consume() is asks
-    assert holding.qos.can_consume_max_estimate() == max(PREFETCH - held, 0)
+    assert holding.qos.can_consume_max_estimate() == max(PROCESSES - held, 0)
+
+
+def test_a_job_that_will_soon_begin_may_wait_here() -> None:
+    holding = Holding()
+    holding.settle(4, 0.1)
+    assert holding.qos.credit() == PROCESSES + 2
+
+
+def test_jobs_that_wait_here_for_their_time_take_no_process() -> None:
+    holding = Holding()
+    holding.qos.prefetch_count += 5  # as Celery does for each message with an ETA
+    holding.hold(5)
+    assert holding.qos.can_consume()
+    holding.hold(5 + PROCESSES)
+    assert not holding.qos.can_consume()
 
 
 @pytest.mark.parametrize(("held", "asks"), [(0, True), (25, True), (26, False), (50, False)])
@@ -68,12 +85,12 @@ def test_no_speed_lets_a_worker_hold_more_than_64() -> None:
     assert holding.qos.credit() == 64
 
 
-def test_a_worker_that_slows_down_falls_back_to_what_celery_says() -> None:
+def test_a_worker_that_slows_down_falls_back_to_what_it_can_begin() -> None:
     holding = Holding()
     holding.settle(100, 0.1)
     assert holding.qos.credit() == 50
     holding.settle(1, 1.0)
-    assert holding.qos.credit() == PREFETCH
+    assert holding.qos.credit() == PROCESSES
 
 
 def test_without_a_prefetch_count_there_is_no_limit() -> None:
