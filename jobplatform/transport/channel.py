@@ -74,8 +74,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
     #: Whether Redis knew limits when it was asked last, and how long to wait where they hold something back.
     _limited = False
     _pause_seconds = math.inf
-    #: When Redis was seen to have lost the limits, in monotonic seconds.
-    _lost_at = -math.inf
+    #: Since when Redis has lost the limits, in monotonic seconds; None while it has not.
+    _lost_at: float | None = None
     _tags = itertools.count(1)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -194,16 +194,20 @@ class Channel(stock.Channel):  # type: ignore[misc]
             return False
         word, seconds = bytes_to_str(reply.pop()).split()
         self._pause_seconds = float(seconds)
-        self._limited = word != "lost" or self._hopes()
+        if word == "lost":
+            self._limited = self._hopes()
+        else:
+            self._limited, self._lost_at = True, None
         return bool(word == "busy")
 
     def _hopes(self) -> bool:
         """Tell whether to wait for a Redis that has lost the limits to be told again: not for ever."""
         now = self.ledger.clock()
-        if now - self._lost_at > 2 * _HOPE_SECONDS:
+        if self._lost_at is None:
             self._lost_at = now
         if now - self._lost_at < _HOPE_SECONDS:
             return True
+        self._lost_at = None
         logger.error(
             "Redis has lost the limits, and nobody tells it again: jobs begin without any; see that a controller runs"
         )
