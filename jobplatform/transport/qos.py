@@ -71,7 +71,8 @@ class QoS(stock.QoS):  # type: ignore[misc]
     def base(self) -> int:
         """Tell how many messages may be held at any speed: one a process, and those that wait here for their time."""
         ahead: int = self.channel.committer.ahead
-        return max(self.prefetch_count - ahead, 1)
+        allowed: int = self.prefetch_count - ahead
+        return max(allowed, 1)
 
     def credit(self) -> int:
         """Tell how many messages may be held: one a process, and a few hundredths of a second's work.
@@ -85,7 +86,8 @@ class QoS(stock.QoS):  # type: ignore[misc]
             rate = (ledger.settled - self._settled) / elapsed
             self._settled, self._measured_at = ledger.settled, now
             self._credit = min(_MOST, int(rate * _HORIZON_SECONDS))
-        return max(self._credit, min(self.base() + self._credit, self.prefetch_count))
+        allowed: int = self.prefetch_count
+        return max(self._credit, min(self.base() + self._credit, allowed))
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Take note of a message; one that the acquire script delivered is leased already."""
