@@ -132,6 +132,10 @@ def test_a_job_with_checkpoints_lets_its_worker_leave_at_the_next_one(
     assert ended == [{"retry_count": 0, "deaths": 0, "result": row["checkpoint"]}]
 
 
+#: Jobs before the long one.
+QUICK = 100
+
+
 @pytest.mark.parametrize("leave", [drain, terminate])
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_what_waits_in_a_worker_that_leaves_runs_elsewhere_while_a_long_job_ends(
@@ -139,21 +143,22 @@ def test_what_waits_in_a_worker_that_leaves_runs_elsewhere_while_a_long_job_ends
 ) -> None:
     long, brief = fleet.client.tasks["rescue_jobs.wait_for"], fleet.client.tasks["rescue_jobs.brief"]
     fleet.start_controller()
-    leaving = fleet.start_worker("-c", "1", "-P", pool, name="leaving")
+    # A worker that is fast holds many messages; for a second it keeps those behind the long job.
+    brief.submit_many([(str(marks), f"quick{number}") for number in range(QUICK)])
     long.submit(str(marks), "long")
-    eventually(lambda: "long" in starts(marks), 30, fleet.describe)
     brief.submit_many([(str(marks), f"brief{number}") for number in range(4)])
-    eventually(lambda: fleet.redis.hlen("unacked") > 1, 30, fleet.describe)
+    leaving = fleet.start_worker("-c", "1", "-P", pool, name="leaving")
+    eventually(lambda: "long" in starts(marks), 30, fleet.describe)
     leave(fleet, leaving, "leaving", 60)
     eventually(lambda: fleet.redis.hlen("unacked") == 1 and fleet.redis.llen("celery") == 4, 30, fleet.describe)
     fleet.start_worker("-c", "1", name="staying")
-    eventually(lambda: len(starts(marks)) == 5, 30, fleet.describe)
+    eventually(lambda: len(starts(marks)) == QUICK + 5, 30, fleet.describe)
     assert leaving.running
     (marks / "release").touch()
     assert leaving.popen.wait(60) == 0
-    assert fleet.wait_final(5, 60) == {"COMPLETED": 5}
+    assert fleet.wait_final(QUICK + 5, 60) == {"COMPLETED": QUICK + 5}
     assert set(map(tuple, starts(marks).values())) == {(1,)}
-    assert_nothing_burned(fleet, 5)
+    assert_nothing_burned(fleet, QUICK + 5)
 
 
 @pytest.mark.parametrize("fleet", [{"JOBPLATFORM_DRAIN_SECONDS": "0"}], indirect=True)
