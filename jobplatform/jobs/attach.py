@@ -142,7 +142,7 @@ def prepare_worker(app: Any, worker: Any) -> None:
     refuse_pool(worker.pool_cls)
     Committer.describe_worker = Report(str(worker.hostname), app)
     Committer.processes = worker.concurrency or 1
-    Committer.ahead = max(int(app.conf.worker_prefetch_multiplier or 0) - 1, 0) * Committer.processes
+    Committer.multiplier = max(worker.prefetch_multiplier, 1)
     Committer.jobs_block_the_loop = worker.pool_cls.__module__.endswith(".solo")
     pool.install()
     _spare_the_collector()

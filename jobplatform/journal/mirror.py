@@ -79,7 +79,7 @@ class Mirror:
     :param decide: what becomes of failed attempts.
     :param wait: waits for some seconds, or until the controller stops.
     :param batch: stream entries read at once; each holds the news of one commit.
-    :param pace_seconds: transactions begin at least this far apart, so that batches fill under load.
+    :param pace_seconds: waited after a transaction, so that batches fill under load; a part of it after a release.
     """
 
     name = "mirror"

@@ -45,8 +45,8 @@ class Committer:
     jobs_block_the_loop = False
     #: How many jobs this worker runs at once.
     processes = 1
-    #: How many messages more than it has processes Celery would let it hold.
-    ahead = 0
+    #: How many messages Celery would let it hold for each of them.
+    multiplier = 1
     #: Says what this process does and takes.
     describe_worker: Callable[[], dict[str, Any]] = staticmethod(dict)
     #: Lets go of jobs whose leases were taken away, and of jobs that are not to run any more.

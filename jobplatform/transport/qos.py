@@ -69,10 +69,14 @@ class QoS(stock.QoS):  # type: ignore[misc]
         return len(self._delivered) - len(self._dirty)
 
     def base(self) -> int:
-        """Tell how many messages may be held at any speed: one a process, and those that wait here for their time."""
-        ahead: int = self.channel.committer.ahead
-        allowed: int = self.prefetch_count - ahead
-        return max(allowed, 1)
+        """Tell how many messages may be held at any speed: one a process, and those that wait here for their time.
+
+        After a lost connection Celery allows less for a while, as many times as it has idle processes.
+        """
+        committer, allowed = self.channel.committer, int(self.prefetch_count)
+        multiplier: int = committer.multiplier
+        processes: int = committer.processes
+        return max(allowed - (multiplier - 1) * processes, math.ceil(allowed / multiplier), 1)
 
     def credit(self) -> int:
         """Tell how many messages may be held: one a process, and a few hundredths of a second's work.

@@ -33,3 +33,20 @@ def test_short_jobs_leave_a_worker_that_got_a_long_one(stack: DevStack, tmp_path
         assert states == {"COMPLETED": BEFORE + BEHIND + 1}
         (found,) = fleet.rows("select count(*) as runs, max(attempt_number) as attempts from @job_executions")
         assert (found["runs"], found["attempts"]) == (BEFORE + BEHIND + 1, 1)
+
+
+@pytest.mark.parametrize("multiplier", ["1", "10"])
+def test_every_process_has_a_job_whatever_celery_may_fetch_ahead(
+    stack: DevStack, tmp_path: Path, multiplier: str
+) -> None:
+    release = tmp_path / "release"
+    with Fleet(stack, tmp_path, [stall_jobs.__name__]) as fleet:
+        last = fleet.client.tasks["stall_jobs.last"]
+        for _ in range(3):
+            last.submit(str(release))
+        fleet.start_controller()
+        fleet.start_worker("-c", "2", "--prefetch-multiplier", multiplier)
+        eventually(lambda: dict(fleet.states()) == {"PROCESSING": 2, "PENDING": 1}, 30, fleet.describe)
+        eventually(lambda: fleet.redis.llen("celery") == 1, 30, fleet.describe)
+        release.touch()
+        assert fleet.wait_final(3, 60) == {"COMPLETED": 3}

@@ -29,7 +29,7 @@ class Holding:
         self.clock = Clock()
         self.ledger = Ledger(self.clock)
         self.committer = committer = SimpleNamespace(
-            ledger=self.ledger, takes=True, processes=PROCESSES, ahead=PREFETCH - PROCESSES
+            ledger=self.ledger, takes=True, processes=PROCESSES, multiplier=PREFETCH // PROCESSES
         )
         channel: Any = SimpleNamespace(committer=committer, do_restore=False)
         self.qos = QoS(channel, prefetch)
@@ -91,6 +91,14 @@ def test_a_worker_that_slows_down_falls_back_to_what_it_can_begin() -> None:
     assert holding.qos.credit() == 50
     holding.settle(1, 1.0)
     assert holding.qos.credit() == PROCESSES
+
+
+def test_every_idle_process_gets_a_message_while_celery_allows_less_after_a_lost_connection() -> None:
+    holding = Holding()
+    holding.qos.prefetch_count = PREFETCH // 2  # one of two processes runs what came over the old connection
+    assert holding.qos.base() == 1
+    holding.committer.processes, holding.qos.prefetch_count = 16, 32
+    assert holding.qos.base() == 8
 
 
 def test_without_a_prefetch_count_there_is_no_limit() -> None:
