@@ -176,6 +176,8 @@ class DueJob:
     again: bool = False
     #: Whether it was interrupted, and has waited for its turn already.
     first: bool = False
+    #: Whether it tries what others of its type are held for.
+    trial: bool = False
 
     @property
     def inputs(self) -> Inputs | None:
@@ -187,36 +189,6 @@ class DueJob:
     def task_id(self) -> str:
         """The id that its messages carry."""
         return str((self.message or {}).get("task_id", self.job_id))
-
-
-@dataclass(frozen=True, slots=True)
-class RetryFacts:
-    """What a retry decision needs to know of a job beyond its failure."""
-
-    job_id: str
-    max_retries: int
-    retry_count: int
-    retry_rule: Mapping[str, Any] | None
-    deaths: int = 0
-    attempt: int = 0
-    status: str = "PENDING"
-    #: Seconds since the epoch.
-    deadline_at: float | None = None
-    #: Seconds from the failure to the deadline.
-    left: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RetryDecision:
-    """What becomes of a failed attempt: the next one after ``delay`` seconds, or the dead letters if None.
-
-    ``free`` says that the next attempt uses up no retry, as it was not the job that failed.
-    """
-
-    delay: float | None
-    reason: str
-    decided_by: str = "static"
-    free: bool = False
 
 
 #: The names of the row's values, but for the payload, which is JSON text already.

@@ -20,6 +20,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"it is none of {', '.join(words)}")
+        return text
+
+    return parse
+
+
 def _hosts_as_query(url: re.Match[str]) -> str:
     """Write several hosts as SQLAlchemy reads them; unless the URL says which is wanted, the one that takes writes."""
     head, hosts, name, query = url.groups("")
@@ -149,6 +158,39 @@ class Settings:
         "Seconds for which an idempotency key counts, unless its submission says.",
         1,
     )
+    breakers: str = _setting(
+        "JOBPLATFORM_BREAKERS",
+        "on",
+        _one_of("on", "off"),
+        "`on` holds jobs whose errors rise across others, until a single one of them succeeds.",
+    )
+    retry_model: str = _setting(
+        "JOBPLATFORM_RETRY_MODEL",
+        "auto",
+        _one_of("auto", "shadow", "off"),
+        "Who decides on retries: `auto` is a model where it has won against the rule, `shadow` lets models only say "
+        "what they would do, `off` trains none.",
+    )
+    retry_explore: float = _setting(
+        "JOBPLATFORM_RETRY_EXPLORE",
+        0.03,
+        float,
+        "The share of retries that wait for a random time, from which models learn what other delays would do.",
+        0,
+    )
+    train_every: int = _setting(
+        "JOBPLATFORM_TRAIN_EVERY", 50, int, "New outcomes of retries after which a model is trained.", 1
+    )
+    train_seconds: float = _setting(
+        "JOBPLATFORM_TRAIN_SECONDS", 300.0, float, "Seconds between the beginnings of two trainings, at least.", 0
+    )
+    dead_letter_days: float = _setting(
+        "JOBPLATFORM_DEAD_LETTER_DAYS",
+        30.0,
+        float,
+        "Days for which a dead letter is kept after it was resolved; one that was not is kept for ever.",
+        0,
+    )
     connect_seconds: float = _setting(
         "JOBPLATFORM_CONNECT_SECONDS", 3.0, float, "Seconds to wait for a connection or a reply of a store.", 0.1
     )
@@ -220,7 +262,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         try:
             values[item.name] = item.metadata["parse"](text)
         except ValueError as error:
-            raise SettingsError(f"{env}: {text!r} cannot be read: {error}; give a number") from error
+            raise SettingsError(f"{env}: {text!r} cannot be read: {error}; correct it") from error
     return Settings(**values)
 
 

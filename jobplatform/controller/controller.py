@@ -14,7 +14,7 @@ from typing import Any
 
 from jobplatform.clock import StoreClock
 from jobplatform.controller.leader import Leader
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.limits import Limit
@@ -94,7 +94,7 @@ class Controller:
         """List the services that only the leader runs."""
         settings = self.settings
         services: list[Service] = [
-            Mirror(self.client, self.database, decide, self.stop.wait, settings.mirror_batch),
+            Mirror(self.client, self.database, decide_all, self.stop.wait, settings.mirror_batch),
             JournalWatch(self.client, settings.journal_limit),
             EarlyNews(self.database, self.client),
         ]

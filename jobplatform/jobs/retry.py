@@ -8,13 +8,13 @@ bound (RFC 9110 section 10.2.3).
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
+from jobplatform.decision import FailedAttempt, RetryDecision, RetryFacts
 from jobplatform.errors import JobOptionError
-from jobplatform.records import RetryDecision, RetryFacts
 
 #: Errors that the same input meets again.
 HOPELESS = ("InvalidPayload", "ResultTooLarge", "NotRegistered", "UnknownJobType", "InvalidMessage")
@@ -31,7 +31,9 @@ class RetryRule:
     """How a job type is retried; times are in seconds.
 
     ``never`` names exception classes (or base classes of them) that go straight to the dead letters. Without
-    ``automatic`` only a job that asks for it (``self.retry``, ``autoretry_for``) is retried.
+    ``automatic`` only a job that asks for it (``self.retry``, ``autoretry_for``) is retried. ``learned`` lets a model
+    choose the delay, once it has won against this rule; it gives a job up whose foretold chance of ever succeeding is
+    below ``threshold``.
     """
 
     base: float = 20.0
@@ -40,11 +42,15 @@ class RetryRule:
     jitter: bool = True
     never: tuple[str, ...] = ()
     automatic: bool = True
+    learned: bool = True
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         for name, low in (("base", 0.0), ("factor", 1.0), ("cap", 0.0)):
             if getattr(self, name) < low:
                 raise JobOptionError(f"retry.{name}: {getattr(self, name)!r} is below {low}; raise it")
+        if not 0.0 <= self.threshold <= 1.0:
+            raise JobOptionError(f"retry.threshold: {self.threshold!r} is no chance; give a number from 0 to 1")
 
     @classmethod
     def of(cls, value: Mapping[str, Any] | None) -> RetryRule:
@@ -73,23 +79,34 @@ def decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFact
 
     :param error: what ``journal.failure.describe`` says of the failure.
     """
-    if error.get("deadline"):
-        return RetryDecision(None, f"deadline: {error.get('message')}"[:300])
-    decision = _decide(job_id, attempt, error, _informed(facts, error))
+    return within_deadline(rule(job_id, attempt, error, facts), facts)
+
+
+def decide_all(attempts: Sequence[FailedAttempt]) -> list[RetryDecision]:
+    """Decide on failed attempts, each by itself."""
+    return [decide(each.job_id, each.attempt, each.error, each.facts) for each in attempts]
+
+
+def within_deadline(decision: RetryDecision, facts: RetryFacts) -> RetryDecision:
+    """Give a job up whose next attempt would come after its deadline."""
     if decision.delay is None or facts.left is None or decision.delay < facts.left:
         return decision
     left = f"{facts.left:.1f} s before" if facts.left > 0 else f"{-facts.left:.1f} s after"
     return RetryDecision(None, f"deadline: it failed {left} its deadline; {decision.reason}"[:300])
 
 
-def _decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFacts) -> RetryDecision:
+def rule(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFacts) -> RetryDecision:
+    """Decide on a failed attempt as if it had all the time that it wants."""
+    if error.get("deadline"):
+        return RetryDecision(None, f"deadline: {error.get('message')}"[:300])
+    facts = _informed(facts, error)
     if error.get("interrupted") and not error.get("died"):
         return RetryDecision(0.0, f"{error.get('message')}; goes on at once"[:300], free=True)
     death = _decide_death(error, facts) if error.get("died") else None
     if death is not None:
         return death
-    rule = RetryRule.of(facts.retry_rule)
-    hopeless = hopelessness(error, facts.retry_count, facts.max_retries, rule)
+    declared = RetryRule.of(facts.retry_rule)
+    hopeless = hopelessness(error, facts.retry_count, facts.max_retries, declared)
     if hopeless is not None:
         return RetryDecision(None, hopeless)
     number = facts.retry_count + 1
@@ -97,7 +114,7 @@ def _decide(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFac
     if "asked" in error:
         asked = float(error["asked"])
         return RetryDecision(asked, f"{kind}: the job asked for retry {number} after {asked:.0f} s")
-    return _backoff(random.Random(f"{job_id}:{attempt}"), rule, error, facts, number)
+    return _backoff(random.Random(f"{job_id}:{attempt}"), declared, error, facts, number)
 
 
 def _decide_death(error: Mapping[str, Any], facts: RetryFacts) -> RetryDecision | None:
@@ -123,10 +140,10 @@ def _backoff(
     after = error.get("after")
     if after is not None and after > delay:
         delay = float(after)
-        return RetryDecision(delay, f"{reason.split(':')[0]}: retry {number} in {delay:.1f} s, as Retry-After asks")
-    return RetryDecision(
-        delay, f"{reason} (backoff up to {ceiling:.0f} s, {'full jitter' if rule.jitter else 'fixed'})"
-    )
+        reason = f"{reason.split(':')[0]}: retry {number} in {delay:.1f} s, as Retry-After asks"
+        return RetryDecision(delay, reason, flexible=True, least=delay)
+    reason += f" (backoff up to {ceiling:.0f} s, {'full jitter' if rule.jitter else 'fixed'})"
+    return RetryDecision(delay, reason, flexible=True, least=float(after or 0.0))
 
 
 def hopelessness(error: Mapping[str, Any], retries: int, max_retries: int, rule: RetryRule) -> str | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jobplatform.decision import Evidence, FailedAttempt, RetryDecision, RetryFacts
+from jobplatform.fingerprint import identify
 from jobplatform.journal.entry import Entry, Kind
-from jobplatform.records import PLATFORM, RetryDecision, RetryFacts
+from jobplatform.records import PLATFORM
 from jobplatform.states import FINAL, RANK, State
 
-#: Decides what becomes of a failed attempt: (job id, attempt, error, facts) -> decision.
-Decide = Callable[[str, int, Mapping[str, Any], RetryFacts], RetryDecision]
+#: Decides what becomes of failed attempts, one decision each, in their order.
+Decide = Callable[[Sequence[FailedAttempt]], Sequence[RetryDecision]]
 
 _STATE = {
     Kind.PARKED: State.PAUSED,
@@ -73,6 +75,7 @@ class Rows:
     dead_letters: list[dict[str, Any]]
     progress: list[dict[str, Any]]
     stale: list[dict[str, Any]]
+    failures: list[FailedAttempt]
 
 
 def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows:
@@ -81,34 +84,55 @@ def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows
     :param facts: what is known of the jobs that have a failed attempt; one without facts has no row and is passed over.
     """
     progress = [_progress_row(entry) for entry in news.progress.values()]
-    rows = Rows([], [], [], [], progress, [_stale_row(entry) for entry in news.stale])
+    failures = failures_of(news, facts)
+    rows = Rows([], [], [], [], progress, [_stale_row(entry) for entry in news.stale], failures)
+    pairs = zip(failures, decide(failures), strict=True)
+    decisions = {(failed.job_id, failed.attempt): (failed, decision) for failed, decision in pairs}
     furthest: dict[str, dict[str, Any]] = {}
-    known_facts = dict(facts)
-    for entry in sorted(news.attempts.values(), key=lambda entry: entry.attempt):
+    for (job_id, attempt), entry in sorted(news.attempts.items(), key=lambda item: item[0][1]):
         job = _job_row(entry)
-        known = known_facts.get(entry.job_id)
-        if entry.kind is Kind.FAILED and known is not None:
-            if _is_contradicted(entry, known):
-                if not (entry.error or {}).get("interrupted"):
-                    rows.executions.append(_execution_row(entry))
-                continue
-            if known.deadline_at is not None:
-                known = replace(known, left=known.deadline_at - entry.at)
-            decision = decide(entry.job_id, entry.attempt, entry.error or {}, known)
-            _apply_decision(job, decision, entry)
-            if (entry.error or {}).get("died"):
-                job["deaths"] = known.deaths + 1
-                known_facts[entry.job_id] = replace(known, deaths=known.deaths + 1)
-            rows.decisions.append(_decision_row(entry, decision))
-            if decision.delay is None:
-                rows.dead_letters.append({**job, "reason": decision.reason})
+        known = facts.get(job_id) if entry.kind is Kind.FAILED else None
+        if known is not None and _is_contradicted(entry, known):
+            if not (entry.error or {}).get("interrupted"):
+                rows.executions.append(_execution_row(entry))
+            continue
+        if (job_id, attempt) in decisions:
+            _add_decision(rows, job, *decisions[job_id, attempt])
         if _was_started(entry):
             rows.executions.append(_execution_row(entry))
-        before = furthest.get(entry.job_id)
+        before = furthest.get(job_id)
         if before is None or (job["attempt"], job["rank"]) > (before["attempt"], before["rank"]):
-            furthest[entry.job_id] = job
+            furthest[job_id] = job
     rows.jobs.extend(furthest.values())
     return rows
+
+
+def failures_of(news: News, facts: Mapping[str, RetryFacts]) -> list[FailedAttempt]:
+    """List the attempts that are to be decided on, the earlier attempts of a job first."""
+    failures: list[FailedAttempt] = []
+    known_facts = dict(facts)
+    for entry in sorted(news.failed(), key=lambda entry: entry.attempt):
+        known, error = known_facts.get(entry.job_id), entry.error or {}
+        if known is None or _is_contradicted(entry, facts[entry.job_id]):
+            continue
+        if known.deadline_at is not None:
+            known = replace(known, left=known.deadline_at - entry.at)
+        kind = identify(error)
+        failed = FailedAttempt(entry.job_id, entry.attempt, entry.at, error, known, kind.digest, kind.dependency)
+        failures.append(failed)
+        if error.get("died"):
+            known_facts[entry.job_id] = replace(known, deaths=known.deaths + 1)
+    return failures
+
+
+def _add_decision(rows: Rows, job: dict[str, Any], failed: FailedAttempt, decision: RetryDecision) -> None:
+    job["fingerprint"] = failed.fingerprint
+    if failed.error.get("died"):
+        job["deaths"] = failed.facts.deaths + 1
+    _apply_decision(job, decision, failed)
+    rows.decisions.append(_decision_row(failed, decision))
+    if decision.delay is None:
+        rows.dead_letters.append({**job, "reason": decision.reason})
 
 
 def _is_contradicted(entry: Entry, known: RetryFacts) -> bool:
@@ -140,12 +164,12 @@ def _job_row(entry: Entry) -> dict[str, Any]:
     return row
 
 
-def _apply_decision(job: dict[str, Any], decision: RetryDecision, entry: Entry) -> None:
+def _apply_decision(job: dict[str, Any], decision: RetryDecision, failed: FailedAttempt) -> None:
     if decision.delay is None:
         return
-    job.update(completed_at=None, due_at=entry.at + decision.delay)
+    job.update(completed_at=None, due_at=failed.at + decision.delay, gate=decision.gate)
     if decision.free:
-        job.update(status=State.PENDING, rank=RANK[State.PENDING], attempt=entry.attempt + 1)
+        job.update(status=State.PENDING, rank=RANK[State.PENDING], attempt=failed.attempt + 1)
     else:
         job.update(status=State.RETRYING, rank=RANK[State.RETRYING])
 
@@ -183,14 +207,26 @@ def _between(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else round(max(0.0, end - start), 6)
 
 
-def _decision_row(entry: Entry, decision: RetryDecision) -> dict[str, Any]:
+def _decision_row(failed: FailedAttempt, decision: RetryDecision) -> dict[str, Any]:
+    evidence = decision.evidence or Evidence()
     return {
-        "job_id": entry.job_id,
-        "attempt": entry.attempt,
+        "job_id": failed.job_id,
+        "attempt": failed.attempt,
+        "job_type": failed.facts.job_type,
         "delay": decision.delay,
         "reason": decision.reason,
         "decided_by": decision.decided_by,
-        "completed_at": entry.at,
+        "completed_at": failed.at,
+        "fingerprint": failed.fingerprint,
+        "dependency": failed.dependency,
+        "gate": decision.gate,
+        "free": decision.free,
+        "features": evidence.features,
+        "candidates": list(evidence.candidates) or None,
+        "propensity": evidence.propensity,
+        "chance": evidence.chance,
+        "eventual": evidence.eventual,
+        "shadow": evidence.shadow,
     }
 
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from jobplatform.decision import Seen
 from jobplatform.errors import IdempotencyConflict, KeyTaken
 from jobplatform.journal import entry as entries
 from jobplatform.journal.collapse import Decide, News, collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, UnreadableEntry, clean, parse
+from jobplatform.journal.outcome import ends_of, seen
 from jobplatform.records import job_of_row
 from jobplatform.states import FINAL
 from jobplatform.store import (
@@ -77,6 +79,7 @@ class Mirror:
 
     :param client: a Redis client of the journal, with a socket timeout above ``block_seconds``.
     :param decide: what becomes of failed attempts.
+    :param observe: told what each batch showed, once it is written.
     :param wait: waits for some seconds, or until the controller stops.
     :param batch: stream entries read at once; each holds the news of one commit.
     :param pace_seconds: waited after a transaction, so that batches fill under load; a part of it after a release.
@@ -94,6 +97,7 @@ class Mirror:
         batch: int,
         block_seconds: float = 0.5,
         pace_seconds: float = 0.08,
+        observe: Callable[[Seen], None] = lambda seen: None,
     ) -> None:
         self.client = client
         self.database = database
@@ -102,6 +106,7 @@ class Mirror:
         self.batch = batch
         self.block_seconds = block_seconds
         self.pace_seconds = pace_seconds
+        self.observe = observe
         self._hurried = 0
 
     def run_once(self, now: datetime) -> Counter[str]:
@@ -148,7 +153,7 @@ class Mirror:
             return
         try:
             with self.database.transaction() as transaction:
-                done = self._write(transaction, collapse(line.entry for line in lines))
+                done, shown = self._write(transaction, collapse(line.entry for line in lines))
                 unreadable = [line.message() for line in lines if line.entry.kind is Kind.UNREADABLE]
                 done["quarantined"] = quarantine.add(transaction, unreadable)
                 if done["transitions"] < done["attempts"]:
@@ -163,8 +168,9 @@ class Mirror:
             self._quarantine(line.stream_id, line.field, line.raw, f"cannot be applied: {error}", counts)
         else:
             counts.update(done)
+            self.observe(shown)
 
-    def _write(self, transaction: Transaction, news: News) -> Counter[str]:
+    def _write(self, transaction: Transaction, news: News) -> tuple[Counter[str], Seen]:
         counts: Counter[str] = Counter(stale=len(news.stale))
         if news.rows:
             counts.update(self._insert(transaction, news.rows.values()))
@@ -172,15 +178,17 @@ class Mirror:
         facts = jobs.retry_facts(transaction, failed) if failed else {}
         rows = rows_of(news, facts, self.decide)
         counts["attempts"] = len(rows.jobs)
-        counts["transitions"] = jobs.apply_transitions(transaction, rows.jobs)
+        moved = jobs.apply_transitions(transaction, rows.jobs)
+        counts["transitions"] = moved.total()
         ended = [row["job_id"] for row in rows.jobs if row["status"] in FINAL]
         counts.update(dependencies.settle(transaction, ended))
         counts["executions"] = executions.record(transaction, rows.executions)
         executions.note_stale(transaction, rows.stale)
         counts["decisions"] = retry_decisions.record(transaction, rows.decisions)
+        outcomes = retry_decisions.settle(transaction, ends_of(news, rows))
         counts["dead_letters"] = dead_letters.bury(transaction, rows.dead_letters)
         counts["progress"] = jobs.apply_progress(transaction, rows.progress)
-        return counts
+        return counts, seen(rows, moved, outcomes)
 
     def _insert(self, transaction: Transaction, rows: Collection[Mapping[str, Any]]) -> Counter[str]:
         """Write new rows; those that have a key, for which others may stand, one by one."""

@@ -121,5 +121,5 @@ def message_of(job: DueJob, now: float) -> Message:
         job.job_id, job.job_type, json.dumps(job.payload), job.queue, job.priority, now, job.attempt, job.retry_count,
         job.root_id, job.parent_id, job.expires_at.timestamp() if job.expires_at else None, job.timeout,
         job.soft_timeout, job.tenant, job.limit_key, job.units, job.message,
-        job.deadline_at.timestamp() if job.deadline_at else None,
+        job.deadline_at.timestamp() if job.deadline_at else None, job.trial,
     )  # fmt: skip

@@ -20,6 +20,8 @@ BURY_JOBS = Statement(
         completed_at float8, reason text, fingerprint text)
     join @jobs j on j.job_id = r.job_id
     left join @job_executions e on e.job_id = r.job_id and e.attempt_number = r.attempt
+    where not exists (select from @retry_decisions d
+        where d.job_id = r.job_id and d.attempt = r.attempt and d.action = 'retry')
     on conflict (job_id, attempt) do nothing
     """,
     {"rows": "[]"},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobplatform.records import PLATFORM, STEPS, DueJob, RetryFacts
+from jobplatform.decision import RetryFacts
+from jobplatform.records import PLATFORM, STEPS, DueJob
 from jobplatform.states import UNFINISHED, State, rank_sql, states_sql
 from jobplatform.store import dependencies
 from jobplatform.store.database import Transaction
@@ -23,6 +25,7 @@ _STAYS_HELD = f"""(j.hold_by is not null and r.status in ('PROCESSING', 'PENDING
 APPLY_TRANSITIONS = Statement(
     "apply_transitions",
     f"""
+    with moved as (
     update @jobs as j
     set status = r.status, attempt = r.attempt, worker_id = coalesce(r.worker_id, j.worker_id),
         started_at = to_timestamp(r.started_at), completed_at = to_timestamp(r.completed_at),
@@ -31,11 +34,15 @@ APPLY_TRANSITIONS = Statement(
         error_message = r.error_message, fingerprint = r.fingerprint, deaths = coalesce(r.deaths, j.deaths),
         hold_reason = case when {_STAYS_HELD} then j.hold_reason else r.hold_reason end,
         hold_by = case when {_STAYS_HELD} then j.hold_by else r.hold_by end,
-        hold_until = case when {_STAYS_HELD} then j.hold_until end, updated_at = now()
+        hold_until = case when {_STAYS_HELD} then j.hold_until end, gate = r.gate,
+        trial = j.trial and r.status = 'PROCESSING', updated_at = now()
     from json_to_recordset(%(rows)s) as r(job_id uuid, status text, attempt int, rank int, worker_id text,
         started_at float8, completed_at float8, due_at float8, result jsonb, error_type text, error_message text,
-        fingerprint text, deaths int, hold_reason text, hold_by text)
+        fingerprint text, deaths int, hold_reason text, hold_by text, gate text)
     where j.job_id = r.job_id and (r.attempt, r.rank) > (j.attempt, {rank_sql("j.status")})
+    returning j.job_type, j.status
+    )
+    select job_type, status, count(*)::int as jobs from moved group by job_type, status
     """,
     {"rows": "[]"},
 )
@@ -62,7 +69,7 @@ CLAIM_DUE = Statement(
             when status in ('PROCESSING', 'PAUSED') and coalesce(hold_until > %(now)s, true) then 'hold'
             when least(expires_at, deadline_at) <= %(now)s then 'expire'
             when status <> 'PAUSED' and hold_by is not null then 'pause'
-            when exists (select from @pauses p where p.scope = 'type' and p.name = job_type) then 'park'
+            when not trial and exists (select from @pauses p where p.scope = 'type' and p.name = job_type) then 'park'
             when scheduled_at > %(now)s then 'postpone'
             else 'publish' end as step
         from @jobs
@@ -80,7 +87,7 @@ CLAIM_DUE = Statement(
             when j.deadline_at <= coalesce(j.expires_at, j.deadline_at) then 'DeadlineExceeded' else 'Expired' end,
         completed_at = case due.step when 'void' then j.completed_at when 'expire' then %(now)s end,
         attempt = j.attempt + (due.was = 'RETRYING' or (due.was = 'PAUSED' and due.step <> 'hold'))::int,
-        retry_count = j.retry_count + (due.was = 'RETRYING')::int,
+        retry_count = j.retry_count + (due.was = 'RETRYING')::int, gate = null,
         due_at = case
             when due.step in ('void', 'hold', 'unhold') and j.updated_at > now() - %(again_after)s
                 then least(%(now)s + %(again_after)s, j.hold_until)
@@ -96,7 +103,7 @@ CLAIM_DUE = Statement(
     where j.job_id = due.job_id and due.was not in ('COMPLETED', 'FAILED')
     returning j.job_id::text, j.job_type, j.status, j.payload, j.queue, j.priority, j.attempt, j.retry_count,
         j.expires_at, j.deadline_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
-        j.tenant, j.limit_key, j.units, due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
+        j.tenant, j.limit_key, j.units, j.trial, due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
         due.was = 'PENDING' and (j.deaths > 0 or j.error_type is not distinct from 'Interrupted') as first
     """,
     {"now": _NOW, "limit": 1, "publish": True, "again_after": timedelta(seconds=6)},
@@ -114,9 +121,11 @@ MARK_DUE = Statement(
 READ_RETRY_FACTS = Statement(
     "read_retry_facts",
     """
-    select job_id::text, max_retries, retry_count, retry_rule, deaths, attempt, status,
-        extract(epoch from deadline_at)::float8 as deadline_at
-    from @jobs where job_id = any(%(job_ids)s::uuid[])
+    select job_id::text, max_retries, retry_count, retry_rule, deaths, attempt, status, job_type, trial,
+        extract(epoch from deadline_at)::float8 as deadline_at,
+        (select extract(epoch from min(d.decided_at))::float8 from @retry_decisions d where d.job_id = j.job_id)
+            as first_failed_at
+    from @jobs j where job_id = any(%(job_ids)s::uuid[])
     """,
     {"job_ids": [_ID]},
 )
@@ -170,11 +179,17 @@ HASTEN_JOBS = Statement(
 )
 
 
-def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Apply state changes that are ahead of their rows; the others change nothing."""
+def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
+    """Apply state changes that are ahead of their rows; the others change nothing.
+
+    Returns how many jobs changed, by their type and what they are now.
+    """
+    if not rows:
+        return Counter()
     # In the order in which a cancellation locks its rows: otherwise the two may wait for each other.
     ordered = sorted(rows, key=lambda row: str(row["job_id"]))
-    return transaction.count(APPLY_TRANSITIONS, rows=json.dumps(ordered)) if rows else 0
+    moved = transaction.rows(APPLY_TRANSITIONS, rows=json.dumps(ordered))
+    return Counter({(row["job_type"], row["status"]): row["jobs"] for row in moved})
 
 
 def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:

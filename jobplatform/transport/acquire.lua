@@ -9,8 +9,8 @@
 --       that there are limits (0 or 1): a Redis that does not has lost them, and hands out nothing until it is told
 -- Reply: tag, queue list, message, tag, queue list, message ...; empty when there is nothing; the text FULL when the journal
 --        is over its limit, so that no more work is begun than can be recorded. Messages below their fence are dropped
---        and counted. A paused queue hands out nothing. A message whose type is paused is leased with a tag that ends in
---        "p", and is to be parked. Where there are limits, it ends with
+--        and counted. A paused queue hands out nothing. A message whose type is paused, unless it is a trial, is leased with
+--        a tag that ends in "p", and is to be parked. Where there are limits, it ends with
 --        the word limited, or lost, or busy when the worker may hold no more slots until a job of its own has ended, and in
 --        how many seconds it is worth asking again.
 if redis.call('XLEN', KEYS[3]) > tonumber(ARGV[4]) then return 'FULL' end
@@ -39,7 +39,9 @@ local times, leases = {}, {}
 local function give(list, queue, message)
   taken = taken + 1
   local tag = ARGV[2] .. string.format('%03d', taken)
-  if is_paused('type', string.match(message, '"task": ?"([^"]+)"')) then tag = tag .. 'p' end
+  if is_paused('type', string.match(message, '"task": ?"([^"]+)"')) and not string.find(message, '"jp_trial":1,', 1, true) then
+    tag = tag .. 'p'
+  end
   times[#times + 1] = now
   times[#times + 1] = tag
   leases[#leases + 1] = tag

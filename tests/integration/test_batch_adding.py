@@ -21,7 +21,7 @@ from jobplatform.errors import BatchClosed, BatchNotFound, StoreUnavailable
 from jobplatform.jobs import admission, membership
 from jobplatform.jobs.batch import Batch
 from jobplatform.jobs.platform import Platform
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal.mirror import Mirror
 from jobplatform.records import new_job_id
 from jobplatform.settings import Settings
@@ -167,7 +167,7 @@ class Worker:
     def __init__(self, app: Celery, database: Database, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.platform = app.jobplatform
         self.monkeypatch = monkeypatch
-        self.mirror = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+        self.mirror = Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
 
     def running(self, batch_id: str | None) -> None:
         """Let a job of a batch run here."""

@@ -15,7 +15,7 @@ from celery.signals import before_task_publish
 import jobplatform
 from jobplatform import Unique, Workflow, job
 from jobplatform.errors import JobOptionError
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.mirror import Mirror
@@ -79,7 +79,7 @@ def fail(client: Any, database: Database, job_id: str, attempt: int = 1) -> None
     at = time.time()
     error = {"type": "ValueError", "message": "no luck", "classes": ["ValueError"]}
     client.xadd("jp:journal", {"e1": entry.ended(Kind.FAILED, head, at, at, error)})
-    mirror = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    mirror = Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
     while mirror.run_once(datetime.now(UTC)):
         pass
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from queues import QUEUE, acquire
 
-from jobplatform.jobs.retry import DEFAULT, decide
+from jobplatform.jobs.retry import DEFAULT, decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.mirror import Mirror
@@ -29,7 +29,7 @@ MOMENT = 1_800_000_000.0
 
 @pytest.fixture
 def mirror(database: Database, client: Any) -> Mirror:
-    return Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    return Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
 
 
 def mirror_all(mirror: Mirror) -> None:

@@ -12,7 +12,7 @@ import pytest
 from command_line import CliEnvironment
 from queues import QUEUE, acquire, message, places
 
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.mirror import Mirror
@@ -39,7 +39,7 @@ class Place:
         self.client = client
         self.dispatcher = Dispatcher(self.database, publisher, 100, 0.1, again_after=6.0)
         self.pauser = Pauser(self.database, client)
-        self.mirror = Mirror(client, self.database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+        self.mirror = Mirror(client, self.database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
 
     def dispatch(self, seconds: float = 0.1) -> dict[str, int]:
         """Let the dispatcher look, so many seconds from now."""

@@ -23,7 +23,7 @@ import jobplatform
 from jobplatform import Unique, Workflow, job
 from jobplatform.errors import IdempotencyConflict, JobOptionError, KeyTaken
 from jobplatform.jobs.platform import Platform
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal.mirror import Mirror
 from jobplatform.maintenance.key_pruner import KeyPruner
 from jobplatform.settings import Settings
@@ -74,7 +74,7 @@ def change(database: Database, sql: str) -> None:
 
 def mirror(client: Any, database: Database) -> Counter[str]:
     """Mirror all of the journal."""
-    made = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    made = Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
     counts: Counter[str] = Counter()
     while found := made.run_once(datetime.now(UTC)):
         counts.update(found)
@@ -258,7 +258,7 @@ def test_a_transaction_that_has_the_key_keeps_nothing_else_from_the_tables(
         first = charge.using(session=session, **options).submit(7)
         away = without_postgresql(app)
         late, other = charge.using(**options).submit(7), charge.submit(8)
-        made = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+        made = Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
         assert made.run_once(datetime.now(UTC))["put_off"] == 1
         assert [row["id"] for row in rows(database)] == [other.id]
         assert made.run_once(datetime.now(UTC))["put_off"] == 1

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from journals import OUTCOMES, batches, disturbed, expected, journal_of
 
 from jobplatform.devstack.stack import DevStack
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.collapse import collapse
 from jobplatform.journal.mirror import JOURNAL, Mirror
@@ -49,7 +49,7 @@ READ_ALL = Statement(
 def mirror(stack: DevStack, database: Database) -> Iterator[Mirror]:
     client = connect(stack.redis_url)
     client.flushdb()
-    yield Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    yield Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
     client.close()
 
 

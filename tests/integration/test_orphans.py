@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from postgres_faults import locked
 
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.jobs.submission import message_of
 from jobplatform.journal import entry
 from jobplatform.journal.mirror import Mirror
@@ -44,7 +44,7 @@ class Place:
         self.finder = OrphanFinder(database, client, GRACE)
         self.roster = Roster(database, client, 15.0)
         self.dispatcher = Dispatcher(database, self.publisher, 1_000, 0.1)
-        self.mirror = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+        self.mirror = Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
 
     @property
     def now(self) -> datetime:

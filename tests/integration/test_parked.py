@@ -13,7 +13,7 @@ from command_line import CliEnvironment
 from journals import journal_of
 
 from jobplatform.devstack.stack import DevStack
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.maintenance.releaser import Releaser
@@ -28,7 +28,7 @@ _beats = itertools.count(1)
 def mirror(stack: DevStack, database: Database) -> Iterator[Mirror]:
     client = connect(stack.redis_url)
     client.flushdb()
-    yield Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    yield Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
     client.close()
 
 

@@ -27,7 +27,7 @@ from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import EffectPending, StoreUnavailable
 from jobplatform.jobs.effects import effect
 from jobplatform.jobs.platform import Platform
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.jobs.submission import COUNTS
 from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.settings import Settings
@@ -64,7 +64,7 @@ def app(settings: Settings, database: Database, client: Any) -> Iterator[Celery]
 
 @pytest.fixture
 def mirror(database: Database, client: Any) -> Mirror:
-    return Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    return Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
 
 
 def row_ids(database: Database) -> set[str]:

@@ -16,7 +16,7 @@ from journals import journal_of
 
 from jobplatform.cli.exits import Exit
 from jobplatform.devstack.stack import DevStack
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.journal.writer import connect
@@ -32,7 +32,7 @@ RAW = b'{"headers": \xff\x00\x1b[2J'
 def mirror(stack: DevStack, database: Database) -> Iterator[Mirror]:
     client = connect(stack.redis_url)
     client.flushdb()
-    yield Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    yield Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
     client.close()
 
 

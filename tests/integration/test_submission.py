@@ -27,7 +27,7 @@ from jobplatform.errors import (
 from jobplatform.jobs import task
 from jobplatform.jobs.effects import effect
 from jobplatform.jobs.platform import Platform
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal.mirror import Mirror
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.records import job_id_of, new_job_id
@@ -93,7 +93,7 @@ def dispatch(database: Database, stack: DevStack, now: datetime | None = None) -
 
 
 def mirror(database: Database, client: Any) -> None:
-    made = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    made = Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
     while made.run_once(datetime.now(UTC)):
         pass
 

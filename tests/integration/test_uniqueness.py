@@ -19,7 +19,7 @@ import jobplatform
 from jobplatform import Unique, job
 from jobplatform.errors import JobOptionError, KeyTaken
 from jobplatform.jobs.platform import Platform
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal.mirror import Mirror
 from jobplatform.records import NewJob, new_job_id
 from jobplatform.settings import Settings
@@ -239,7 +239,7 @@ def test_what_comes_through_the_journal_is_one_as_well(app: Celery, place: Place
     for _ in range(3):
         charge.submit(7)
     assert client.llen("celery") == 0, "whether there is a row is not known yet"
-    mirror = Mirror(client, place.database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    mirror = Mirror(client, place.database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
     while mirror.run_once(datetime.now(UTC)):
         pass
     (row,) = place.rows()

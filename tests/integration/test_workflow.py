@@ -14,7 +14,7 @@ import jobplatform
 from jobplatform import Workflow, after, job
 from jobplatform.errors import CyclicWorkflow, JobNotFound, JobOptionError
 from jobplatform.jobs.platform import Platform
-from jobplatform.jobs.retry import decide
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal.mirror import Mirror
 from jobplatform.records import new_job_id
 from jobplatform.settings import Settings
@@ -181,7 +181,7 @@ def test_a_graph_goes_through_the_journal_without_postgresql(app: Celery, databa
     app.jobplatform = Platform(replace(settings, database_url=DEAD_DATABASE, connect_seconds=1.0))
     ids = diamond().submit()
     assert rows(database) == {}
-    mirror = Mirror(client, database, decide, lambda seconds: None, batch=100, block_seconds=0.01)
+    mirror = Mirror(client, database, decide_all, lambda seconds: None, batch=100, block_seconds=0.01)
     while mirror.run_once(None):  # type: ignore[arg-type]
         pass
     found = rows(database)

@@ -6,11 +6,11 @@ from itertools import permutations
 
 import pytest
 
-from jobplatform.jobs.retry import decide
+from jobplatform.decision import RetryFacts
+from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.collapse import collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, parse
-from jobplatform.records import RetryFacts
 from jobplatform.states import State, is_ahead
 
 ID = "00000000-0000-7000-8000-000000000000"
@@ -34,7 +34,7 @@ def unreadable(attempt: int) -> Entry:
 
 
 def test_a_parked_attempt_pauses_the_job_and_is_no_execution() -> None:
-    rows = rows_of(collapse([parked(2)]), {}, decide)
+    rows = rows_of(collapse([parked(2)]), {}, decide_all)
     (job,) = rows.jobs
     assert (job["status"], job["attempt"], job["hold_reason"], job["hold_by"]) == (
         "PAUSED",
@@ -48,7 +48,7 @@ def test_a_parked_attempt_pauses_the_job_and_is_no_execution() -> None:
 
 @pytest.mark.parametrize("entries", list(permutations([parked(1), started(1), parked(2), parked(2)])))
 def test_the_order_of_parking_and_starting_does_not_matter(entries: tuple[Entry, ...]) -> None:
-    rows = rows_of(collapse(entries), {}, decide)
+    rows = rows_of(collapse(entries), {}, decide_all)
     assert [(row["status"], row["attempt"]) for row in rows.jobs] == [("PAUSED", 2)]
     assert len(rows.executions) == 1
 
@@ -61,7 +61,7 @@ def test_parking_is_ahead_of_waiting_and_behind_running() -> None:
 
 
 def test_an_unreadable_message_fails_the_attempt_that_it_names_for_good() -> None:
-    rows = rows_of(collapse([unreadable(1)]), FACTS, decide)
+    rows = rows_of(collapse([unreadable(1)]), FACTS, decide_all)
     assert [(row["status"], row["error_type"], row["result"]) for row in rows.jobs] == [
         ("FAILED", "InvalidMessage", None)
     ]
@@ -71,4 +71,4 @@ def test_an_unreadable_message_fails_the_attempt_that_it_names_for_good() -> Non
 
 def test_an_unreadable_message_that_names_nobody_changes_no_row() -> None:
     news = collapse([parse(entry.unreadable("celery", b"x", "no JSON").encode())])
-    assert rows_of(news, {}, decide).jobs == []
+    assert rows_of(news, {}, decide_all).jobs == []

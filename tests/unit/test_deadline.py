@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobplatform.decision import RetryFacts
 from jobplatform.errors import DeadlineExceeded, JobOptionError
 from jobplatform.jobs.deadline import Deadline, chosen, deadline_of
 from jobplatform.jobs.retry import decide
 from jobplatform.journal.bounded import limits_of
 from jobplatform.journal.failure import describe, describe_deadline
-from jobplatform.records import RetryFacts
 
 NOW = 1_800_000_000.0
 JOB = "00000000-0000-7000-8000-000000000000"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobplatform.decision import RetryDecision, RetryFacts
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.retry import DEFAULT, RetryRule, decide
 from jobplatform.journal.failure import describe_interruption
-from jobplatform.records import RetryDecision, RetryFacts
 
 BOOM = {"type": "ValueError", "message": "boom", "classes": ["ValueError"]}
 

@@ -1,0 +1,55 @@
+"""What a batch of the journal says about decisions that were made before, and what it showed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jobplatform.decision import Outcome, Seen
+from jobplatform.journal.collapse import News, Rows
+from jobplatform.journal.entry import Entry, Kind
+from jobplatform.states import FINAL, State
+
+
+def ends_of(news: News, rows: Rows) -> list[dict[str, Any]]:
+    """List the ends of attempts that may settle a decision: those of later attempts, and of jobs that were decided on.
+
+    An attempt that was interrupted or cancelled says nothing of how the next one after a failure goes.
+    """
+    ended = {row["job_id"]: str(row["status"]) for row in rows.jobs if row["status"] in FINAL}
+    decided = {failed.job_id for failed in rows.failures}
+    return [
+        _end(entry, ended.get(entry.job_id))
+        for entry in news.attempts.values()
+        if _tells(entry) and (entry.attempt > 1 or (entry.job_id in decided and entry.job_id in ended))
+    ]
+
+
+def _tells(entry: Entry) -> bool:
+    if entry.kind is Kind.FAILED:
+        error = entry.error or {}
+        return not (error.get("interrupted") or error.get("unstarted"))
+    return entry.kind is Kind.COMPLETED
+
+
+def _end(entry: Entry, ended: str | None) -> dict[str, Any]:
+    return {
+        "job_id": entry.job_id,
+        "attempt": entry.attempt,
+        "outcome": "succeeded" if entry.kind is Kind.COMPLETED else "failed",
+        "started_at": entry.started if entry.started is not None else entry.at,
+        "at": entry.at,
+        "ended": ended,
+    }
+
+
+def seen(rows: Rows, moved: Mapping[tuple[str, str], int], outcomes: Sequence[Outcome]) -> Seen:
+    """Sum up what a batch showed."""
+    completed = Counter({job_type: jobs for (job_type, status), jobs in moved.items() if status == State.COMPLETED})
+    return Seen(_latest(rows), completed, rows.failures, outcomes)
+
+
+def _latest(rows: Rows) -> float:
+    times: Iterable[float] = (row["completed_at"] or row["started_at"] or 0.0 for row in rows.executions)
+    return max(times, default=0.0)
