@@ -105,25 +105,33 @@ class Breakers:
         with self._lock:
             return {name: cause for cause, each in self._breakers.items() if each.holds for name in each.job_types}
 
-    def restore(self, kept: Breaker, forced: BreakerState | None, by: str | None, now: float) -> None:
-        """Take over a breaker that is not known here, and what a person wants of it.
+    def hear(self, kept: Iterable[Breaker], now: float) -> None:
+        """Take over breakers that are not known here, and what people want of any of them.
 
-        :param forced: None lets it decide by itself.
+        :param kept: all that hold something or that somebody forces.
         """
         with self._lock:
-            known = self._breakers.get(kept.cause)
-            if known is None:
-                known = kept
-                self._put(kept)
-            if known.forced is not forced:
-                again = replace(known, opened_at=now) if known.state is BreakerState.CLOSED else known
-                self._put(again.force(forced, by))
+            wanted = {breaker.cause: breaker for breaker in kept}
+            for breaker in wanted.values():
+                if breaker.cause not in self._breakers:
+                    self._put(replace(breaker, forced=None, forced_by=None))
+            for known in list(self._breakers.values()):
+                said = wanted.get(known.cause)
+                forced = None if said is None else said.forced
+                if forced is not known.forced:
+                    begun = now if known.state is BreakerState.CLOSED else known.opened_at
+                    by = None if said is None else said.forced_by
+                    self._put(replace(known, opened_at=begun).force(forced, by))
 
     def changed(self) -> list[Breaker]:
         """Give the breakers that changed since they were asked for last."""
         with self._lock:
-            changed, self._changed = self._changed, set()
-            return [self._breakers[cause] for cause in sorted(changed)]
+            changed = [self._breakers[cause] for cause in sorted(self._changed)]
+            self._changed.clear()
+            for breaker in changed:
+                if not breaker.holds and breaker.forced is None:
+                    del self._breakers[breaker.cause]
+            return changed
 
     def _put(self, breaker: Breaker) -> None:
         self._breakers[breaker.cause] = breaker

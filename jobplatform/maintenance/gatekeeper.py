@@ -59,9 +59,7 @@ class Gatekeeper:
 
     def _hear(self, transaction: Transaction, breakers: Breakers, now: datetime) -> None:
         """Take over what a leader before has left, and what people want."""
-        for row in rows.list_breakers(transaction):
-            wanted = BreakerState(row["forced"]) if row["forced"] else None
-            breakers.restore(_breaker_of(row), wanted, row["forced_by"], now.timestamp())
+        breakers.hear(map(_breaker_of, rows.list_breakers(transaction)), now.timestamp())
 
     def _release(self, transaction: Transaction, breakers: Breakers, now: datetime) -> Counter[str]:
         types = breakers.held_types()
@@ -112,4 +110,6 @@ def _breaker_of(row: Any) -> Breaker:
         BreakerState.CLOSED if row["state"] == BreakerState.CLOSED else BreakerState.OPEN,
         probes=row["probes"],
         job_types=frozenset(row["job_types"]),
+        forced=BreakerState(row["forced"]) if row["forced"] else None,
+        forced_by=row["forced_by"],
     )

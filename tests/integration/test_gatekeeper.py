@@ -194,6 +194,12 @@ def test_a_person_has_the_last_word(place: Place, command: str) -> None:
     assert place.states(job_ids) == expected
     place.cli.json("breakers", "auto", CAUSE)
     assert place.cli.json("breakers", "show", CAUSE)["forced"] is None
+    place.step(7.0)
+    later = [place.cli.add() for _ in range(10)]
+    place.told(later, 8.0)
+    place.step(9.0)
+    assert place.breakers.holding(CAUSE) is not None
+    assert place.states(later) == {"RETRYING": 10}
 
 
 def test_without_breakers_nothing_stays_held(place: Place) -> None:

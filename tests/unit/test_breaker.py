@@ -132,12 +132,12 @@ def test_no_canary_goes_before_the_time_that_the_other_side_asks_for() -> None:
 @pytest.mark.parametrize("forced", [BreakerState.OPEN, BreakerState.CLOSED])
 def test_a_person_has_the_last_word(forced: BreakerState) -> None:
     board = opened()
-    board.restore(open_breaker(CAUSE, 0.0, "kept"), forced, "me", 10.0)
+    board.hear([open_breaker(CAUSE, 0.0, "kept").force(forced, "me")], 10.0)
     assert board.tick(100.0, {CAUSE: 8}) == []
     board.observe(Seen(100.0, outcomes=[outcome(100.0)]))
     board.failed([failed(job, 101.0) for job in range(20)])
     assert (board.holding(CAUSE) is not None) is (forced is BreakerState.OPEN)
-    board.restore(open_breaker(CAUSE, 0.0, "kept"), None, None, 110.0)
+    board.hear([], 110.0)
     board.failed([failed(job, 111.0) for job in range(20)])
     assert board.holding(CAUSE) is not None
 
