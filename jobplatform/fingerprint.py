@@ -42,7 +42,8 @@ def identify(error: Mapping[str, Any], job_type: str = "") -> Identity:
     lines += [f"in {name}" for name in places(raised)]
     for cause in found.causes if found else ():
         lines.append(f"from {_say(cause.kind, cause.message, (), cause)}")
-        lines += [line for line in (f"in {name}" for name in places(cause)) if line not in lines]
+        own = places(cause) if any(owner(frame.path) is Owner.USER for frame in cause.frames) else []
+        lines += [f"in {name}" for name in own if f"in {name}" not in lines]
     if not raised.frames and job_type and (error.get("died") or kind.endswith("TimeLimitExceeded")):
         lines.append(f"in {job_type}")
     text = "\n".join(lines)[:_LONGEST]

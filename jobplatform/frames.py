@@ -90,20 +90,29 @@ def _split(text: str) -> list[Raised]:
 
 
 def _raised(text: str) -> Raised:
-    found = list(_FRAME.finditer(text))
-    said = _SAID.search(text, found[-1].end() if found else 0)
-    return Raised([Frame(each[1], each[2], each[3] or "") for each in found], said[0] if said else "")
+    last = text.rfind('\n  File "')
+    said = _SAID.search(text, last + 1 if last >= 0 else text.find("\n") + 1 if text.startswith("  File") else 0)
+    return Raised(_frames(text[: said.start()] if said else text), said[0] if said else "")
+
+
+@lru_cache(maxsize=256)
+def _frames(text: str) -> tuple[Frame, ...]:
+    """Read frames; those of a bug are the same each time."""
+    return tuple(Frame(path, function, source or "") for path, function, source in _FRAME.findall(text))
 
 
 def places(raised: Raised) -> list[str]:
     """Name where the user's own code was, or else the nearest; each place once, however deep it called itself."""
-    owners = [owner(frame.path) for frame in raised.frames]
+    return _places(tuple(raised.frames), raised.kind == "RecursionError")
+
+
+@lru_cache(maxsize=256)
+def _places(frames: tuple[Frame, ...], is_full: bool) -> list[str]:
+    owners = [owner(frame.path) for frame in frames]
     nearest = min(owners, default=Owner.USER)
-    found = [
-        place(frame.path, frame.function) for frame, own in zip(raised.frames, owners, strict=True) if own == nearest
-    ]
+    found = [place(frame.path, frame.function) for frame, own in zip(frames, owners, strict=True) if own == nearest]
     times = Counter(found)
-    if raised.kind == "RecursionError" and max(times.values(), default=0) > 1:
+    if is_full and max(times.values(), default=0) > 1:
         # Where exactly the stack was full is chance.
         found = [name for name in found if times[name] > 1]
     unique = list(dict.fromkeys(found))

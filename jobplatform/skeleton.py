@@ -52,13 +52,14 @@ _REPR = re.compile(r"<(?!class\b)([A-Za-z_][\w.]*)\b[^<>]{0,300}>")
 _CAUSE = re.compile(r"\b([A-Z]\w+)\((?:-?\d+, )?(['\"])((?:\\.|(?!\2\)).)*)\2\)")
 _CODED = re.compile(r"^\((\d{3,5}), [bu]?(['\"])(.*)\2\)$", re.DOTALL)
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+#: What stands before a number that tells what happened, and not to what.
 _STATUS = re.compile(
-    r"\b(?:http(?:/\d(?:\.\d)?)?(?: error)?|status(?:[ _]code)?|errno|sqlstate|signal|(?:exit|error|return|response)"
-    r"(?:[ _](?:code|status))?|code)\b[\s:=#('\"]{0,3}-?\d{1,5}\b(?![\w:/-]|\.\d)"
-    # Names of packages that end in a digit are no numbers either.
-    r"|^\d{3}(?= (?:Client|Server) Error)|\b[a-z]{3,}\d(?=\.[A-Za-z_])",
+    r"(?:\b(?:http(?:/\d(?:\.\d)?)?(?: error)?|status(?:[ _]code)?|errno|sqlstate|signal|(?:exit|error|return|response)"
+    r"(?:[ _](?:code|status))?|code)[\s:=#('\"]{0,3}|^\(?)$",
     re.IGNORECASE,
 )
+#: Names of packages that end in a digit are no numbers either.
+_PACKAGE = re.compile(r"[a-z]{3,}\d(?:\.[A-Za-z_]+)+")
 _QUOTED = re.compile(
     r"(?<!\w)[bru]{0,2}(?:'((?:[^'\\]|\\.|'(?=\w))*)'(?!\w)|\"((?:[^\"\\]|\\.)*)\"|`([^`]*)`|\u201c([^\u201d]*)\u201d|\u2018([^\u2019]*)\u2019"
     r"|\xab([^\xbb]*)\xbb)",
@@ -73,23 +74,25 @@ _EXTENSIONS = (
 )
 _PATH = re.compile(
     r"(?<![\w<>:/\\.])(?:~|\.{1,2}|[A-Za-z]:)?[/\\][\w.@%+=~,:-]*\w(?:[/\\][\w.@%+=~,:-]*)*(?:\?[^\s'\"]*)?"
-    rf"|\b[\w./\\-]*[\w-]\.(?:{_EXTENSIONS})\b",
-    re.IGNORECASE,
 )
+_FILE = re.compile(rf"(?<![\w./\\-])[\w./\\-]*[\w-]\.(?:{_EXTENSIONS})\b", re.IGNORECASE)
 _SET = re.compile(r"\b(\w+)=([^\s,;)\]}&#]+)")
-_THING = (
+#: What bears a name of its own, which may be a word.
+_THING = re.compile(
     "user|username|login|tenant|customer|client|account|company|organi[sz]ation|org|team|member|owner|author|sku|product"
     "|item|order|invoice|file|filename|bucket|blob|key|id|token|session|topic|node|host|server|shard|region|country|city"
-    "|device|project|repository|repo|branch|document|record|name|value|symbol|coupon|campaign|patient|student|player"
+    "|device|project|repository|repo|branch|document|record|name|value|symbol|coupon|campaign|patient|student|player",
+    re.IGNORECASE,
 )
-_PLAIN = (
-    r"(?i:not|no|is|are|was|were|has|have|had|does|did|do|can|cannot|could|must|may|should|will|already|missing|required"
-    r"|invalid|timeout|refused|denied|failed|expired|closed|unknown|none|null|empty|error|exists?|and|or|of|in|to|for)\b"
+_PLAIN = re.compile(
+    "not|no|is|are|was|were|has|have|had|does|did|do|can|cannot|could|must|may|should|will|already|missing|required"
+    "|invalid|timeout|refused|denied|failed|expired|closed|unknown|none|null|empty|error|exists?|and|or|of|in|to|for",
+    re.IGNORECASE,
 )
-_LABELLED = re.compile(rf"\b((?i:{_THING}))(\s*:\s*)(?!{_PLAIN})[^\W\d][\w.@'-]*(?=\s*(?:[,;)\]]|\.?$))")
-_PERSON = re.compile(rf"\b((?i:{_THING}))\s+(?!{_PLAIN})[A-Z][\w'-]*(?:\s+(?!{_PLAIN})[A-Z][\w'.-]*)*")
+_LABELLED = re.compile(r"\b([A-Za-z]+)(\s*:\s*)([^\W\d][\w.@'-]*)(?=\s*(?:[,;)\]]|\.?$))")
+_PERSON = re.compile(r"\b([A-Za-z]+)(\s+)([A-Z][\w'-]*)((?:\s+[A-Z][\w'-]*)*)")
 _NUMBERED = re.compile(
-    r"[$€£#@]*[-+±]?(?:[\w.%+~-]|(?<=[\w%])[:/,](?=\w))*\d(?:[\w%+~°-]|[.:/,](?=[\w+-]))*|\b(?i:nan|[+-]?inf)\b"
+    r"(?<![\w.%+~-])[$€£#@]*[-+±]?(?:[\w.%+~-]|(?<=[\w%])[:/,](?=\w))*\d(?:[\w%+~°-]|[.:/,](?=[\w+-]))*|\b(?i:nan|[+-]?inf)\b"
 )
 _HEX = re.compile(r"\b[0-9a-fA-F]{8,}\b")
 #: Addresses of network cards, and of IPv6.
@@ -135,7 +138,6 @@ def skeleton(kind: str, message: str, classes: Iterable[str] = ()) -> str:
     text = _without_bodies(text)
     text = _URL.sub(_site, text) if "://" in text else text
     text = _without_objects(text)
-    text = _STATUS.sub(lambda found: found[0].translate(_ASIDE), text)
     text = _EMAIL.sub("#", text) if "@" in text else text
     text = _without_quotes(text, bool(_ABOUT_NAMES.search(kinds)), len(message) > _READ)
     text = _without_words(text)
@@ -160,6 +162,7 @@ def unwrapped(kind: str, message: str) -> str:
     coded = _CODED.match(text) if text.startswith("(") else None
     if coded:
         text = f"{coded[1].translate(_ASIDE)} {coded[3]}"
+    text = text.removeprefix("<urlopen error ").removesuffix(">") if text.startswith("<urlopen") else text
     if "\n" in text or "[SQL" in text:
         found = _DETAIL.search(text)
         text = text[: found.start()] if found else text
@@ -233,19 +236,39 @@ def _without_quotes(text: str, names: bool, is_cut: bool) -> str:
 
 
 def _without_words(text: str) -> str:
-    text = _PATH.sub("#", text)
+    text = _PATH.sub("#", text) if "/" in text or "\\" in text else text
+    text = _FILE.sub("#", text) if "." in text else text
     text = _SET.sub(_assigned, text) if "=" in text else text
-    text = _LABELLED.sub(r"\1\2#", text)
-    return _PERSON.sub(r"\1 #", text)
+    text = _LABELLED.sub(_called, text) if ":" in text else text
+    return _PERSON.sub(_called, text)
+
+
+def _called(found: re.Match[str]) -> str:
+    """Blank the name of what bears one."""
+    if not _THING.fullmatch(found[1]) or _PLAIN.fullmatch(found[3]):
+        return found[0]
+    return f"{found[1]}{found[2]}#"
 
 
 def _assigned(found: re.Match[str]) -> str:
-    return found[0] if _NAMING.fullmatch(found[1]) or _TELLING.fullmatch(found[1]) else f"{found[1]}=#"
+    key = found[1]
+    stays = _NAMING.fullmatch(key) or _TELLING.fullmatch(key) or key.endswith(("code", "status", "errno"))
+    return found[0] if stays else f"{key}=#"
+
+
+def _number(found: re.Match[str]) -> str:
+    """Blank a number, unless it says what happened."""
+    text, start = found[0], found.start()
+    if len(text) <= 6 and text.strip("-.,:").isdigit():
+        status = _STATUS.search(found.string, max(0, start - 24), start)
+        if status and (status[0] or len(text) == 3):
+            return text.translate(_ASIDE)
+    return text.translate(_ASIDE) if _PACKAGE.fullmatch(text) else "#"
 
 
 def _without_numbers(text: str) -> str:
     text = _ADDRESS.sub("#", text) if ":" in text or "-" in text else text
-    text = _HEX.sub("#", _NUMBERED.sub("#", text))
+    text = _HEX.sub("#", _NUMBERED.sub(_number, text))
     if "#" not in text:
         return text
     text = _DATE.sub("#", _UNIT.sub("#", text))
