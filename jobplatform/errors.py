@@ -78,6 +78,16 @@ class BatchNotFound(JobPlatformError, LookupError):
         self.batch_id = batch_id
 
 
+class ClusterNotFound(JobPlatformError, LookupError):
+    """No cluster of errors has this fingerprint."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(
+            f"cluster {fingerprint}: none has a fingerprint that begins so; see: jobplatform clusters list --all"
+        )
+        self.fingerprint = fingerprint
+
+
 class BatchClosed(JobPlatformError):
     """A job was to be added to a batch that takes no more; nothing was written."""
 

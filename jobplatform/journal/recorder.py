@@ -190,6 +190,8 @@ class JobRequest(BoundedRequest):
         if declared is not None:
             known = {"retry_rule": declared.retry.as_row(), "max_retries": declared.max_retries}
             error = {**error, "declared": known}
+        if Recording.release:
+            error = {**error, "release": Recording.release}
         self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error))
 
     def _tell(self, text: str, result_key: str = "", result: str = "") -> None:

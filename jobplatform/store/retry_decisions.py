@@ -23,6 +23,7 @@ RECORD_DECISIONS = Statement(
         features jsonb, candidates jsonb, propensity float8, chance float8, eventual float8, shadow jsonb)
     where exists (select from @jobs j where j.job_id = r.job_id)
     on conflict (job_id, attempt) do nothing
+    returning job_id::text, attempt
     """,
     {"rows": "[]"},
 )
@@ -66,9 +67,11 @@ LIST_DECISIONS = Statement(
 )
 
 
-def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write decisions, each (job, attempt) once."""
-    return transaction.count(RECORD_DECISIONS, rows=json.dumps(rows)) if rows else 0
+def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
+    """Write decisions, each (job, attempt) once; return those that were new."""
+    if not rows:
+        return set()
+    return {(row["job_id"], row["attempt"]) for row in transaction.rows(RECORD_DECISIONS, rows=json.dumps(rows))}
 
 
 def settle(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[Outcome]:
