@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import socket
 import threading
 from collections import Counter
@@ -14,7 +15,8 @@ from typing import Any
 
 from jobplatform.clock import StoreClock
 from jobplatform.controller.leader import Leader
-from jobplatform.jobs.retry import decide_all
+from jobplatform.controller.policy import Policy
+from jobplatform.jobs.breakers import Breakers
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.limits import Limit
@@ -22,6 +24,7 @@ from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
 from jobplatform.maintenance.examiner import Examiner
+from jobplatform.maintenance.gatekeeper import Gatekeeper
 from jobplatform.maintenance.journal_watch import JournalWatch
 from jobplatform.maintenance.key_pruner import KeyPruner
 from jobplatform.maintenance.limiter import Limiter
@@ -64,6 +67,22 @@ class Presence:
         return Counter()
 
 
+class NoMemory:
+    def features(self, *of: Any) -> dict[str, float | None]:
+        return {}
+
+    def note(self, *of: Any) -> None:
+        pass
+
+
+class NoTrials:
+    def decides(self, job_type: str, job_id: str) -> bool:
+        return False
+
+    def observe(self, outcomes: Any) -> None:
+        pass
+
+
 class Controller:
     """Run the services of the platform until told to stop.
 
@@ -93,8 +112,19 @@ class Controller:
     def services(self) -> list[Service]:
         """List the services that only the leader runs."""
         settings = self.settings
+        policy = Policy(
+            Breakers() if settings.breakers == "on" else None,
+            NoMemory(),
+            lambda: None,
+            NoTrials(),
+            0.0,
+            random.Random(1),
+        )
         services: list[Service] = [
-            Mirror(self.client, self.database, decide_all, self.stop.wait, settings.mirror_batch),
+            Mirror(
+                self.client, self.database, policy.decide, self.stop.wait, settings.mirror_batch, observe=policy.observe
+            ),
+            Gatekeeper(self.database, policy.breakers),
             JournalWatch(self.client, settings.journal_limit),
             EarlyNews(self.database, self.client),
         ]

@@ -123,6 +123,11 @@ class Breakers:
                     by = None if said is None else said.forced_by
                     self._put(replace(known, opened_at=begun).force(forced, by))
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether a breaker changed since they were asked for last."""
+        return bool(self._changed)
+
     def changed(self) -> list[Breaker]:
         """Give the breakers that changed since they were asked for last."""
         with self._lock:

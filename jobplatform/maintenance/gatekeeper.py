@@ -46,7 +46,7 @@ class Gatekeeper:
             self._hear(transaction, self.breakers, now)
             counts = self._release(transaction, self.breakers, now)
             counts += self._keep(transaction, self.breakers.changed(), now)
-            self._hold_types(transaction, self.breakers.held_types())
+            counts["types"] = self._hold_types(transaction, self.breakers.held_types())
         return +counts
 
     def _switch_off(self, transaction: Transaction) -> Counter[str]:
@@ -87,11 +87,13 @@ class Gatekeeper:
             rows.prune(transaction, now - _KEPT)
         return counts
 
-    def _hold_types(self, transaction: Transaction, types: dict[str, str]) -> None:
-        if types != self._held_types:
+    def _hold_types(self, transaction: Transaction, types: dict[str, str]) -> int:
+        changed = set(types) ^ set(self._held_types)
+        if changed:
             why = "all of its jobs fail of {}; see: jobplatform breakers list"
             rows.hold_types(transaction, {name: why.format(cause) for name, cause in types.items()})
-            self._held_types = types
+        self._held_types = types
+        return len(changed)
 
 
 def _row_of(breaker: Breaker) -> dict[str, Any]:
