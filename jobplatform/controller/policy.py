@@ -196,7 +196,7 @@ class Policy:
         if self.luck.random() >= self.explore or (left is not None and left < _HURRIED_SECONDS):
             return None
         low, high = _bounds(ruled, declared, left)
-        delay = math.exp(self.luck.uniform(math.log(low), math.log(high)))
+        delay = max(low, math.exp(self.luck.uniform(math.log(low), math.log(high))))
         evidence = Evidence(propensity=self.explore / max(math.log(high / low), 1e-9))
         return RetryDecision(delay, words.explores(failed, delay), "chance", evidence=evidence)
 
