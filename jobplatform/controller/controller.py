@@ -15,8 +15,7 @@ from typing import Any
 
 from jobplatform.clock import StoreClock
 from jobplatform.controller.leader import Leader
-from jobplatform.controller.policy import Policy
-from jobplatform.jobs.breakers import Breakers
+from jobplatform.controller.retries import Retries
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.limits import Limit
@@ -67,22 +66,6 @@ class Presence:
         return Counter()
 
 
-class NoMemory:
-    def features(self, *of: Any) -> dict[str, float | None]:
-        return {}
-
-    def note(self, *of: Any) -> None:
-        pass
-
-
-class NoTrials:
-    def decides(self, job_type: str, job_id: str) -> bool:
-        return False
-
-    def observe(self, outcomes: Any) -> None:
-        pass
-
-
 class Controller:
     """Run the services of the platform until told to stop.
 
@@ -107,24 +90,23 @@ class Controller:
         else:
             self.publisher = BrokerPublisher(broker)
         self.leader = Leader(self.database)
+        self.retries = Retries(self.database, settings, random.Random())
         self.clock = StoreClock(lambda: self.database.once(leadership.probe).now)
 
     def services(self) -> list[Service]:
         """List the services that only the leader runs."""
         settings = self.settings
-        policy = Policy(
-            Breakers() if settings.breakers == "on" else None,
-            NoMemory(),
-            lambda: None,
-            NoTrials(),
-            0.0,
-            random.Random(1),
-        )
         services: list[Service] = [
             Mirror(
-                self.client, self.database, policy.decide, self.stop.wait, settings.mirror_batch, observe=policy.observe
+                self.client,
+                self.database,
+                self.retries.decide,
+                self.stop.wait,
+                settings.mirror_batch,
+                observe=self.retries.observe,
             ),
-            Gatekeeper(self.database, policy.breakers),
+            self.retries.gatekeeper,
+            self.retries.learner,
             JournalWatch(self.client, settings.journal_limit),
             EarlyNews(self.database, self.client),
         ]
@@ -169,8 +151,13 @@ class Controller:
         if counts["release"]:
             # What has waited for other jobs is due; the next link of a chain shall not wait for a look as well.
             self._loops[Dispatcher.name].ring()
+        if service == Mirror.name and self.retries.is_waited_for:
+            self._loops[Gatekeeper.name].ring()
+        if counts["types"] and Pauser.name in self._loops:
+            self._loops[Pauser.name].ring()
 
     def _close(self) -> None:
+        self.retries.close()
         self.leader.resign()
         logger.info("the controller stopped after %s", dict(self.totals))
         self.client.delete(keys.CONTROLLER)

@@ -56,6 +56,20 @@ SETTLE_DECISIONS = Statement(
     {"rows": "[]"},
 )
 
+LIST_LAST_OUTCOMES = Statement(
+    "list_last_outcomes",
+    """
+    select * from (
+        select job_id::text, job_type, attempt, fingerprint, dependency, decided_by, outcome = 'succeeded' as succeeded,
+            coalesce(waited_seconds, 0) as waited, extract(epoch from outcome_at)::float8 as at, chance, gate, shadow
+        from @retry_decisions
+        where outcome is not null and features is not null and fingerprint is not null
+        order by outcome_at desc limit %(limit)s
+    ) as newest order by at
+    """,
+    {"limit": 100},
+)
+
 LIST_DECISIONS = Statement(
     "list_decisions",
     """
@@ -86,6 +100,11 @@ def settle(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[
     fields = Outcome.__dataclass_fields__
     counted = (row for row in found if row["settles"] and (row["gate"] or not row["free"]) and row["fingerprint"])
     return [Outcome(**{name: row[name] for name in fields}) for row in counted]
+
+
+def last_outcomes(transaction: Transaction, limit: int) -> list[Outcome]:
+    """List the last outcomes of decisions that a model may learn from, the oldest first."""
+    return [Outcome(**row) for row in transaction.rows(LIST_LAST_OUTCOMES, limit=limit)]
 
 
 def of_job(transaction: Transaction, job_id: str) -> Sequence[Mapping[str, Any]]:
