@@ -68,6 +68,10 @@ TARGETS = {
     "workflow_chain_end_x_celery": Target("a chain until its last job, beside Celery's", "<=", 50),
     "workflow_start_p99_ms": Target("end of the last job before to start, random graph, p99", "<=", 1_000, "ms"),
     "drain_2m_rows_x_empty": Target("drain beside 2,000,000 finished rows, beside empty tables", ">=", 0.9),
+    "fingerprints_purity": Target("errors in a cluster of their bug, least", ">=", 0.95, ""),
+    "fingerprints_precision": Target("B-cubed precision of fingerprints, least", ">=", 0.95, ""),
+    "fingerprints_recall": Target("B-cubed recall of fingerprints, least", ">=", 0.95, ""),
+    "fingerprints_us": Target("processor time of a fingerprint", "<=", 200, "us"),
 }
 
 

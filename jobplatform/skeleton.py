@@ -51,11 +51,13 @@ _URL = re.compile(
 _REPR = re.compile(r"<(?!class\b)([A-Za-z_][\w.]*)\b[^<>]{0,300}>")
 _CAUSE = re.compile(r"\b([A-Z]\w+)\((?:-?\d+, )?(['\"])((?:\\.|(?!\2\)).)*)\2\)")
 _CODED = re.compile(r"^\((\d{3,5}), [bu]?(['\"])(.*)\2\)$", re.DOTALL)
+#: What an exception with several arguments says, if the first of them is a sentence.
+_ARGUMENTS = re.compile(r"^\((['\"])((?:(?!\1).)* (?:(?!\1).)*)\1, (.*)\)$", re.DOTALL)
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 #: What stands before a number that tells what happened, and not to what.
 _STATUS = re.compile(
     r"(?:\b(?:http(?:/\d(?:\.\d)?)?(?: error)?|status(?:[ _]code)?|errno|sqlstate|signal|(?:exit|error|return|response)"
-    r"(?:[ _](?:code|status))?|code)[\s:=#('\"]{0,3}|^\(?)$",
+    r"(?:[ _](?:code|status))?|code)[\s:=#('\"]{0,3})$",
     re.IGNORECASE,
 )
 #: Names of packages that end in a digit are no numbers either.
@@ -65,7 +67,8 @@ _QUOTED = re.compile(
     r"|\xab([^\xbb]*)\xbb)",
     re.DOTALL,
 )
-_CUT_QUOTE = re.compile(r"(?<!\w)(?:'[^']*|\"[^\"]*)$", re.DOTALL)
+#: A quote that was cut off with the message.
+_CUT_QUOTE = re.compile(r"(?<!\w)(?:'[^']{200,}|\"[^\"]{200,})$", re.DOTALL)
 _NAME = re.compile(r"[^\W\d][\w.$-]*(?:\(\))?$")
 _EXTENSIONS = (
     "csv|tsv|txt|jsonl?|xml|ya?ml|html?|pdf|png|jpe?g|gif|svg|webp|tiff?|mp[34]|wav|avi|mov|mkv|zip|gz|tgz|bz2|xz|zst|"
@@ -73,7 +76,7 @@ _EXTENSIONS = (
     "conf|toml|lock|pem|crt|eml|ics|part"
 )
 _PATH = re.compile(
-    r"(?<![\w<>:/\\.])(?:~|\.{1,2}|[A-Za-z]:)?[/\\][\w.@%+=~,:-]*\w(?:[/\\][\w.@%+=~,:-]*)*(?:\?[^\s'\"]*)?"
+    r"(?<![\w<>:/\\.])(?:~|\.{1,2}|[A-Za-z]:)?[/\\][\w.@%+=~,:-]*[\w-](?:[/\\][\w.@%+=~,:-]*)*(?:\?[^\s'\"]*)?"
 )
 _FILE = re.compile(rf"(?<![\w./\\-])[\w./\\-]*[\w-]\.(?:{_EXTENSIONS})\b", re.IGNORECASE)
 _SET = re.compile(r"\b(\w+)=([^\s,;)\]}&#]+)")
@@ -89,6 +92,21 @@ _PLAIN = re.compile(
     "|invalid|timeout|refused|denied|failed|expired|closed|unknown|none|null|empty|error|exists?|and|or|of|in|to|for",
     re.IGNORECASE,
 )
+#: What is said to be or do something by its own name; ``user bob is``, but not ``user email is``.
+_SUBJECT = re.compile(
+    r"\b((?i:user|tenant|customer|client|account|company|organi[sz]ation|org|team|member|owner|author|bucket|topic|host"
+    r"|node|shard|region|project|repo|repository|branch|patient|student|player))(\s+)([a-z][\w.@'-]*)"
+    r"(?=\s+(?:is|was|has|had|does|did|not|cannot|can't|could|already|exceeded|may|must|isn't|wasn't|doesn't|needs|lacks)\b)"
+)
+_QUALITY = re.compile(
+    "e-?mail|phone|address|status|state|total|date|amount|price|balance|number|type|code|password|limit|quota|count|age"
+    "|size|length|level|role|roles|group|groups|list|lists|profile|avatar|picture|image|photo|birthday|birthdate|gender"
+    "|language|locale|currency|timezone|zone|title|description|label|version|setting|settings|config|configuration"
+    "|session|login|logout|access|permission|permissions|data|record|records|row|field|card|cart|plan|subscription"
+    "|payment|credit|credits|score|rate|rating|creation|deletion|update|import|export|lookup|input|output|service"
+    "|server|machine|reference|url|link|path|file|table|model|object|instance|class|agent|ids|names|which|that|who|it"
+    "|policy|contract|history|activity|domain|network|country|city|region|street|zip|pool|cluster|connection|lease"
+)
 _LABELLED = re.compile(r"\b([A-Za-z]+)(\s*:\s*)([^\W\d][\w.@'-]*)(?=\s*(?:[,;)\]]|\.?$))")
 _PERSON = re.compile(r"\b([A-Za-z]+)(\s+)([A-Z][\w'-]*)((?:\s+[A-Z][\w'-]*)*)")
 _NUMBERED = re.compile(
@@ -98,6 +116,7 @@ _HEX = re.compile(r"\b[0-9a-fA-F]{8,}\b")
 #: Addresses of network cards, and of IPv6.
 _ADDRESS = re.compile(
     r"\b(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}\b"
+    r"|(?<![\w:])(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?::(?![\w:])"
     r"|\[?(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{1,4}\b(?:\]:\d+)?"
 )
 _UNIT = re.compile(
@@ -112,7 +131,7 @@ _DATE = re.compile(
 )
 _LIST = re.compile(r"(?:#|\{\})(?:\s*(?:,|;|&|\||/|:|\bx\b|,?\s(?:and|or)\b)\s*(?:#|\{\}))+")
 _MORE = re.compile(r"(?<=#)(?:,|\s|\.\.\.|…)+(?:and # (?:more|others)|\.\.\.|…|and others|more\b|others?\b)")
-_COUNTED = re.compile(r"(?<=# )(?!(?:is|has|was)\b)([a-z]+?)s?(?: (?!(?:is|has|was)\b)([a-z]+?)s?)?\b")
+_COUNTED = re.compile(r"(?<=# )(?!(?:is|has|was)\b)([a-z-]+?)s?(?: (?!(?:is|has|was)\b)([a-z-]+?)s?)?(?<!-)\b(?!-)")
 _NUMBER_OF = (
     (re.compile(r"\b(?:was|were)\b"), "was"),
     (re.compile(r"\b(?:is|are)\b"), "is"),
@@ -121,6 +140,7 @@ _NUMBER_OF = (
 _SPECIAL = (
     (re.compile(r"^(?:not enough|too many) values to unpack.*"), "values to unpack"),
     (re.compile(r"^maximum recursion depth exceeded.*"), "maximum recursion depth exceeded"),
+    (re.compile(r"^Command '.*' (?=returned|died|timed)", re.DOTALL), "Command # "),
     (re.compile(r"^unconverted data remains:.*"), "unconverted data remains"),
 )
 
@@ -139,7 +159,7 @@ def skeleton(kind: str, message: str, classes: Iterable[str] = ()) -> str:
     text = _URL.sub(_site, text) if "://" in text else text
     text = _without_objects(text)
     text = _EMAIL.sub("#", text) if "@" in text else text
-    text = _without_quotes(text, bool(_ABOUT_NAMES.search(kinds)), len(message) > _READ)
+    text = _without_quotes(text, bool(_ABOUT_NAMES.search(kinds)))
     text = _without_words(text)
     text = _without_numbers(text)
     return _once(" ".join(text.translate(_BACK).split()))[:_KEPT]
@@ -157,11 +177,14 @@ def _once(text: str) -> str:
 def unwrapped(kind: str, message: str) -> str:
     """Give what was meant to be said: not its repr, nor the code beside it, nor what else a database knows of it."""
     text = message[:_READ].strip()
-    if kind == "KeyError" and text[:1] in "'\"" and text[-1:] == text[:1] and " " in text:
-        text = text[1:-1]
+    if kind == "KeyError":
+        # A key is shown as its repr, and so is what somebody had to say.
+        return text[1:-1] if text[:1] in "'\"" and text.count(" ") > 1 else "#"
     coded = _CODED.match(text) if text.startswith("(") else None
     if coded:
         text = f"{coded[1].translate(_ASIDE)} {coded[3]}"
+    elif text.startswith("("):
+        text = _ARGUMENTS.sub(r"\2 (\3)", text)
     text = text.removeprefix("<urlopen error ").removesuffix(">") if text.startswith("<urlopen") else text
     if "\n" in text or "[SQL" in text:
         found = _DETAIL.search(text)
@@ -192,7 +215,8 @@ def _without_bodies(text: str) -> str:
 
 def _body(found: re.Match[str]) -> str:
     """Keep of a body only what it says of an error."""
-    told = [word or status.translate(_ASIDE) for word, status in _TOLD.findall(found[0])][:3]
+    said = (word or status for word, status in _TOLD.findall(found[0]))
+    told = [text if " " in text else text.translate(_ASIDE) for text in said][:3]
     return f" {' '.join(told)} " if told else _HOLE
 
 
@@ -220,7 +244,7 @@ def _without_objects(text: str) -> str:
     return text
 
 
-def _without_quotes(text: str, names: bool, is_cut: bool) -> str:
+def _without_quotes(text: str, names: bool) -> str:
     def replace(found: re.Match[str]) -> str:
         value = next((each for each in found.groups() if each is not None), "")
         before = _last_word(text[: found.start()])
@@ -229,10 +253,10 @@ def _without_quotes(text: str, names: bool, is_cut: bool) -> str:
         if _TELLING.fullmatch(before) and " " in value:
             return f" {value} "
         named = names or _NAMING.fullmatch(before) or text[: found.start()].endswith("<class ")
-        return f" {_spelled(value)} " if named and _NAME.match(value) else " # "
+        return _spelled(value) if named and _NAME.match(value) else "#"
 
     text = _QUOTED.sub(replace, text)
-    return _CUT_QUOTE.sub("#", text) if is_cut else text
+    return _CUT_QUOTE.sub("#", text) if len(text) > 200 else text
 
 
 def _without_words(text: str) -> str:
@@ -240,12 +264,13 @@ def _without_words(text: str) -> str:
     text = _FILE.sub("#", text) if "." in text else text
     text = _SET.sub(_assigned, text) if "=" in text else text
     text = _LABELLED.sub(_called, text) if ":" in text else text
-    return _PERSON.sub(_called, text)
+    return _SUBJECT.sub(_called, _PERSON.sub(_called, text))
 
 
 def _called(found: re.Match[str]) -> str:
     """Blank the name of what bears one."""
-    if not _THING.fullmatch(found[1]) or _PLAIN.fullmatch(found[3]):
+    name = found[3]
+    if not _THING.fullmatch(found[1]) or _PLAIN.fullmatch(name) or _THING.fullmatch(name) or _QUALITY.fullmatch(name):
         return found[0]
     return f"{found[1]}{found[2]}#"
 
@@ -261,7 +286,7 @@ def _number(found: re.Match[str]) -> str:
     text, start = found[0], found.start()
     if len(text) <= 6 and text.strip("-.,:").isdigit():
         status = _STATUS.search(found.string, max(0, start - 24), start)
-        if status and (status[0] or len(text) == 3):
+        if status or found.string.startswith((" Client Error", " Server Error"), found.end()):
             return text.translate(_ASIDE)
     return text.translate(_ASIDE) if _PACKAGE.fullmatch(text) else "#"
 

@@ -12,9 +12,13 @@ from typing import NamedTuple
 from jobplatform.skeleton import names_follow
 
 #: What is filled in under such a name is a message of its own.
-_TELLING = re.compile("e|ex|err|errors?|exc|exception|cause|reason|why|message|msg|text|details?|problem|failure|title")
+_TELLING = re.compile(
+    "e|ex|err|errors?|exc|exception|cause|reason|why|message|msg|text|details?|problem|failure|title|status|status_code|code|errno"
+)
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-#0 +]*[\d*]*(?:\.\d+)?[sdrifgGexXac]")
 _LONGEST_LINE = 500
+#: Stands for what was filled in: a number is what no message is told from another by.
+_BLANK = "0"
 _LEAST_LETTERS = 4
 
 
@@ -36,7 +40,9 @@ def fill_blank(source: str, message: str) -> str:
 
     :param source: a line of code with ``raise`` or ``assert``.
     """
-    template = template_of(source) if source.startswith(("raise ", "assert ", "if ")) else None
+    begin = source.find("raise ")
+    line = source if source.startswith("assert ") else source[begin:] if begin >= 0 else ""
+    template = template_of(line) if line else None
     found = template.pattern.fullmatch(message) if template else None
     if template is None or found is None:
         return message
@@ -44,8 +50,10 @@ def fill_blank(source: str, message: str) -> str:
     for gap, telling in enumerate(template.telling, 1):
         start, stop = found.span(gap)
         before = message[max(0, start - 40) : start]
-        kept = telling or start == stop or before[-1:] in "'\"`" or message[start] in "'\"`[{(" or names_follow(before)
-        parts += [message[end:start], message[start:stop] if kept else "#"]
+        value = message[start:stop]
+        quoted = before[-1:] in ("'", '"', "`") or value[:1] in ("'", '"', "`", "[", "{", "(")
+        kept = telling or not value or quoted or "://" in value or before.endswith("://") or names_follow(before)
+        parts += [message[end:start], value if kept else _BLANK]
         end = stop
     return "".join([*parts, message[end:]])
 
@@ -69,12 +77,19 @@ def _pieces(node: ast.AST) -> list[str | Sequence[ast.AST]]:
     """Cut a text into what stands there and what is filled in; nothing if it is not filled in at all."""
     if isinstance(node, ast.JoinedStr):
         return [str(part.value) if isinstance(part, ast.Constant) else [part] for part in node.values]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts = [_pieces(side) or _whole(side) for side in (node.left, node.right)]
+        return [*parts[0], *parts[1]] if any(isinstance(piece, str) for part in parts for piece in part) else []
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod) and _is_text(node.left):
         values = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
         return _woven([text.replace("%%", "%") for text in _PERCENT.split(node.left.value)], values)  # type: ignore[attr-defined]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
         return _formatted(node.func.value, [*node.args, *(keyword.value for keyword in node.keywords)])
     return []
+
+
+def _whole(node: ast.AST) -> list[str | Sequence[ast.AST]]:
+    return [str(node.value)] if isinstance(node, ast.Constant) else [[node]]
 
 
 def _formatted(text: ast.AST, values: Sequence[ast.AST]) -> list[str | Sequence[ast.AST]]:
