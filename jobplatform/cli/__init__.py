@@ -21,7 +21,7 @@ COMMANDS = {
     "limits": ("jobplatform.cli.limits", "Say how much runs at once, and in which order."),
     "batches": ("jobplatform.cli.batches", "List, show, close, cancel and retry batches."),
     "schedules": ("jobplatform.cli.schedules", "List, preview, check and steer schedules."),
-    "dlq": ("jobplatform.cli.dlq", "List, show and replay dead letters."),
+    "dlq": ("jobplatform.cli.dlq", "List, show, mend, replay and resolve dead letters."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
     "workers": ("jobplatform.cli.workers", "List, cordon and drain workers."),
 }

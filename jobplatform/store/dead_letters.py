@@ -99,7 +99,8 @@ SHOW_DEAD_LETTER = Statement(
         d.replayed_attempt, (select json_agg(o.dlq_id order by o.attempt) from @dead_letter_jobs o
             where o.job_id = d.job_id and o.attempt < d.attempt) as earlier,
         (select json_agg(o.dlq_id order by o.attempt) from @dead_letter_jobs o
-            where o.job_id = d.job_id and o.attempt > d.attempt) as later
+            where o.job_id = d.job_id and o.attempt > d.attempt) as later,
+        (select true from @jobs j where j.job_id = d.job_id and j.message ? 'inputs') as awaits
     from @dead_letter_jobs d left join @job_executions e on e.execution_id = d.last_execution_id
     where d.dlq_id = %(dlq_id)s
     """,
@@ -204,7 +205,8 @@ def listed(
 def show(transaction: Transaction, dlq_id: int) -> Row | None:
     """Read one dead letter whole, None when there is no such id.
 
-    ``earlier`` and ``later`` name the other dead letters of its job.
+    ``earlier`` and ``later`` name the other dead letters of its job; ``awaits`` says that its first argument is made of
+    the results of other jobs.
     """
     return next(iter(transaction.rows(SHOW_DEAD_LETTER, dlq_id=dlq_id)), None)
 

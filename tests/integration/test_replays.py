@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,18 +12,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobplatform.decision import RetryDecision
-from jobplatform.devstack.stack import DevStack
 from jobplatform.fingerprint import identify
 from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.mirror import JOURNAL, Mirror
-from jobplatform.journal.writer import connect
 from jobplatform.maintenance.replayer import Replayer
-from jobplatform.records import NewJob, new_job_ids, row_of, rows_like
-from jobplatform.settings import Settings
-from jobplatform.store import dead_letters, migrate, new_jobs, replays
+from jobplatform.records import NewJob, new_job_ids, rows_like
+from jobplatform.store import dead_letters, new_jobs, replays
 from jobplatform.store.database import Database
 from jobplatform.store.dead_letters import LetterFilter
 from jobplatform.store.replays import Wish
@@ -192,8 +187,10 @@ def test_canaries_are_of_every_kind_of_error(place: Place) -> None:
     place.fail(3, OTHER)
     place.ask()
     place.round()
-    kinds = place.query("select d.error_type, count(*) as jobs from @replay_jobs r join @dead_letter_jobs d using (dlq_id) "
-                        "where r.state = 'sent' group by 1 order by 1")  # fmt: skip
+    kinds = place.query(
+        "select d.error_type, count(*) as jobs from @replay_jobs r join @dead_letter_jobs d using (dlq_id) "
+        "where r.state = 'sent' group by 1 order by 1"
+    )
     assert [(row["error_type"], row["jobs"]) for row in kinds] == [("KeyError", 2), ("ValueError", 3)]
 
 
