@@ -30,7 +30,7 @@ _SHOWN = 20
 #: Planning and asking read every dead letter that is meant.
 _STATEMENT_SECONDS = 300.0
 _COLUMNS = ("dlq_id", "job_id", "job_type", "error_type", "outcome")
-_REPLAY_COLUMNS = ("replay_id", "state", "jobs", "succeeded", "failed", "waiting", "asked_by", "asked_at", "reason")
+_REPLAY_COLUMNS = ("replay_id", "state", "jobs", "step", "asked_by", "asked_at", "reason")
 _TROUBLE_COLUMNS = ("dlq_id", "job_id", "state", "error_type", "fingerprint", "reason")
 _NO_REPLAY = "replay {}: there is none of this id; see: jobplatform dlq replays list"
 _STATES = ("waiting", "sent", "succeeded", "failed", "skipped")
@@ -161,7 +161,7 @@ def replay_group() -> None:
 def list_replays(running: bool, limit: int, page: int | None, output: Output) -> None:
     """List replays, newest first."""
     with open_database() as database, database.session() as session:
-        rows = [_counted(row) for row in replays.listed(session, running, limit + 1, page)]
+        rows = replays.listed(session, running, limit + 1, page)
     cursor = str(rows[limit - 1]["replay_id"]) if len(rows) > limit else None
     output.page("replays", rows[:limit], _REPLAY_COLUMNS, cursor)
 

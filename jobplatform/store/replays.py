@@ -177,9 +177,8 @@ _COUNTS = """(select coalesce(json_object_agg(state, jobs), '{}') from (
 
 LIST_REPLAYS = Statement(
     "list_replays",
-    f"""
-    select r.replay_id, r.state, r.jobs, r.rate, r.step, r.asked_by, r.asked_at, r.ended_at, r.reason, r.chosen,
-        {_COUNTS}
+    """
+    select r.replay_id, r.state, r.jobs, r.rate, r.step, r.asked_by, r.asked_at, r.ended_at, r.reason, r.chosen
     from @replays r
     where (not %(running)s or r.state = 'running') and (%(before_id)s::bigint is null or r.replay_id < %(before_id)s)
     order by r.replay_id desc limit %(limit)s
@@ -308,7 +307,7 @@ def end(transaction: Transaction, replay_id: int, state: str, reason: str, now: 
 def listed(
     transaction: Transaction, running: bool = False, limit: int = 50, before_id: int | None = None
 ) -> Sequence[Row]:
-    """List replays with their counts, newest first."""
+    """List replays, newest first."""
     return transaction.rows(LIST_REPLAYS, running=running, limit=limit, before_id=before_id)
 
 
