@@ -18,7 +18,7 @@ from jobplatform.cli.output import Output, json_option
 from jobplatform.errors import JobNotFound, ReplayNotFound, TransitionRefused
 from jobplatform.limits import parse_rate
 from jobplatform.maintenance.replay_plan import Plan, plan
-from jobplatform.store import dead_letters, replays
+from jobplatform.store import dead_letters, replay_jobs, replays
 from jobplatform.store.database import Database, Transaction
 from jobplatform.store.dead_letters import LetterFilter, Row
 from jobplatform.store.replays import Wish
@@ -174,7 +174,7 @@ def show_replay(replay_id: int, output: Output) -> None:
     """Show how far a replay is, why it ended, and which of its jobs did not go well."""
     with open_database() as database, database.session() as session:
         row = replays.show(session, replay_id)
-        trouble = replays.trouble(session, replay_id, _SHOWN)
+        trouble = replay_jobs.trouble(session, replay_id, _SHOWN)
     if row is None:
         raise ReplayNotFound(_NO_REPLAY.format(replay_id))
     if output.as_json:

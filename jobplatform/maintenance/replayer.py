@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobplatform.jobs.replay import MOST, End, Progress, Send, canaries_of, decide
-from jobplatform.store import dead_letters, replays
+from jobplatform.store import dead_letters, replay_jobs, replays
 from jobplatform.store.database import REFUSED, Database, Transaction, savepoint
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def _advance(transaction: Transaction, replay_id: int, now: datetime) -> Counter
     row = replays.lock(transaction, replay_id)
     if row is None:
         return Counter()
-    counts = Counter(noted=replays.note_ends(transaction, replay_id, now))
+    counts = Counter(noted=replay_jobs.note_ends(transaction, replay_id, now))
     if row["state"] != "running":
         return counts
     found = decide(_progress(row, replays.step_of(transaction, replay_id, row["step"], MOST)), now.timestamp())
@@ -78,9 +78,9 @@ def _progress(row: replays.Row, step: replays.Row) -> Progress:
 
 def _send(transaction: Transaction, row: replays.Row, send: Send, now: datetime) -> Counter[str]:
     replay_id = row["replay_id"]
-    wanted = replays.take(transaction, replay_id, min(send.count, _BATCH), now)
+    wanted = replay_jobs.take(transaction, replay_id, min(send.count, _BATCH), now)
     sent = _replay(transaction, row, wanted, now)
-    replays.note_sent(transaction, replay_id, sent, send.step, now)
+    replay_jobs.note_sent(transaction, replay_id, sent, send.step, now)
     replays.note_step(transaction, replay_id, send.step, send.size, send.next_at)
     return Counter(sent=len(sent))
 
@@ -102,5 +102,5 @@ def _replay(transaction: Transaction, row: replays.Row, job_ids: Sequence[str], 
         reason = _NOT_ENDED
     left_out = sorted(set(job_ids) - set(replayed))
     if left_out:
-        replays.note_skipped(transaction, row["replay_id"], left_out, reason, now)
+        replay_jobs.note_skipped(transaction, row["replay_id"], left_out, reason, now)
     return replayed

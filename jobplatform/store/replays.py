@@ -1,4 +1,4 @@
-"""The rows of ``replays`` and ``replay_jobs``: dead letters that are run once more, a few at first."""
+"""The rows of ``replays``: dead letters that are run once more, a few at first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from jobplatform.states import FINAL, states_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import EXAMPLE, MATCHES, LetterFilter
 from jobplatform.store.statement import Statement
@@ -16,7 +15,6 @@ from jobplatform.store.statement import Statement
 Row = Mapping[str, Any]
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
-_ID = "00000000-0000-7000-8000-000000000000"
 #: The open dead letters that are chosen, the oldest first, the last one of each job.
 _CHOSEN = f"""select distinct on (job_id) dlq_id, job_id, job_type, fingerprint from (
             select d.* from @dead_letter_jobs d where {MATCHES} order by d.dlq_id limit %(limit)s
@@ -65,31 +63,6 @@ LOCK_REPLAY = Statement(
     {"replay_id": 1},
 )
 
-# What has come back is looked for among all that is open, in the same look that says which of it has ended: else a job
-# might fail, be retried and succeed in between.
-NOTE_ENDS = Statement(
-    "note_ends",
-    f"""
-    with looked as materialized (
-        select r.job_id, j.error_type, j.fingerprint, j.completed_at, case
-                when j.job_id is null then 'failed'
-                when j.attempt < r.attempt or j.status not in {states_sql(FINAL)} then 'sent'
-                when j.status = 'COMPLETED' then 'succeeded' else 'failed' end as state,
-            (select d.fingerprint from @retry_decisions d where d.job_id = r.job_id and d.attempt >= r.attempt
-                and d.fingerprint = any(p.stop_on) order by d.attempt limit 1) as returned
-        from @replay_jobs r join @replays p on p.replay_id = r.replay_id left join @jobs j on j.job_id = r.job_id
-        where r.replay_id = %(replay_id)s and r.state = 'sent'
-    )
-    update @replay_jobs r
-    set state = l.state, returned = coalesce(r.returned, l.returned), error_type = l.error_type,
-        fingerprint = l.fingerprint, ended_at = case when l.state <> 'sent' then coalesce(l.completed_at, %(now)s) end
-    from looked l
-    where r.replay_id = %(replay_id)s and r.job_id = l.job_id
-        and (l.state <> 'sent' or (l.returned is not null and r.returned is null))
-    """,
-    {"replay_id": 1, "now": _NOW},
-)
-
 READ_STEP = Statement(
     "read_step",
     """
@@ -112,45 +85,6 @@ READ_STEP = Statement(
     ) as b on true
     """,
     {"replay_id": 1, "step": 1, "most": 1},
-)
-
-# A dead letter that somebody has resolved since is left alone.
-TAKE_WAITING = Statement(
-    "take_waiting",
-    """
-    with taken as materialized (
-        select r.job_id, d.resolution from @replay_jobs r left join @dead_letter_jobs d on d.dlq_id = r.dlq_id
-        where r.replay_id = %(replay_id)s and r.state = 'waiting' order by r.position limit %(limit)s
-    ), skipped as (
-        update @replay_jobs r set state = 'skipped', ended_at = %(now)s,
-            reason = 'its dead letter is ' || coalesce(t.resolution || ' already', 'gone')
-        from taken t
-        where r.replay_id = %(replay_id)s and r.job_id = t.job_id and not exists (select from @dead_letter_jobs d
-            where d.dlq_id = r.dlq_id and d.resolved_at is null)
-        returning r.job_id
-    )
-    select t.job_id::text from taken t where t.job_id not in (select job_id from skipped) order by t.job_id
-    """,
-    {"replay_id": 1, "limit": 1, "now": _NOW},
-)
-
-NOTE_SENT = Statement(
-    "note_sent",
-    """
-    update @replay_jobs r set state = 'sent', step = %(step)s, attempt = j.attempt, sent_at = %(now)s
-    from @jobs j
-    where r.replay_id = %(replay_id)s and r.job_id = any(%(job_ids)s::uuid[]) and j.job_id = r.job_id
-    """,
-    {"replay_id": 1, "step": 1, "now": _NOW, "job_ids": [_ID]},
-)
-
-NOTE_SKIPPED = Statement(
-    "note_skipped",
-    """
-    update @replay_jobs set state = 'skipped', reason = %(reason)s, ended_at = %(now)s
-    where replay_id = %(replay_id)s and job_id = any(%(job_ids)s::uuid[])
-    """,
-    {"replay_id": 1, "job_ids": [_ID], "reason": "", "now": _NOW},
 )
 
 NOTE_STEP = Statement(
@@ -194,16 +128,6 @@ SHOW_REPLAY = Statement(
     from @replays r where r.replay_id = %(replay_id)s
     """,
     {"replay_id": 1},
-)
-
-LIST_REPLAY_TROUBLE = Statement(
-    "list_replay_trouble",
-    """
-    select job_id::text, dlq_id, state, attempt, error_type, coalesce(returned, fingerprint) as fingerprint, reason
-    from @replay_jobs where replay_id = %(replay_id)s and (state in ('failed', 'skipped') or returned is not null)
-    order by position limit %(limit)s
-    """,
-    {"replay_id": 1, "limit": 20},
 )
 
 PRUNE_REPLAY_JOBS = Statement(
@@ -266,32 +190,12 @@ def lock(transaction: Transaction, replay_id: int) -> Row | None:
     return next(iter(transaction.rows(LOCK_REPLAY, replay_id=replay_id)), None)
 
 
-def note_ends(transaction: Transaction, replay_id: int, now: datetime) -> int:
-    """Note which of the jobs that were sent have ended, and how, and in which of them an error came back."""
-    return transaction.count(NOTE_ENDS, replay_id=replay_id, now=now)
-
-
 def step_of(transaction: Transaction, replay_id: int, step: int, most: int) -> Row:
     """Count how far a replay is, and the jobs of its present step.
 
     :param most: where counting what waits stops.
     """
     return transaction.rows(READ_STEP, replay_id=replay_id, step=step, most=most)[0]
-
-
-def take(transaction: Transaction, replay_id: int, limit: int, now: datetime) -> list[str]:
-    """Name the next jobs to send; those whose dead letter is not open any more are skipped."""
-    return [row["job_id"] for row in transaction.rows(TAKE_WAITING, replay_id=replay_id, limit=limit, now=now)]
-
-
-def note_sent(transaction: Transaction, replay_id: int, job_ids: Sequence[str], step: int, now: datetime) -> int:
-    """Note that jobs were sent, and with which attempt."""
-    return transaction.count(NOTE_SENT, replay_id=replay_id, job_ids=list(job_ids), step=step, now=now)
-
-
-def note_skipped(transaction: Transaction, replay_id: int, job_ids: Sequence[str], reason: str, now: datetime) -> int:
-    """Note that jobs are not sent, and why."""
-    return transaction.count(NOTE_SKIPPED, replay_id=replay_id, job_ids=list(job_ids), reason=reason, now=now)
 
 
 def note_step(transaction: Transaction, replay_id: int, step: int, size: int, next_at: float | None) -> None:
@@ -314,11 +218,6 @@ def listed(
 def show(transaction: Transaction, replay_id: int) -> Row | None:
     """Read a replay with its counts, None when there is none of this id."""
     return next(iter(transaction.rows(SHOW_REPLAY, replay_id=replay_id)), None)
-
-
-def trouble(transaction: Transaction, replay_id: int, limit: int) -> Sequence[Row]:
-    """List the jobs of a replay that failed, were not sent, or in which an error came back."""
-    return transaction.rows(LIST_REPLAY_TROUBLE, replay_id=replay_id, limit=limit)
 
 
 def prune(transaction: Transaction, before: datetime, limit: int) -> int:

@@ -19,7 +19,7 @@ from jobplatform.journal.entry import Kind
 from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.maintenance.replayer import Replayer
 from jobplatform.records import NewJob, new_job_ids, rows_like
-from jobplatform.store import dead_letters, new_jobs, replays
+from jobplatform.store import dead_letters, new_jobs, replay_jobs, replays
 from jobplatform.store.database import Database
 from jobplatform.store.dead_letters import LetterFilter
 from jobplatform.store.replays import Wish
@@ -203,7 +203,7 @@ def test_what_was_resolved_or_runs_already_is_skipped(place: Place) -> None:
     )
     assert place.round()["sent"] == len(others)
     with place.database.session() as session:
-        trouble = {row["job_id"]: row["reason"] for row in replays.trouble(session, replay_id, 10)}
+        trouble = {row["job_id"]: row["reason"] for row in replay_jobs.trouble(session, replay_id, 10)}
     assert trouble == {
         gone: "its job is gone, runs or completed", resolved: "its dead letter is resolved already",
     }  # fmt: skip
@@ -217,7 +217,7 @@ def test_one_job_whose_key_is_taken_does_not_hold_back_the_others(place: Place) 
     replay_id = place.ask(wish=Wish("ann", canaries=0))
     assert place.round()["sent"] == len(others)
     with place.database.session() as session:
-        (trouble,) = replays.trouble(session, replay_id, 10)
+        (trouble,) = replay_jobs.trouble(session, replay_id, 10)
     assert (trouble["job_id"], "duplicate key" in trouble["reason"]) == (keyed[0], True)
 
 
