@@ -49,6 +49,10 @@ def edit(
         before = row["payload"] if row["edited_payload"] is None else row["edited_payload"]
         made = changed(before if payload is None else _read(payload), changes)
         awaits = bool(row["awaits"])
+        if awaits and made["args"][:1] != before["args"][:1]:
+            raise InvalidPayload(
+                "args[0]", "it is made of the results of other jobs when the job runs", "leave it alone"
+            )
         checked = check_payload(app, row["job_type"], made, settings.payload_limit, awaits)
         text = encode_payload(made["args"], made["kwargs"], settings.payload_limit)
         if not dead_letters.edit(transaction, dlq_id, text, by or operator()):

@@ -9,7 +9,8 @@ from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import EXAMPLE, MATCHES, LetterFilter
 from jobplatform.store.statement import Statement
 
-# PostgreSQL writes the lines, so that no number loses a digit on its way.
+# PostgreSQL writes the lines, so that no number loses a digit on its way. The results of other jobs that a job takes
+# are written in, as those jobs are not there.
 EXPORT_LETTERS = Statement(
     "export_letters",
     f"""
@@ -17,9 +18,18 @@ EXPORT_LETTERS = Statement(
         jsonb_build_object('queue', j.queue, 'priority', j.priority, 'max_retries', j.max_retries,
             'created_at', j.created_at, 'timeout', j.timeout, 'soft_timeout', j.soft_timeout, 'deadline', j.deadline,
             'tenant', j.tenant, 'limit_key', j.limit_key, 'units', j.units, 'tags', j.tags,
-            'retry_rule', j.retry_rule, 'message', j.message, 'root_id', j.root_id, 'parent_id', j.parent_id)
-        end))::text as line
-    from @dead_letter_jobs d left join @jobs j on j.job_id = d.job_id
+            'retry_rule', j.retry_rule, 'message', j.message - 'inputs', 'root_id', j.root_id,
+            'parent_id', j.parent_id)
+        end) || case when i.value is null then '{{}}' else jsonb_build_object(
+            'payload', jsonb_set(d.payload, '{{args,0}}', i.value),
+            'edited_payload', jsonb_set(d.edited_payload, '{{args,0}}', i.value)) end)::text as line
+    from @dead_letter_jobs d left join @jobs j on j.job_id = d.job_id left join lateral (
+        select case when (j.message->'inputs'->>'each')::boolean
+            then coalesce(jsonb_agg(u.result order by o.place)->0, 'null') else jsonb_agg(u.result order by o.place)
+            end as value
+        from jsonb_array_elements_text(j.message->'inputs'->'of') with ordinality as o(id, place)
+            left join @jobs u on u.job_id = o.id::uuid
+    ) i on j.message ? 'inputs'
     where {MATCHES} and d.dlq_id > %(after_id)s
     order by d.dlq_id limit %(limit)s
     """,

@@ -304,6 +304,25 @@ def test_a_dead_letter_goes_to_another_installation_and_runs_there(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("each", "first"), [(False, [5, None]), (True, 5)])
+def test_the_results_that_a_job_takes_are_written_into_its_line(
+    cli_environment: CliEnvironment, elsewhere: Database, each: bool, first: Any
+) -> None:
+    before = [cli_environment.add("COMPLETED"), cli_environment.add("FAILED")]
+    execute(cli_environment.database, f"update @jobs set result = '5' where job_id = '{before[0]}'")
+    job_id = cli_environment.fail(payload='{"args":[null,2],"kwargs":{}}')
+    message = json.dumps({"task_id": job_id, "inputs": {"of": before, "each": each}})
+    execute(cli_environment.database, f"update @jobs set message = '{message}' where job_id = '{job_id}'")
+    (line,) = lines_of(cli_environment.database)
+    assert (line["payload"]["args"], line["job"]["message"]) == ([first, 2], {"task_id": job_id})
+    with elsewhere.transaction() as transaction:
+        take(transaction, [json.dumps(line)])
+    (job,) = execute(elsewhere, "select payload from @jobs")
+    assert job["payload"]["args"] == [first, 2]
+    refused = cli_environment.run("dlq", "edit", "1", "--set", "args[0]=7")
+    assert (refused.exit_code, "results of other jobs" in refused.stderr) == (Exit.USAGE, True)
+
+
 def test_import_reads_standard_input(cli_environment: CliEnvironment, elsewhere: Database) -> None:
     from click.testing import CliRunner
 
