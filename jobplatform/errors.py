@@ -119,6 +119,10 @@ class JobNotFound(JobPlatformError, LookupError):
     """No row stands for the job id."""
 
 
+class ReplayNotFound(JobPlatformError, LookupError):
+    """No replay has the id."""
+
+
 class WorkerNotFound(JobPlatformError, LookupError):
     """No worker that lives has the name."""
 

@@ -26,6 +26,7 @@ class Exit(IntEnum):
 
 _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.JobNotFound, Exit.NOT_FOUND),
+    (errors.ReplayNotFound, Exit.NOT_FOUND),
     (errors.WorkerNotFound, Exit.NOT_FOUND),
     (errors.ScheduleNotFound, Exit.NOT_FOUND),
     (errors.BatchNotFound, Exit.NOT_FOUND),
