@@ -15,8 +15,9 @@ _PRIOR = 10.0
 _MOST_ATTEMPTS = 10
 #: Outcomes of a type before the rule's forecast is worth comparing with; a cold rule would be beaten by anything.
 WARM = 50
-#: Of a normal distribution: 99 % of it lie below. One looks often, so the bounds are strict ones.
-_Z = 2.33
+#: Standard errors that a bound is away: 0.1 % of a normal distribution lie further out. One looks often, so the bounds
+#: are strict ones; that a group is worse is believed at 1 %, as nothing but a model is lost by that.
+_SURE, _WORSE = 3.0, 2.33
 _BINS = 5
 #: Each group needs so many outcomes for the normal approximation of a share.
 _GROUP = 20
@@ -69,7 +70,7 @@ class Score:
     :param rule: the Brier score of the rule's forecasts (G. Brier, Monthly Weather Review 78, 1950).
     :param model: that of the model's.
     :param skill: the share of the rule's error that the model avoids; below 0 it does worse.
-    :param low: what the skill is above, with 99 % confidence.
+    :param low: what the skill is above, for sure (99.9 %).
     :param high: what it is below.
     :param gap: by how much the model's chances differ from the shares that came true, on average over five bins.
     """
@@ -106,7 +107,7 @@ def score(foretold: Sequence[Foretold]) -> Score:
     rule = sum((each.rule - each.succeeded) ** 2 for each in foretold) / count
     model = sum((each.model - each.succeeded) ** 2 for each in foretold) / count
     unit = max(rule, 1e-9)
-    doubt = _Z * standard_error([each.gain for each in foretold])
+    doubt = _SURE * standard_error([each.gain for each in foretold])
     gain = rule - model
     gap = calibration_gap(foretold)
     return Score(count, rule, model, gain / unit, (gain - doubt) / unit, (gain + doubt) / unit, gap)
@@ -177,4 +178,4 @@ class Group:
             return False
         pooled = (self.share * len(self) + other.share * len(other)) / (len(self) + len(other))
         doubt = math.sqrt(pooled * (1 - pooled) * (1 / len(self) + 1 / len(other)))
-        return self.share - other.share < -_Z * doubt if doubt else False
+        return self.share - other.share < -_WORSE * doubt if doubt else False

@@ -44,12 +44,13 @@ class TrialKeeper:
                 self.trials.adopt(row)
         changes = self._write(transaction, rows)
         for change in changes:
-            logger.warning("%s: %s -> %s, %s", change.after.job_type, change.before, change.after.state, change.after.reason)
+            after = change.after
+            logger.warning("model of job type %s: %s -> %s; %s", after.job_type, change.before, after.state, after.reason)
         return changes
 
     def _write(self, transaction: Transaction, rows: Mapping[str, Standing]) -> list[Change]:
         here = {each.job_type: each for each in self.trials.standings()}
-        news = [each for each in here.values() if each != rows.get(each.job_type)]
+        news = [each for each in here.values() if not _is_told(each, rows.get(each.job_type))]
         head = models.in_force(transaction)
         version = None if head is None else head["version"]
         models.write_trials(transaction, [_row_of(each, version) for each in news])
@@ -66,6 +67,10 @@ def _is_same(row: Standing, written: Standing | None) -> bool:
         and (row.state, row.forced) == (written.state, written.forced)
         and abs(row.since - written.since) < 0.001
     )
+
+
+def _is_told(standing: Standing, row: Standing | None) -> bool:
+    return row is not None and _is_same(row, standing) and (row.reason, row.score) == (standing.reason, standing.score)
 
 
 def _standing_of(row: Mapping[str, Any]) -> Standing:
