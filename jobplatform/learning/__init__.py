@@ -1,1 +1,1 @@
-"""Models that learn from what came of retries; nothing here is imported by workers."""
+"""What was learned of attempts that failed: features from the past, a model of the next attempt, and how good it is."""

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 #: The rule's rates forget: an outcome counts half as much after some 280 further ones of the same attempt number.
@@ -134,7 +135,7 @@ def calibration_gap(foretold: Sequence[Foretold]) -> float:
     """Give the mean distance of chances and shares, over bins of as many outcomes each."""
     ordered = sorted(foretold, key=lambda each: each.model)
     edges = [len(ordered) * number // _BINS for number in range(_BINS + 1)]
-    bins = [ordered[low:high] for low, high in zip(edges, edges[1:], strict=False)]
+    bins = [ordered[low:high] for low, high in pairwise(edges)]
     return sum(abs(sum(each.model - each.succeeded for each in part)) for part in bins) / len(ordered)
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobplatform.errors import JobPlatformError
+import numpy as np
+
+from jobplatform.errors import ModelRefused, NothingLearned
 from jobplatform.learning.contest import Score
 from jobplatform.learning.drift import spreads
 from jobplatform.learning.measure import Measured, measure
-from jobplatform.learning.model import Model
-from jobplatform.learning.training import Example, Trained, train
+from jobplatform.learning.model import Model, hash_of
+from jobplatform.learning.scores import Floats, auc, ece
+from jobplatform.learning.training import Example, Trained, reliability, train
 from jobplatform.learning.trial import OUTCOMES
 from jobplatform.store import models
 from jobplatform.store.database import Database, Transaction
@@ -23,14 +25,8 @@ logger = logging.getLogger(__name__)
 #: Of the outcomes, the newest share, and at most so many, that a model is measured on and learns nothing from.
 _HELD_OUT = 0.15
 _MOST_HELD_OUT = 1_000
-#: Rows that are looked at for the names of features.
-_SAMPLE = 1_000
 
 Row = Mapping[str, Any]
-
-
-class NothingLearned(JobPlatformError):
-    """No model was made, and the words say why; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +89,43 @@ def example_of(row: Row) -> Example:
 
 def foretell(model: Model, rows: Sequence[Row]) -> list[float]:
     """Give the chance of each row for the delay that was really waited."""
-    raise NotImplementedError
+    return [model.chances([row["features"]], [row["waited"] or 0.0])[0][0] for row in rows]
+
+
+def importance(model: Model) -> dict[str, float]:
+    """Tell by how much each feature helped to part successes from failures, as shares of all; the most first."""
+    scores: Any = model.following.booster.get_score(importance_type="total_gain")
+    found: dict[str, float] = scores
+    whole = sum(found.values()) or 1.0
+    named = {model.features[int(column[1:])]: round(gain / whole, 4) for column, gain in found.items()}
+    return dict(sorted(named.items(), key=lambda item: -item[1]))
 
 
 def load(transaction: Transaction, version: int) -> Model:
     """Load a version of the registry.
 
-    :raises NothingLearned: when its artifact is not kept any more.
+    :raises ModelRefused: when its artifact is not kept any more, or is not what was written.
     """
     found = models.artifact(transaction, version)
     if found is None:
-        raise NothingLearned(f"model {version}: its artifact is not kept any more; choose a newer one")
+        raise ModelRefused(f"model {version}: its artifact is not kept any more; choose a newer one")
     return Model.from_bytes(*found)
+
+
+def metrics_of(measured: Measured) -> dict[str, Any]:
+    """Give what was measured by name, for people."""
+    yes, chances = _series(measured)
+    return {**measured.as_row(), "auc": round(auc(yes, chances), 4), "ece": round(ece(yes, chances), 4)}
+
+
+def calibration_of(measured: Measured) -> list[list[float]]:
+    """Give of each tenth of the outcomes the mean chance, the share that came true, and their number."""
+    return [[round(number, 4) for number in part] for part in reliability(*_series(measured))]
+
+
+def _series(measured: Measured) -> tuple[Floats, Floats]:
+    told = np.array([(each.succeeded, each.model) for each in measured.told], dtype=np.float64).reshape(-1, 2)
+    return told[:, 0], told[:, 1]
 
 
 def _let_in(
@@ -126,16 +147,14 @@ def _let_in(
     return "retired", reason
 
 
-def _of_ahead(
-    transaction: Transaction, version: int, held_out: Sequence[Row], before: Sequence[Row]
-) -> Score | None:
+def _of_ahead(transaction: Transaction, version: int, held_out: Sequence[Row], before: Sequence[Row]) -> Score | None:
     """Measure the version in force on the same outcomes, None when it cannot be used any more.
 
     It learned from older ones, since each version holds the newest out.
     """
     try:
         return measure(foretell(load(transaction, version), held_out), held_out, before).overall
-    except (NothingLearned, ValueError, KeyError, TypeError) as error:
+    except (ModelRefused, ValueError, KeyError, TypeError) as error:
         logger.warning("model %d cannot be compared with: %s", version, error)
         return None
 
@@ -152,11 +171,16 @@ def _row_of(trained: Trained, lessons: Sequence[Row], measured: Measured) -> dic
         "window_from": min(times),
         "window_to": max(times),
         "rows": len(lessons),
-        "features": sorted({name for row in lessons[-_SAMPLE:] for name in row["features"]}),
-        "base_rate": sum(row["succeeded"] for row in lessons) / len(lessons),
-        "metrics": {**measured.as_row(), "spreads": spreads([row["features"] for row in lessons])},
-        "calibration": measured.calibration,
+        "features": trained.model.features,
+        "base_rate": trained.model.base_rate,
+        "metrics": {
+            **metrics_of(measured),
+            "training": trained.metrics,
+            "importance": importance(trained.model),
+            "spreads": spreads([row["features"] for row in lessons]),
+        },
+        "calibration": calibration_of(measured),
         "artifact": artifact,
-        "sha256": hashlib.sha256(artifact).hexdigest(),
+        "sha256": hash_of(artifact),
         "reason": "it was trained",
     }

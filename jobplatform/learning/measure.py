@@ -9,7 +9,6 @@ from typing import Any
 
 from jobplatform.learning.contest import Foretold, Rates, Score, score
 
-_BINS = 10
 #: Job types that are told of, the most frequent ones.
 _TYPES = 20
 
@@ -20,12 +19,12 @@ Row = Mapping[str, Any]
 class Measured:
     """How a model did against the rule, over all and by job type.
 
-    :param calibration: of each tenth of the outcomes the mean chance, the share that came true, and their number.
+    :param told: what was foretold, in the order of the outcomes.
     """
 
     overall: Score
     by_type: Mapping[str, Score]
-    calibration: Sequence[tuple[float, float, int]]
+    told: Sequence[Foretold]
 
     def as_row(self) -> dict[str, Any]:
         """Give the scores by name, for people."""
@@ -51,19 +50,4 @@ def measure(chances: Sequence[float], rows: Sequence[Row], before: Iterable[Row]
         by_type[row["job_type"]].append(told[-1])
         rule.learn(row["attempt"], row["succeeded"])
     most = sorted(by_type, key=lambda job_type: -len(by_type[job_type]))[:_TYPES]
-    return Measured(score(told), {job_type: score(by_type[job_type]) for job_type in most}, calibration(told))
-
-
-def calibration(told: Sequence[Foretold]) -> list[tuple[float, float, int]]:
-    """Group outcomes by the chance that was foretold, as many in each group."""
-    ordered = sorted(told, key=lambda each: each.model)
-    edges = [len(ordered) * number // _BINS for number in range(_BINS + 1)]
-    parts = [ordered[low:high] for low, high in zip(edges, edges[1:], strict=False) if high > low]
-    return [
-        (
-            round(sum(each.model for each in part) / len(part), 4),
-            round(sum(each.succeeded for each in part) / len(part), 4),
-            len(part),
-        )
-        for part in parts
-    ]
+    return Measured(score(told), {job_type: score(by_type[job_type]) for job_type in most}, told)

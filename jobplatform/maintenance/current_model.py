@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from jobplatform.errors import ModelRefused
 from jobplatform.store import models
 from jobplatform.store.database import Database
 
@@ -56,12 +57,12 @@ class CurrentModel:
             return Counter(unloaded=1)
         try:
             if found is None:
-                raise ValueError("its artifact is not there")
+                raise ModelRefused("its artifact is not there")
             # Only a process that has a model needs what runs it.
             from jobplatform.learning.model import Model
 
             self._loaded = InForce(version, Model.from_bytes(*found))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ModelRefused, ValueError, KeyError, TypeError) as error:
             return self._retire(version, error)
         logger.info("model %d is in force", version)
         return Counter(loaded=1)

@@ -47,7 +47,7 @@ class Training:
         """Start the program; where the rows are is told in its environment, which other users cannot see."""
         place = {"DATABASE_URL": self.settings.database_url, "JOBPLATFORM_SCHEMA": self.settings.schema}
         self.started = now
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the process has ended
         self._process = subprocess.Popen(
             self.command,
             env={**os.environ, **place},

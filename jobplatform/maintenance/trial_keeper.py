@@ -45,7 +45,9 @@ class TrialKeeper:
         changes = self._write(transaction, rows)
         for change in changes:
             after = change.after
-            logger.warning("model of job type %s: %s -> %s; %s", after.job_type, change.before, after.state, after.reason)
+            logger.warning(
+                "model of job type %s: %s -> %s; %s", after.job_type, change.before, after.state, after.reason
+            )
         return changes
 
     def _write(self, transaction: Transaction, rows: Mapping[str, Standing]) -> list[Change]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobplatform.decision import Outcome
@@ -60,9 +60,7 @@ LIST_MODELS = Statement(
     {"kind": RETRY, "limit": 20},
 )
 
-SHOW_MODEL = Statement(
-    "show_model", f"select {_ABOUT} from @models where version = %(version)s", {"version": 1}
-)
+SHOW_MODEL = Statement("show_model", f"select {_ABOUT} from @models where version = %(version)s", {"version": 1})
 
 READ_ARTIFACT = Statement(
     "read_artifact", "select artifact, sha256 from @models where version = %(version)s", {"version": 1}
@@ -124,7 +122,7 @@ PRUNE_MODELS = Statement(
     delete from @models where (state = 'retired' and retired_at < %(before)s) or version in (
         select version from @models where kind = %(kind)s and state = 'shadow' order by version desc offset %(kept)s)
     """,
-    {"kind": RETRY, "before": datetime(2026, 1, 1), "kept": KEPT},
+    {"kind": RETRY, "before": datetime(2026, 1, 1, tzinfo=UTC), "kept": KEPT},
 )
 
 # What was learned in between stays to be seen; the bytes of some hundred models a day would not fit anywhere.
@@ -174,7 +172,8 @@ READ_EXAMPLES = Statement(
     "read_examples",
     """
     select d.job_type, d.attempt, d.features, d.waited_seconds as waited, d.outcome = 'succeeded' as succeeded,
-        d.chance, extract(epoch from d.decided_at)::float8 as decided_at, extract(epoch from d.outcome_at)::float8 as at,
+        d.chance, extract(epoch from d.decided_at)::float8 as decided_at,
+        extract(epoch from d.outcome_at)::float8 as at,
         case when d.ended = 'COMPLETED' then true
             when d.ended = 'FAILED' and not starts_with(l.decided_by, 'model') then false end as eventually
     from (
@@ -301,8 +300,8 @@ def examples(transaction: Transaction, after: datetime | None = None, limit: int
     """Give what is to be learned from, newest first.
 
     :param after: only what has shown later.
-    :returns: ``job_type``, ``attempt``, ``features``, ``waited``, ``succeeded``, ``eventually``, ``chance``, and when it was decided
-        (``decided_at``) and has shown (``at``), in seconds since the epoch.
+    :returns: ``job_type``, ``attempt``, ``features``, ``waited``, ``succeeded``, ``eventually``, ``chance``, and when it was
+        decided (``decided_at``) and has shown (``at``), in seconds since the epoch.
     """
     yield from transaction.rows(READ_EXAMPLES, after=after or _LONG_AGO, limit=limit)
 

@@ -31,7 +31,12 @@ def outcomes(
 def outcome(number: int, succeeded: bool, chance: float | None, **values: object) -> Outcome:
     known = {"job_type": "shop.charge", "attempt": 1, "decided_by": "static", "waited": 20.0, "at": float(number)}
     return Outcome(
-        job_id=f"job-{number}", fingerprint="f", dependency=None, succeeded=succeeded, chance=chance, **{**known, **values}
+        job_id=f"job-{number}",
+        fingerprint="f",
+        dependency=None,
+        succeeded=succeeded,
+        chance=chance,
+        **{**known, **values},
     )  # type: ignore[arg-type]
 
 
@@ -90,7 +95,9 @@ def test_flipped_labels_demote_within_as_many_outcomes_as_are_looked_back_on(see
 
 def test_one_that_was_demoted_has_to_win_on_new_outcomes() -> None:
     trials = promoted()
-    lost_at = next(number for number, each in enumerate(outcomes(OUTCOMES, WORSE, first=1_000)) if trials.observe([each]))
+    lost_at = next(
+        number for number, each in enumerate(outcomes(OUTCOMES, WORSE, first=1_000)) if trials.observe([each])
+    )
     assert lost_at < OUTCOMES
     assert trials.observe(outcomes(OUTCOMES - 1, GOOD, first=2_000)) == []
     assert states(trials.observe(outcomes(OUTCOMES, GOOD, first=3_000))) == [State.ACTIVE]
@@ -99,7 +106,7 @@ def test_one_that_was_demoted_has_to_win_on_new_outcomes() -> None:
 def test_a_model_that_foretells_well_and_chooses_badly_is_demoted() -> None:
     trials = promoted()
     luck = random.Random(5)
-    ids = [number for number in range(1_000, 8_000)]
+    ids = range(1_000, 8_000)
     control = [number for number in ids if in_control(f"job-{number}")][:100]
     others = [number for number in ids if not in_control(f"job-{number}")][:300]
     mixed = [outcome(number, luck.random() < 0.9, 0.9) for number in control]

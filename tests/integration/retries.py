@@ -1,0 +1,59 @@
+"""Retries in the tables: failed attempts that were decided on, and what came of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jobplatform.records import NewJob, new_job_id, row_of
+from jobplatform.store import new_jobs, retry_decisions
+from jobplatform.store.database import Database
+
+
+def add_retries(
+    database: Database,
+    count: int,
+    *,
+    job_type: str = "shop.charge",
+    seed: int = 1,
+    start: float | None = None,
+    flipped: bool = False,
+    chance: Callable[[float], float] | None = None,
+) -> list[str]:
+    """Write decisions to try again and what came of them, a second apart; what comes depends on one feature.
+
+    :param start: when the first was decided on, in seconds since the epoch; they end now unless it is given.
+    :param chance: what a model had foretold, given the truth.
+    """
+    luck = random.Random(seed)
+    start = time.time() - count - 1 if start is None else start
+    decisions: list[dict[str, Any]] = []
+    ends: list[dict[str, Any]] = []
+    for number in range(count):
+        job_id, at, load = new_job_id(), start + number, luck.random()
+        truth = 0.9 if load < 0.5 else 0.15
+        succeeded = (luck.random() < truth) is not flipped
+        features = {"load": load, "noise": luck.random(), "attempt": 2.0, "rare": None if number % 3 else 1.0}
+        decision = {"job_id": job_id, "attempt": 1, "job_type": job_type, "delay": 20.0, "reason": "backoff"}
+        decision |= {"decided_by": "static", "completed_at": at, "fingerprint": "f", "free": False}
+        decisions.append({**decision, "features": features, "chance": chance(truth) if chance else None})
+        end = {"job_id": job_id, "attempt": 2, "outcome": "succeeded" if succeeded else "failed"}
+        end |= {"started_at": at + 20 * luck.random(), "at": at + 0.5, "ended": "COMPLETED" if succeeded else "FAILED"}
+        ends.append(end)
+    rows = [row_of(NewJob(each["job_id"], job_type, '{"args":[],"kwargs":{}}', "celery")) for each in decisions]
+    with database.transaction() as transaction:
+        new_jobs.insert(transaction, rows)
+        retry_decisions.record(transaction, decisions)
+        retry_decisions.settle(transaction, ends)
+    return [str(each["job_id"]) for each in decisions]
+
+
+def scribble(database: Database, sql: str, **parameters: Any) -> list[Any]:
+    """Run a statement in which ``@`` stands before the names of our tables; lists are given as JSON."""
+    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in parameters.items()}
+    with database.transaction() as transaction:
+        result = transaction.connection.exec_driver_sql(sql.replace("@", f"{database.schema}."), values)
+        return list(result.mappings().all()) if result.returns_rows else []
