@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> int:
 
 def _end_with_stdin() -> None:
     """End this process when whoever started it is gone: the other end of the pipe closes."""
-    while sys.stdin.buffer.read(1):
+    # Not through sys.stdin, whose lock must be free when the interpreter ends.
+    while os.read(0, 1):
         pass
     os._exit(_ABANDONED)
 

@@ -24,6 +24,8 @@ OUTCOMES = 200
 _STRIDE = 10
 _LEAST_SKILL = 0.02
 _MOST_GAP = 0.1
+#: Under this name a score keeps why a model that is on trial again had lost.
+_LOST = "lost"
 #: The share of jobs on which the rule goes on deciding, so that there is something to compare with.
 CONTROL = 0.1
 #: Who decided, as ``retry_decisions.decided_by`` names a model, with the version behind it, and the rule.
@@ -126,10 +128,19 @@ class Trial:
         if self.standing.state is State.RETIRED:
             return State.RETIRED, self.standing.reason, numbers
         if self.standing.state is State.SHADOW:
-            missing = what_is_missing(found, self.outcomes)
-            return (State.SHADOW, missing, numbers) if missing else (State.ACTIVE, f"won: {found.words()}", numbers)
+            return self._look_at_model_on_trial(found, numbers)
         lost = self._why_lost(found)
-        return (State.SHADOW, lost, numbers) if lost else (State.ACTIVE, self.standing.reason, numbers)
+        if lost:
+            return State.SHADOW, lost, {**numbers, _LOST: lost}
+        return State.ACTIVE, self.standing.reason, numbers
+
+    def _look_at_model_on_trial(self, found: Score, numbers: Mapping[str, Any]) -> tuple[State, str, Mapping[str, Any]]:
+        missing, lost = what_is_missing(found, self.outcomes), self.standing.score.get(_LOST)
+        if not missing:
+            return State.ACTIVE, f"won: {found.words()}", numbers
+        if not lost:
+            return State.SHADOW, missing, numbers
+        return State.SHADOW, f"{missing}; before that it {lost}", {**numbers, _LOST: lost}
 
     @property
     def foretold_so_far(self) -> Sequence[Foretold]:

@@ -6,11 +6,15 @@ import json
 import random
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+from jobplatform.decision import Outcome
+from jobplatform.learning.model import hash_of
+from jobplatform.learning.training import Example, train
 from jobplatform.records import NewJob, new_job_id, row_of
-from jobplatform.store import new_jobs, retry_decisions
-from jobplatform.store.database import Database
+from jobplatform.store import models, new_jobs, retry_decisions
+from jobplatform.store.database import Database, Transaction
 
 
 def add_retries(
@@ -22,7 +26,7 @@ def add_retries(
     start: float | None = None,
     flipped: bool = False,
     chance: Callable[[float], float] | None = None,
-) -> list[str]:
+) -> list[Outcome]:
     """Write decisions to try again and what came of them, a second apart; what comes depends on one feature.
 
     :param start: when the first was decided on, in seconds since the epoch; they end now unless it is given.
@@ -47,8 +51,27 @@ def add_retries(
     with database.transaction() as transaction:
         new_jobs.insert(transaction, rows)
         retry_decisions.record(transaction, decisions)
-        retry_decisions.settle(transaction, ends)
-    return [str(each["job_id"]) for each in decisions]
+        found = retry_decisions.settle(transaction, ends)
+    return sorted(found, key=lambda each: each.at)
+
+
+def add_model(transaction: Transaction, **values: Any) -> int:
+    """Write a model that knows ``load``."""
+    artifact, sha256, features = trained()
+    row = {"kind": models.RETRY, "window_from": 0.0, "window_to": time.time(), "rows": 300, "features": features}
+    row |= {"base_rate": 0.5, "metrics": {"skill": 0.2}, "calibration": [[0.2, 0.25, 50], [0.8, 0.75, 50]]}
+    return models.add(
+        transaction, {**row, "artifact": artifact, "sha256": sha256, "reason": "it was trained", **values}
+    )
+
+
+@cache
+def trained() -> tuple[bytes, str, tuple[str, ...]]:
+    """Train such a model, and give its artifact, the hash, and the features."""
+    luck = random.Random(1)
+    loads = [luck.random() for _ in range(300)]
+    model = train([Example({"load": load}, 20.0, luck.random() > load, "t") for load in loads], 1).model
+    return model.to_bytes(), hash_of(model.to_bytes()), model.features
 
 
 def scribble(database: Database, sql: str, **parameters: Any) -> list[Any]:
