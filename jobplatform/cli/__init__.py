@@ -22,6 +22,7 @@ COMMANDS = {
     "batches": ("jobplatform.cli.batches", "List, show, close, cancel and retry batches."),
     "schedules": ("jobplatform.cli.schedules", "List, preview, check and steer schedules."),
     "dlq": ("jobplatform.cli.dlq", "List, show and replay dead letters."),
+    "models": ("jobplatform.cli.models", "List, train, judge and steer what learns from retries."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
     "workers": ("jobplatform.cli.workers", "List, cordon and drain workers."),
 }

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 #: Of the outcomes, the newest share, and at most so many, that a model is measured on and learns nothing from.
 _HELD_OUT = 0.15
 _MOST_HELD_OUT = 1_000
+#: Of the newest outcomes, so many are looked at when a model is measured once more.
+_EVALUATED = 5_000
 
 Row = Mapping[str, Any]
 
@@ -90,6 +92,21 @@ def example_of(row: Row) -> Example:
 def foretell(model: Model, rows: Sequence[Row]) -> list[float]:
     """Give the chance of each row for the delay that was really waited."""
     return [model.chances([row["features"]], [row["waited"] or 0.0])[0][0] for row in rows]
+
+
+def evaluate(transaction: Transaction, row: Row) -> Measured:
+    """Measure a model of the registry on the newest outcomes that it did not learn from.
+
+    :param row: as ``store.models.show`` gives it.
+    :raises NothingLearned: when there are none.
+    """
+    found = list(models.examples(transaction, limit=_EVALUATED))[::-1]
+    since = row["window_to"].timestamp()
+    before = [each for each in found if each["at"] <= since]
+    unseen = found[len(before) :]
+    if not unseen:
+        raise NothingLearned(f"model {row['version']}: no outcome is newer than those it learned from; wait for some")
+    return measure(foretell(load(transaction, row["version"]), unseen), unseen, before)
 
 
 def importance(model: Model) -> dict[str, float]:

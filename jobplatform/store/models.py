@@ -300,8 +300,8 @@ def examples(transaction: Transaction, after: datetime | None = None, limit: int
     """Give what is to be learned from, newest first.
 
     :param after: only what has shown later.
-    :returns: ``job_type``, ``attempt``, ``features``, ``waited``, ``succeeded``, ``eventually``, ``chance``, and when it was
-        decided (``decided_at``) and has shown (``at``), in seconds since the epoch.
+    :returns: ``job_type``, ``attempt``, ``features``, ``waited``, ``succeeded``, ``eventually``, ``chance``, and
+        when it was decided (``decided_at``) and has shown (``at``), in seconds since the epoch.
     """
     yield from transaction.rows(READ_EXAMPLES, after=after or _LONG_AGO, limit=limit)
 

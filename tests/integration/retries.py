@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,7 +21,7 @@ def add_retries(
     database: Database,
     count: int,
     *,
-    job_type: str = "shop.charge",
+    job_types: Sequence[str] = ("shop.charge",),
     seed: int = 1,
     start: float | None = None,
     flipped: bool = False,
@@ -41,13 +41,19 @@ def add_retries(
         truth = 0.9 if load < 0.5 else 0.15
         succeeded = (luck.random() < truth) is not flipped
         features = {"load": load, "noise": luck.random(), "attempt": 2.0, "rare": None if number % 3 else 1.0}
-        decision = {"job_id": job_id, "attempt": 1, "job_type": job_type, "delay": 20.0, "reason": "backoff"}
+        decision = {
+            "job_id": job_id,
+            "attempt": 1,
+            "job_type": job_types[number % len(job_types)],
+            "delay": 20.0,
+            "reason": "backoff",
+        }
         decision |= {"decided_by": "static", "completed_at": at, "fingerprint": "f", "free": False}
         decisions.append({**decision, "features": features, "chance": chance(truth) if chance else None})
         end = {"job_id": job_id, "attempt": 2, "outcome": "succeeded" if succeeded else "failed"}
         end |= {"started_at": at + 20 * luck.random(), "at": at + 0.5, "ended": "COMPLETED" if succeeded else "FAILED"}
         ends.append(end)
-    rows = [row_of(NewJob(each["job_id"], job_type, '{"args":[],"kwargs":{}}', "celery")) for each in decisions]
+    rows = [row_of(NewJob(each["job_id"], each["job_type"], '{"args":[],"kwargs":{}}', "celery")) for each in decisions]
     with database.transaction() as transaction:
         new_jobs.insert(transaction, rows)
         retry_decisions.record(transaction, decisions)

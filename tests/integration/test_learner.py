@@ -79,7 +79,7 @@ def sleeper(settings: Settings, code: str = "import sys; sys.stdin.read()", **va
 
 
 def test_a_child_trains_and_the_model_is_held_in_shadow(database: Database, make: Callable[..., Learner]) -> None:
-    add_retries(database, 600)
+    add_retries(database, 600, job_types=[f"shop.{name}" for name in ("charge", "mail", "ship", "index", "report")])
     learner = make()
     assert run_until(learner, "trained")["began"] == 1
     loaded = learner.current.in_force()
