@@ -13,6 +13,9 @@ from jobplatform.store.database import Database
 
 #: Added to the priority of what the machine is there for.
 _NICE = 10
+#: Reading all outcomes takes its time where the machine is busy.
+_STATEMENT_SECONDS = 120.0
+#: The exit code of a training that nobody waits for.
 _ABANDONED = 3
 
 
@@ -22,7 +25,7 @@ def main(arguments: list[str]) -> int:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.nice(_NICE)
-    database = Database(load_settings(os.environ), pool_size=2)
+    database = Database(load_settings(os.environ), pool_size=2, statement_seconds=_STATEMENT_SECONDS)
     from jobplatform.learning.lesson import teach
 
     try:
