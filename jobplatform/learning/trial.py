@@ -88,7 +88,7 @@ class Trial:
         self.rates = Rates()
         self.foretold: deque[Foretold] = deque(maxlen=outcomes)
         self.of_model, self.of_rule = Group(outcomes), Group(outcomes)
-        self._known: deque[tuple[str, int]] = deque(maxlen=2 * outcomes)
+        self._known: dict[tuple[str, int], None] = {}
         self._looks = 0
 
     def add(self, outcome: Outcome) -> bool:
@@ -96,7 +96,9 @@ class Trial:
         key = (outcome.job_id, outcome.attempt)
         if key in self._known:
             return False
-        self._known.append(key)
+        self._known[key] = None
+        if len(self._known) > 2 * self.outcomes:
+            del self._known[next(iter(self._known))]
         if outcome.chance is not None and self.rates.outcomes >= WARM:
             rule = self.rates.foretell(outcome.attempt)
             self.foretold.append(Foretold(outcome.chance, rule, outcome.succeeded))

@@ -259,6 +259,22 @@ def test_a_retired_version_leaves_its_job_types_on_trial(database: Database, mak
     assert learner.current.get() is None
 
 
+def test_what_a_model_gave_up_says_nothing_of_what_would_have_come(database: Database) -> None:
+    add_retries(database, 6)
+    scribble(
+        database,
+        """insert into @retry_decisions (job_id, attempt, action, reason, decided_by, decided_at, ended)
+        select job_id, 2, 'dead_letter', 'no hope', case when outcome_at < (select max(outcome_at) from @retry_decisions)
+            then 'model:3' else 'static' end, now(), 'FAILED' from @retry_decisions""",
+    )
+    scribble(database, "update @retry_decisions set ended = 'FAILED' where attempt = 1")
+    with database.session() as session:
+        assert [row["eventually"] for row in models.examples(session)] == [False, *[None] * 5]
+    scribble(database, "update @retry_decisions set ended = 'COMPLETED' where attempt = 1")
+    with database.session() as session:
+        assert [row["eventually"] for row in models.examples(session, limit=3)] == [True] * 3
+
+
 def test_features_that_shift_are_told_once(
     database: Database, make: Callable[..., Learner], caplog: pytest.LogCaptureFixture
 ) -> None:
