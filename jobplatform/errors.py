@@ -169,3 +169,15 @@ class PoolRefused(JobPlatformError):
 
 class LimitError(JobOptionError):
     """A limit, or the key of one, that cannot be used."""
+
+
+class ModelRefused(JobPlatformError, ValueError):
+    """A model cannot be trained from what there is, or its artifact is not what was written; nothing was loaded."""
+
+
+class ModelNotFound(JobPlatformError):
+    """There is no model of this version."""
+
+
+class NothingLearned(JobPlatformError):
+    """No model was trained, and the words say why; nothing was written."""

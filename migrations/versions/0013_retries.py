@@ -15,6 +15,7 @@ UPGRADE = (
         add column waited_seconds double precision, add column ended text
     """,
     "create index idx_decisions_outcome on retry_decisions (outcome_at) where outcome is not null",
+    "create index idx_decisions_type_outcome on retry_decisions (job_type, outcome_at) where outcome is not null",
     "create index idx_decisions_fingerprint on retry_decisions (fingerprint, decided_at)",
     """
     alter table jobs add column gate text, add column trial boolean not null default false
@@ -135,7 +136,7 @@ UPGRADE = (
         base_rate double precision not null,
         metrics jsonb not null,
         calibration jsonb not null,
-        artifact bytea not null,
+        artifact bytea,
         sha256 text not null,
         reason text,
         retired_at timestamptz
@@ -175,6 +176,7 @@ DOWNGRADE = (
     "drop index idx_jobs_gate",
     "alter table jobs drop column trial, drop column gate",
     "drop index idx_decisions_fingerprint",
+    "drop index idx_decisions_type_outcome",
     "drop index idx_decisions_outcome",
     """
     alter table retry_decisions drop column ended, drop column waited_seconds, drop column outcome_at,

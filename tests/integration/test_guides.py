@@ -41,6 +41,7 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
         "dead-letters": 1,
         "expiry": 4,
         "limits": 1,
+        "retries": 0,
         "schedules": 0,
         "uniqueness": 3,
         "workflows": 9,
