@@ -29,7 +29,9 @@ from jobplatform.maintenance.key_pruner import KeyPruner
 from jobplatform.maintenance.limiter import Limiter
 from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.maintenance.pauser import Pauser
+from jobplatform.maintenance.pruner import Pruner
 from jobplatform.maintenance.releaser import Releaser
+from jobplatform.maintenance.replayer import Replayer
 from jobplatform.maintenance.rescuer import Rescuer
 from jobplatform.maintenance.roster import Roster
 from jobplatform.maintenance.tallier import Tallier
@@ -114,6 +116,8 @@ class Controller:
         services.append(Examiner(self.database, settings.upstream_seconds))
         services.append(KeyPruner(self.database))
         services.append(Tallier(self.database))
+        services.append(Replayer(self.database))
+        services.append(Pruner(self.database, settings.dead_letter_days))
         services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:
             services.append(Pauser(self.database, self.client))

@@ -20,11 +20,12 @@ _RISES = ((10.0, 8, 0.7), (60.0, 5, 0.75))
 _DOUBTFUL_RISES = ((60.0, 20, 0.9),)
 #: A job type is held as a whole when it failed so often of a cause, and such a share of its attempts did.
 _TYPE_FAILURES, _TYPE_SHARE = 3, 0.8
-#: Class names of errors that pass, and of those that the same input meets again.
-_PASSING = frozenset({"OSError", "TimeoutError", "ConnectionError", "OperationalError", "InterfaceError", "HTTPError"})
+#: Class names of errors that pass, and of those that the same input meets again: a bug is no outage.
+_PASSING = frozenset({"TimeoutError", "ConnectionError", "OperationalError", "InterfaceError"})
 _LASTING = frozenset(
     {"TypeError", "ValueError", "LookupError", "AttributeError", "NameError", "AssertionError", "ArithmeticError"}
-    | {"ImportError", "NotImplementedError", "SyntaxError", "KeyError", "IndexError"}
+    | {"ImportError", "NotImplementedError", "SyntaxError", "MemoryError", "KeyError", "IndexError"}
+    | {"TimeLimitExceeded", "SoftTimeLimitExceeded", "WorkerLostError"}
 )
 #: Jobs that are told apart of one cause, and causes that are watched.
 _JOBS, _CAUSES = 64, 2_000
@@ -49,10 +50,11 @@ class Breakers:
     def failed(self, failures: Sequence[FailedAttempt]) -> None:
         """Count failures of which backoff alone would decide; opens breakers."""
         with self._lock:
-            for failed in failures:
+            counted = [failed for failed in failures if not is_lasting(failed.error)]
+            for failed in counted:
                 self._count(failed)
-            for cause in {failed.cause for failed in failures}:
-                self._judge(cause, [failed for failed in failures if failed.cause == cause])
+            for cause in {failed.cause for failed in counted}:
+                self._judge(cause, [failed for failed in counted if failed.cause == cause])
 
     def answered(self, failures: Sequence[FailedAttempt]) -> None:
         """Count failures that show that the other side is there."""
@@ -209,12 +211,17 @@ class Breakers:
         )
 
 
+def is_lasting(error: Mapping[str, Any]) -> bool:
+    """Tell whether an error is one of the job itself: a bug, or a process that died of it."""
+    return bool(error.get("died")) or not _LASTING.isdisjoint(error.get("classes", ()))
+
+
 def may_pass(failed: FailedAttempt) -> bool:
     """Tell whether an error looks like one that passes by itself."""
-    classes, status = set(failed.error.get("classes", ())), failed.error.get("status")
-    if classes & _LASTING:
+    if is_lasting(failed.error):
         return False
-    return failed.dependency is not None or bool(classes & _PASSING) or isinstance(status, int)
+    known = failed.dependency is not None or isinstance(failed.error.get("status"), int)
+    return known or not _PASSING.isdisjoint(failed.error.get("classes", ()))
 
 
 def is_answer(error: Mapping[str, Any]) -> bool:

@@ -56,13 +56,22 @@ def test_failures_among_many_successes_open_nothing() -> None:
     assert board.holding(CAUSE) is None
 
 
-def test_a_bug_is_held_only_when_nearly_everything_fails_of_it() -> None:
+def test_what_may_be_anything_is_held_only_when_nearly_everything_fails_of_it() -> None:
     board = Breakers()
-    bug = {"type": "ValueError", "classes": ["ValueError"], "host": None}
+    bug = {"type": "ShopError", "classes": ["ShopError"], "host": None}
     board.failed([failed(job, 1.0, dependency=None, **bug) for job in range(19)])
     assert board.holding("fingerprint:f00d") is None
     board.failed([failed(19, 1.0, dependency=None, **bug)])
     assert board.holding("fingerprint:f00d") is not None
+
+
+@pytest.mark.parametrize("kind", ["ValueError", "SoftTimeLimitExceeded"])
+def test_what_is_wrong_with_the_jobs_themselves_is_never_held(kind: str) -> None:
+    board = Breakers()
+    board.failed([failed(job, 1.0, type=kind, classes=[kind, "Exception"]) for job in range(50)])
+    board.failed([failed(job, 1.0, died=True) for job in range(50)])
+    assert board.tick(60.0, {}) == []
+    assert board.holding(CAUSE) is None
 
 
 def test_one_canary_at_a_time_then_steps_then_nothing_is_held() -> None:
