@@ -155,3 +155,7 @@ class PoolRefused(JobPlatformError):
 
 class LimitError(JobOptionError):
     """A limit, or the key of one, that cannot be used."""
+
+
+class ModelRefused(JobPlatformError, ValueError):
+    """A model cannot be trained from what there is, or its artifact is not what was written; nothing was loaded."""
