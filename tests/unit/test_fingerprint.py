@@ -267,8 +267,8 @@ def test_describe_tells_what_attributes_point_at_and_never_raises() -> None:
         {"request_info": Asked(url=Asked(host="api.local"))},
     ):
         assert describe(RemoteError(**values), None, 0.0)["host"] == "api.local"
-    for values in ({"url": "/v1/x"}, {"url": 5}, {"host": b"x"}, {"host": "not a host"}, {"url": ""}):
-        assert "host" not in describe(RemoteError(**values), None, 0.0)
+    for name, value in (("url", "/v1/x"), ("url", 5), ("host", b"x"), ("host", "not a host"), ("url", "")):
+        assert "host" not in describe(RemoteError(**{name: value}), None, 0.0)
     told = describe(OSError(28, "No space left on device", "/mnt/share/x"), None, 0.0)
     assert (told["errno"], told["path"]) == (28, "/mnt/share/x")
     assert "path" not in describe(OSError(28, "No space left on device", 5), None, 0.0)
