@@ -110,7 +110,7 @@ _QUALITY = re.compile(
 _LABELLED = re.compile(r"\b([A-Za-z]+)(\s*:\s*)([^\W\d][\w.@'-]*)(?=\s*(?:[,;)\]]|\.?$))")
 _PERSON = re.compile(r"\b([A-Za-z]+)(\s+)([A-Z][\w'-]*)((?:\s+[A-Z][\w'-]*)*)")
 _NUMBERED = re.compile(
-    r"(?<![\w.%+~-])[$€£#@]*[-+±]?(?:[\w.%+~-]|(?<=[\w%])[:/,](?=\w))*\d(?:[\w%+~°-]|[.:/,](?=[\w+-]))*|\b(?i:nan|[+-]?inf)\b"
+    r"(?<![\w.%+~$€£#@-])[$€£#@]{0,3}[-+±]?(?:[\w.%+~-]|(?<=[\w%])[:/,](?=\w)){0,80}\d(?:[\w%+~°-]|[.:/,](?=[\w+-]))*|\b(?i:nan|[+-]?inf)\b"
 )
 _HEX = re.compile(r"\b[0-9a-fA-F]{8,}\b")
 #: Addresses of network cards, and of IPv6.
@@ -247,12 +247,13 @@ def _without_objects(text: str) -> str:
 def _without_quotes(text: str, names: bool) -> str:
     def replace(found: re.Match[str]) -> str:
         value = next((each for each in found.groups() if each is not None), "")
-        before = _last_word(text[: found.start()])
+        head = text[max(0, found.start() - 40) : found.start()]
+        before = _last_word(head)
         if "://" in value:
             return value
         if _TELLING.fullmatch(before) and " " in value:
             return f" {value} "
-        named = names or _NAMING.fullmatch(before) or text[: found.start()].endswith("<class ")
+        named = names or _NAMING.fullmatch(before) or head.endswith("<class ")
         return _spelled(value) if named and _NAME.match(value) else "#"
 
     text = _QUOTED.sub(replace, text)

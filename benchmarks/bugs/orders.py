@@ -37,7 +37,7 @@ def check(luck: random.Random) -> None:
 
 
 def look_up(luck: random.Random) -> None:
-    prices = {"none": 1}
+    prices: dict[object, int] = {"none": 1}
     print(prices[luck.choice([words.word(luck), luck.randrange(999), (words.word(luck), 3)])])
 
 

@@ -24,3 +24,13 @@ def test_workflows_are_measured_beside_celery(tmp_path: Path) -> None:
         assert flow["submit"] > 0, flow
         assert flow["end"] > 0, flow
         assert all(delay > 0 for delay in flow["delays"]), flow
+
+
+def test_fingerprints_find_planted_bugs(tmp_path: Path) -> None:
+    found = tmp_path / "fingerprints.json"
+    command = [sys.executable, "-m", "benchmarks.fingerprints", "--seeds", "1", "--errors", "800", "--json", str(found)]
+    subprocess.run(command, env=dict(os.environ), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    figures = json.loads(found.read_text())
+    shares = [figures[f"fingerprints_{name}"] for name in ("purity", "precision", "recall")]
+    assert min(shares) >= 0.95, figures["problems"]
+    assert figures["extras"]["bugs"]["median"] >= 16

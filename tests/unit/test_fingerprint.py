@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from jobplatform.fingerprint import identify
 from jobplatform.frames import Owner, owner, place
 from jobplatform.journal.failure import describe
+from jobplatform.journal.recorder import JobRequest
+from jobplatform.journal.recording import Recording
 from jobplatform.similarity import alike, cosine, embed
 from jobplatform.skeleton import skeleton
 from jobplatform.template import fill_blank
@@ -99,7 +103,7 @@ def test_a_fingerprint_is_stable_over_lines_places_and_depth(line: int, root: st
         ("RuntimeError", "bad body {'a': {'b': 1}}", "bad body {'c': [1, 2], 'd': {'e': {}}}"),
         ("RuntimeError", "<shop.Order object at 0x7f1> is lost", "<shop.Order object at 0x8a9> is lost"),
         ("RuntimeError", "GET https://api.local:80/v1/a?b=1 failed", "GET https://api.local/x failed"),
-        ("psycopg2.Error", 'exists\nDETAIL:  Key (a)=(b) exists.\n', 'exists\nDETAIL:  Key (a)=(c d) exists.\n'),
+        ("psycopg2.Error", 'key exists\nDETAIL:  Key (a)=(b) is.\n', 'key exists\nDETAIL:  Key (a)=(c d) is.\n'),
         ("RuntimeError", f"unknown format: '{'lorem ' * 300}'", f"unknown format: '{'ipsum ' * 2000}'"),
     ],
 )  # fmt: skip
@@ -263,8 +267,8 @@ def test_describe_tells_what_attributes_point_at_and_never_raises() -> None:
         {"request_info": Asked(url=Asked(host="api.local"))},
     ):
         assert describe(RemoteError(**values), None, 0.0)["host"] == "api.local"
-    for values in ({"url": "/v1/x"}, {"url": 5}, {"host": b"x"}, {"host": "not a host"}, {"url": ""}):
-        assert "host" not in describe(RemoteError(**values), None, 0.0)
+    for name, value in (("url", "/v1/x"), ("url", 5), ("host", b"x"), ("host", "not a host"), ("url", "")):
+        assert "host" not in describe(RemoteError(**{name: value}), None, 0.0)
     told = describe(OSError(28, "No space left on device", "/mnt/share/x"), None, 0.0)
     assert (told["errno"], told["path"]) == (28, "/mnt/share/x")
     assert "path" not in describe(OSError(28, "No space left on device", 5), None, 0.0)
@@ -274,6 +278,15 @@ def test_describe_tells_what_attributes_point_at_and_never_raises() -> None:
 def test_nothing_makes_it_raise(kind: str, message: str, text: str) -> None:
     for error in ({"type": kind, "message": message, "traceback": f"{HEAD}{text}"}, {}, {"traceback": message}):
         assert len(identify(error).digest) == 16
+
+
+def test_an_entry_names_the_release_of_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    request = SimpleNamespace(task=None, head=lambda: '"j":"x"', started_at=None, _tell=told.append)
+    for release in ("", "v7"):
+        monkeypatch.setattr(Recording, "release", release)
+        JobRequest.record_failure(request, failure())  # type: ignore[arg-type]
+    assert [json.loads(text)["e"].get("release") for text in told] == [None, "v7"]
 
 
 def test_likeness() -> None:
