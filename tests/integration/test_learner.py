@@ -22,7 +22,7 @@ from jobplatform.maintenance.current_model import CurrentModel
 from jobplatform.maintenance.learner import Learner
 from jobplatform.maintenance.training import COMMAND, Training
 from jobplatform.settings import Settings
-from jobplatform.store import models
+from jobplatform.store import model_trials, models
 from jobplatform.store.database import Database
 
 #: More than a controller or an operating system needs.
@@ -264,8 +264,9 @@ def test_what_a_model_gave_up_says_nothing_of_what_would_have_come(database: Dat
     scribble(
         database,
         """insert into @retry_decisions (job_id, attempt, action, reason, decided_by, decided_at, ended)
-        select job_id, 2, 'dead_letter', 'no hope', case when outcome_at < (select max(outcome_at) from @retry_decisions)
-            then 'model:3' else 'static' end, now(), 'FAILED' from @retry_decisions""",
+        select job_id, 2, 'dead_letter', 'no hope',
+            case when outcome_at < (select max(outcome_at) from @retry_decisions) then 'model:3' else 'static' end,
+            now(), 'FAILED' from @retry_decisions""",
     )
     scribble(database, "update @retry_decisions set ended = 'FAILED' where attempt = 1")
     with database.session() as session:
@@ -316,4 +317,4 @@ def observe(database: Database, learner: Learner, count: int, **values: Any) -> 
 
 def trials(database: Database) -> list[dict[str, Any]]:
     with database.session() as session:
-        return [dict(row) for row in models.trials(session)]
+        return [dict(row) for row in model_trials.all_trials(session)]
