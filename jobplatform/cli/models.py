@@ -14,6 +14,7 @@ from jobplatform.cli.exits import CommandError, Exit, mapped
 from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
 from jobplatform.errors import ModelNotFound, TransitionRefused
+from jobplatform.store import model_trials
 from jobplatform.store import models as rows
 from jobplatform.store.database import Transaction
 
@@ -61,7 +62,7 @@ def show_model(version: int, output: Output) -> None:
 
     with open_database() as database, database.session() as session:
         row = _require(session, version)
-        recent = list(rows.examples(session, row["window_to"], _DRIFT_ROWS))
+        recent = rows.examples(session, row["window_to"], _DRIFT_ROWS)
     found = drift(row["metrics"].get("spreads", {}), recent)
     shown = {**row, "metrics": {name: value for name, value in row["metrics"].items() if name != "spreads"}}
     if output.as_json:
@@ -117,7 +118,7 @@ def list_types(output: Output) -> None:
     """List who decides on the retries of each job type, and why."""
     settings = require_settings()
     with open_database(settings) as database, database.session() as session:
-        found = [_decides(row, settings.retry_model) for row in rows.trials(session)]
+        found = [_decides(row, settings.retry_model) for row in model_trials.all_trials(session)]
     if output.as_json:
         output.json(found)
         return
@@ -189,7 +190,7 @@ def report(version: int, file: Path) -> None:
     from jobplatform.learning.report import page
 
     with open_database() as database, database.session() as session:
-        text = page(_require(session, version), rows.trials(session))
+        text = page(_require(session, version), model_trials.all_trials(session))
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -221,7 +222,7 @@ def _put(transaction: Transaction, job_type: str | None, state: str, reason: str
         "reason": reason,
     }
     row |= {"version": head and head["version"], "score": {}, "forced": state != "shadow"}
-    rows.write_trials(transaction, [row])
+    model_trials.write(transaction, [row])
 
 
 def _tell(version: int | None, job_type: str | None, state: str, reason: str, output: Output) -> None:

@@ -55,7 +55,7 @@ def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: i
         if not models.claim_training(session):
             raise NothingLearned("another training runs; wait for its end")
         tell("reading outcomes")
-        rows = list(models.examples(session))[::-1]
+        rows = models.examples(session)[::-1]
         if len(rows) < OUTCOMES:
             raise NothingLearned(f"there are {len(rows)} outcomes of retries to learn from; it takes {OUTCOMES}")
         lessons, held_out = split(rows)
@@ -100,7 +100,7 @@ def evaluate(transaction: Transaction, row: Row) -> Measured:
     :param row: as ``store.models.show`` gives it.
     :raises NothingLearned: when there are none.
     """
-    found = list(models.examples(transaction, limit=_EVALUATED))[::-1]
+    found = models.examples(transaction, limit=_EVALUATED)[::-1]
     since = row["window_to"].timestamp()
     before = [each for each in found if each["at"] <= since]
     unseen = found[len(before) :]

@@ -127,7 +127,7 @@ class Learner:
             row = None if loaded is None else models.show(transaction, loaded.version)
             if row is None:
                 return Counter(pruned=pruned)
-            recent = list(models.examples(transaction, row["window_to"], _DRIFT_ROWS))
+            recent = models.examples(transaction, row["window_to"], _DRIFT_ROWS)
         found = drift(row["metrics"].get("spreads", {}), recent)
         complaints = [(row["version"], words) for words in (found.complaints() if found else ())]
         for version, words in complaints:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobplatform.learning.trial import Change, Standing, State, Trials
-from jobplatform.store import models
+from jobplatform.store import model_trials, models
 from jobplatform.store.database import Transaction
 
 logger = logging.getLogger(__name__)
@@ -33,10 +33,10 @@ class TrialKeeper:
 
         :param now: the time of the store.
         """
-        models.lock_trials(transaction)
-        rows = {row["job_type"]: _standing_of(row) for row in models.trials(transaction)}
+        model_trials.lock(transaction)
+        rows = {row["job_type"]: _standing_of(row) for row in model_trials.all_trials(transaction)}
         if self._kept_at is None or now - self._kept_at > _MISSED:
-            self.trials.restore(rows.values(), models.last_outcomes(transaction, 2 * self.trials.outcomes))
+            self.trials.restore(rows.values(), model_trials.last_outcomes(transaction, 2 * self.trials.outcomes))
             self._written = dict(rows)
         self._kept_at = now
         for job_type, row in rows.items():
@@ -55,7 +55,7 @@ class TrialKeeper:
         news = [each for each in here.values() if not _is_told(each, rows.get(each.job_type))]
         head = models.in_force(transaction)
         version = None if head is None else head["version"]
-        models.write_trials(transaction, [_row_of(each, version) for each in news])
+        model_trials.write(transaction, [_row_of(each, version) for each in news])
         before = {job_type: each.state for job_type, each in self._written.items()}
         self._written = here
         changes = [Change(before.get(each.job_type, State.SHADOW), each) for each in here.values()]

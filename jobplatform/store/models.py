@@ -1,14 +1,13 @@
-"""The rows of ``models`` and ``model_trials``: what was learned, where it may decide, and from what it learns."""
+"""The rows of ``models``: what was learned, and from what it learns."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobplatform.decision import Outcome
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -136,37 +135,6 @@ FORGET_ARTIFACTS = Statement(
     {"kind": RETRY, "kept": KEPT},
 )
 
-LIST_TRIALS = Statement(
-    "list_trials",
-    """
-    select job_type, state, version, extract(epoch from since)::float8 as since, reason, score, forced
-    from @model_trials where kind = %(kind)s order by job_type
-    """,
-    {"kind": RETRY},
-)
-
-# An operator's word stands above what outcomes say, but for a model that was forced and loses.
-WRITE_TRIALS = Statement(
-    "write_trials",
-    """
-    insert into @model_trials as t (kind, job_type, state, version, since, reason, score, forced)
-    select %(kind)s, r.job_type, r.state, (select version from @models where version = r.version),
-        to_timestamp(r.since), r.reason, r.score, r.forced
-    from json_to_recordset(%(rows)s) as r(job_type text, state text, version int, since float8, reason text,
-        score jsonb, forced boolean)
-    on conflict (kind, job_type) do update set state = excluded.state, version = excluded.version,
-        since = excluded.since, reason = excluded.reason, score = excluded.score, forced = excluded.forced
-    where excluded.forced or not t.forced or t.since < excluded.since
-    """,
-    {"kind": RETRY, "rows": "[]"},
-)
-
-LOCK_TRIALS = Statement(
-    "lock_trials",
-    "select job_type from @model_trials where kind = %(kind)s order by job_type for no key update",
-    {"kind": RETRY},
-)
-
 # That a job failed in the end says nothing where it was a model that gave it up.
 READ_EXAMPLES = Statement(
     "read_examples",
@@ -177,7 +145,8 @@ READ_EXAMPLES = Statement(
         case when d.ended = 'COMPLETED' then true
             when d.ended = 'FAILED' and not starts_with(l.decided_by, 'model') then false end as eventually
     from (
-        select * from @retry_decisions
+        select job_id, job_type, attempt, features, waited_seconds, outcome, chance, decided_at, outcome_at, ended
+        from @retry_decisions
         where outcome is not null and features is not null and outcome_at > %(after)s::timestamptz
         order by outcome_at desc limit %(limit)s
     ) d
@@ -185,7 +154,6 @@ READ_EXAMPLES = Statement(
         select decided_by from @retry_decisions where d.ended = 'FAILED' and job_id = d.job_id
         order by attempt desc limit 1
     ) l on true
-    order by d.outcome_at desc
     """,
     {"after": _LONG_AGO, "limit": 100_000},
 )
@@ -203,23 +171,6 @@ COUNT_EXAMPLES = Statement(
 
 LAST_TRAINING = Statement(
     "last_training", "select max(trained_at) as at from @models where kind = %(kind)s", {"kind": RETRY}
-)
-
-LAST_OUTCOMES = Statement(
-    "last_outcomes",
-    """
-    select d.job_id::text, d.job_type, d.attempt, d.fingerprint, d.dependency, d.decided_by,
-        d.outcome = 'succeeded' as succeeded, coalesce(d.waited_seconds, 0) as waited,
-        extract(epoch from d.outcome_at)::float8 as at, d.chance, d.gate, d.shadow
-    from @model_trials t cross join lateral (
-        select * from @retry_decisions
-        where job_type = t.job_type and outcome is not null and fingerprint is not null
-            and (gate is not null or not free)
-        order by outcome_at desc limit %(limit)s
-    ) d
-    where t.kind = %(kind)s order by d.outcome_at
-    """,
-    {"kind": RETRY, "limit": 400},
 )
 
 CLAIM_TRAINING = Statement(
@@ -281,29 +232,15 @@ def prune(transaction: Transaction, now: datetime, kind: str = RETRY) -> int:
     return transaction.count(PRUNE_MODELS, kind=kind, before=now - RETENTION, kept=KEPT)
 
 
-def trials(transaction: Transaction, kind: str = RETRY) -> Sequence[Row]:
-    """List the trials of job types; ``since`` is in seconds since the epoch."""
-    return transaction.rows(LIST_TRIALS, kind=kind)
-
-
-def lock_trials(transaction: Transaction, kind: str = RETRY) -> None:
-    """Let nobody else change the trials before the end of the transaction."""
-    transaction.rows(LOCK_TRIALS, kind=kind)
-
-
-def write_trials(transaction: Transaction, rows: Sequence[Row], kind: str = RETRY) -> int:
-    """Write trials: ``job_type``, ``state``, ``version``, ``since``, ``reason``, ``score``, ``forced``."""
-    return transaction.count(WRITE_TRIALS, kind=kind, rows=json.dumps(rows)) if rows else 0
-
-
-def examples(transaction: Transaction, after: datetime | None = None, limit: int = 100_000) -> Iterator[Row]:
-    """Give what is to be learned from, newest first.
+def examples(transaction: Transaction, after: datetime | None = None, limit: int = 100_000) -> list[Row]:
+    """List what is to be learned from, newest first.
 
     :param after: only what has shown later.
     :returns: ``job_type``, ``attempt``, ``features``, ``waited``, ``succeeded``, ``eventually``, ``chance``, and
         when it was decided (``decided_at``) and has shown (``at``), in seconds since the epoch.
     """
-    yield from transaction.rows(READ_EXAMPLES, after=after or _LONG_AGO, limit=limit)
+    found = transaction.rows(READ_EXAMPLES, after=after or _LONG_AGO, limit=limit)
+    return sorted(found, key=lambda row: row["at"], reverse=True)
 
 
 def count_examples(transaction: Transaction, after: datetime | None, limit: int) -> int:
@@ -315,11 +252,6 @@ def last_training(transaction: Transaction, kind: str = RETRY) -> datetime | Non
     """Tell when a model was trained last."""
     found: datetime | None = transaction.rows(LAST_TRAINING, kind=kind)[0]["at"]
     return found
-
-
-def last_outcomes(transaction: Transaction, each: int, kind: str = RETRY) -> list[Outcome]:
-    """Give the last outcomes of each job type that has a trial, oldest first."""
-    return [Outcome(**row) for row in transaction.rows(LAST_OUTCOMES, kind=kind, limit=each)]
 
 
 def claim_training(session: Transaction) -> bool:

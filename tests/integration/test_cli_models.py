@@ -11,7 +11,7 @@ from command_line import CliEnvironment
 from retries import add_model, add_retries, scribble
 
 from jobplatform.cli.exits import Exit
-from jobplatform.store import models
+from jobplatform.store import model_trials, models
 from jobplatform.store.database import Database
 
 TYPES = ("shop.charge", "shop.mail", "shop.ship", "shop.index", "shop.report")
@@ -26,7 +26,7 @@ def version(database: Database) -> int:
 def trial(database: Database, job_type: str, **values: Any) -> None:
     row = {"job_type": job_type, "state": "shadow", "version": None, "since": time.time(), "reason": "on trial"}
     with database.transaction() as transaction:
-        models.write_trials(transaction, [{**row, "score": {"outcomes": 120, "skill": 0.1}, "forced": False, **values}])
+        model_trials.write(transaction, [{**row, "score": {"outcomes": 120, "skill": 0.1}, "forced": False, **values}])
 
 
 def test_a_model_is_trained_shown_evaluated_and_reported(

@@ -22,7 +22,7 @@ from jobplatform.maintenance.current_model import CurrentModel
 from jobplatform.maintenance.learner import Learner
 from jobplatform.maintenance.training import COMMAND, Training
 from jobplatform.settings import Settings
-from jobplatform.store import models
+from jobplatform.store import model_trials, models
 from jobplatform.store.database import Database
 
 #: More than a controller or an operating system needs.
@@ -317,4 +317,4 @@ def observe(database: Database, learner: Learner, count: int, **values: Any) -> 
 
 def trials(database: Database) -> list[dict[str, Any]]:
     with database.session() as session:
-        return [dict(row) for row in models.trials(session)]
+        return [dict(row) for row in model_trials.all_trials(session)]
