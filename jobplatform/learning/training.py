@@ -22,7 +22,7 @@ TAUGHT, CALIBRATED = 0.7, 0.85
 #: So many examples of a group count in full; the weight of all grows with the square root of their number beyond that.
 WHOLE = 20
 #: Fewer examples than these teach plainer trees.
-FEW = 1_000
+FEW = 3_000
 #: Fewer examples than these teach nothing.
 FEWEST = 50
 #: What falls, and what rises, with these features, by the ends of their names; nothing else is held to a direction.
@@ -37,8 +37,8 @@ _BOOSTING: Mapping[str, Any] = {
     "max_depth": 4, "min_child_weight": 5, "lambda": 5.0,
 }  # fmt: skip
 _ROUNDS = 60
-_FEW_BOOSTING: Mapping[str, Any] = {**_BOOSTING, "max_depth": 3, "min_child_weight": 8, "lambda": 10.0}
-_FEW_ROUNDS = 40
+_FEW_BOOSTING: Mapping[str, Any] = {**_BOOSTING, "eta": 0.05, "max_depth": 3, "min_child_weight": 8, "lambda": 10.0}
+_FEW_ROUNDS = 80
 
 
 @dataclass(frozen=True, slots=True)
