@@ -21,7 +21,7 @@ from jobplatform.learning.scores import Floats
 from jobplatform.learning.training import WHOLE, train, weights_of
 
 WINDOWS, STEPS = 5, 20
-LOST, MOST, OWN = 0.005, 0.03, 3
+LOST, MOST, OWN = 0.005, 0.05, 3
 #: Successes whose forecasts are known before anything is cut.
 ENOUGH = 50
 

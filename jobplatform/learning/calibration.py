@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from jobplatform.learning.scores import Floats, log_loss
+from jobplatform.learning.scores import Floats
 
 _LEAST = 1e-6
 #: So much of what was said stays in an isotonic map, so that it still tells apart what lies on one of its steps.
 _KEPT = 0.02
-#: With fewer outcomes nothing is learned of them, and with fewer than four times as many no steps are.
-_FEWEST = 50
-#: A map must beat the plainer one before it by so much log loss.
-_BETTER = 5e-4
+#: With fewer outcomes in each half nothing is learned of them, and with fewer than the second number no steps are.
+_FEWEST, _FEWEST_STEPS = 250, 1_000
+#: A map must beat the plainer one before it by so many standard errors of what it saves.
+_BETTER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,22 @@ def calibrate(yes: Floats, chances: Floats) -> Calibration:
     if len(yes) < 2 * _FEWEST or not 0.0 < yes.mean() < 1.0:
         return Calibration()
     half = len(yes) // 2
-    fits = (platt, isotonic) if half >= 4 * _FEWEST else (platt,)
-    best, least = None, log_loss(yes[half:], chances[half:])
-    for fit in fits:
-        loss = log_loss(yes[half:], fit(yes[:half], chances[:half])(chances[half:]))
-        if loss < least - _BETTER:
-            best, least = fit, loss
+    best, said = None, chances[half:]
+    for fit in (platt, isotonic) if half >= _FEWEST_STEPS else (platt,):
+        other = fit(yes[:half], chances[:half])(chances[half:])
+        if _beats(yes[half:], other, said):
+            best, said = fit, other
     return best(yes, chances) if best else Calibration()
+
+
+def _beats(yes: Floats, other: Floats, said: Floats) -> bool:
+    saved = _losses(yes, said) - _losses(yes, other)
+    return bool(saved.mean() > _BETTER * saved.std() / np.sqrt(len(saved)))
+
+
+def _losses(yes: Floats, chances: Floats) -> Floats:
+    right = np.where(yes > 0.5, chances, 1.0 - chances)
+    return np.asarray(-np.log(np.maximum(right, _LEAST)), dtype=np.float64)
 
 
 def platt(yes: Floats, chances: Floats) -> Calibration:

@@ -22,7 +22,10 @@ TAUGHT, CALIBRATED = 0.7, 0.85
 #: So many examples of a group count in full; the weight of all grows with the square root of their number beyond that.
 WHOLE = 20
 #: Fewer examples than these teach plainer trees.
-FEW = 1_000
+FEW = 3_000
+#: More examples than these vary little by themselves: fewer trees a round do.
+MANY = 20_000
+_MANY_TREES = 2
 #: Fewer examples than these teach nothing.
 FEWEST = 50
 #: What falls, and what rises, with these features, by the ends of their names; nothing else is held to a direction.
@@ -37,8 +40,8 @@ _BOOSTING: Mapping[str, Any] = {
     "max_depth": 4, "min_child_weight": 5, "lambda": 5.0,
 }  # fmt: skip
 _ROUNDS = 60
-_FEW_BOOSTING: Mapping[str, Any] = {**_BOOSTING, "max_depth": 3, "min_child_weight": 8, "lambda": 10.0}
-_FEW_ROUNDS = 40
+_FEW_BOOSTING: Mapping[str, Any] = {**_BOOSTING, "eta": 0.05, "max_depth": 3, "min_child_weight": 8, "lambda": 10.0}
+_FEW_ROUNDS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,8 @@ def _fit(lesson: _Lesson, seed: int) -> tuple[Forecaster, Floats, Floats]:
 def _boosted(lesson: _Lesson, seed: int) -> xgboost.Booster:
     few = len(lesson.yes) < FEW
     settings = {**(_FEW_BOOSTING if few else _BOOSTING), "seed": seed, "monotone_constraints": lesson.directions}
+    if len(lesson.yes) > MANY:
+        settings["num_parallel_tree"] = _MANY_TREES
     settings["base_score"] = float(np.clip(np.average(lesson.yes, weights=lesson.weights), 0.01, 0.99))
     table = xgboost.QuantileDMatrix(lesson.table, lesson.yes, weight=lesson.weights, nthread=2)
     return xgboost.train(settings, table, _FEW_ROUNDS if few else _ROUNDS)
