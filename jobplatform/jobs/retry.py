@@ -146,6 +146,13 @@ def _backoff(
     return RetryDecision(delay, reason, flexible=True, least=float(after or 0.0))
 
 
+def has_had_all_retries(error: Mapping[str, Any], facts: RetryFacts) -> bool:
+    """Tell whether a job ends for nothing but that its retries are used up."""
+    declared = RetryRule.of(facts.retry_rule)
+    used_up = 0 < facts.max_retries <= facts.retry_count and not error.get("died") and "asked" not in error
+    return used_up and hopelessness(error, 0, facts.max_retries, declared) is None
+
+
 def hopelessness(error: Mapping[str, Any], retries: int, max_retries: int, rule: RetryRule) -> str | None:
     """Say why a failed attempt is the last one, None when another may follow.
 

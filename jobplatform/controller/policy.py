@@ -1,0 +1,244 @@
+"""What becomes of failed attempts, decided with everything known: the rule, breakers, a model, and chance."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from jobplatform.controller import words
+from jobplatform.controller.case import extra_of, groups_of
+from jobplatform.decision import Evidence, FailedAttempt, Outcome, RetryDecision, Seen
+from jobplatform.jobs.breaker import Breaker, Release
+from jobplatform.jobs.breakers import Breakers, is_answer
+from jobplatform.jobs.budget import FailureBudget, RetryBudget
+from jobplatform.jobs.choice import DELAYS, Choice, chance_after, choose
+from jobplatform.jobs.retry import RetryRule, has_had_all_retries, rule, within_deadline
+
+#: A job is held for so many seconds at most, and so often without using up a retry.
+_HOLD_SECONDS, _MOST_TIMES = 6 * 3600.0, 9
+#: A job that has less time left is not drawn for a random delay.
+_HURRIED_SECONDS = 120.0
+Chances = Sequence[tuple[float, float]]
+
+
+class Adviser(Protocol):
+    """A model of the next attempt."""
+
+    def chances(
+        self, rows: Sequence[Mapping[str, float | None]], delays: Sequence[float]
+    ) -> Sequence[Sequence[float]]: ...
+    def eventual(self, rows: Sequence[Mapping[str, float | None]]) -> Sequence[float]: ...
+
+
+class Remembers(Protocol):
+    """What became of others."""
+
+    def features(
+        self, groups: Mapping[str, str | None], attempt: int, at: float | None, extra: Mapping[str, float | None]
+    ) -> dict[str, float | None]: ...
+    def note(self, groups: Mapping[str, str | None], attempt: int, at: float | None, succeeded: bool) -> None: ...
+
+
+class Judges(Protocol):
+    """What says for which jobs a model decides."""
+
+    def decides(self, job_type: str, job_id: str) -> bool: ...
+    def observe(self, outcomes: Sequence[Outcome]) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A model and its number."""
+
+    number: int
+    adviser: Adviser
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a model says of one failed attempt."""
+
+    version: int
+    chances: Chances
+    choice: Choice
+    eventual: float
+
+
+class Policy:
+    """Decide on failed attempts.
+
+    :param breakers: what is held; None holds nothing.
+    :param memory: what became of others.
+    :param model: gives the model that is newest, None when there is none.
+    :param trials: says for which jobs it decides.
+    :param explore: the share of retries whose delay is drawn at random.
+    """
+
+    def __init__(
+        self,
+        breakers: Breakers | None,
+        memory: Remembers,
+        model: Callable[[], Version | None],
+        trials: Judges,
+        explore: float,
+        luck: random.Random,
+    ) -> None:
+        self.breakers = breakers
+        self.memory = memory
+        self.model = model
+        self.trials = trials
+        self.explore = explore
+        self.luck = luck
+        self.retry_budget = RetryBudget()
+        self.failure_budget = FailureBudget()
+
+    def decide(self, attempts: Sequence[FailedAttempt]) -> list[RetryDecision]:
+        """Decide on each of some attempts that failed."""
+        rules = [rule(each.job_id, each.attempt, each.error, each.facts) for each in attempts]
+        self._tell_breakers(attempts, rules)
+        decisions = [self._hold(failed, decision) for failed, decision in zip(attempts, rules, strict=True)]
+        open_ones = [place for place, decision in enumerate(decisions) if decision.flexible and not decision.gate]
+        chosen = self._choose([attempts[place] for place in open_ones], [decisions[place] for place in open_ones])
+        for place, decision in zip(open_ones, chosen, strict=True):
+            decisions[place] = decision
+        return [within_deadline(each, failed.facts) for failed, each in zip(attempts, decisions, strict=True)]
+
+    def observe(self, seen: Seen) -> None:
+        """Learn from what a batch showed."""
+        if self.breakers is not None:
+            self.breakers.observe(seen)
+        for job_type, jobs in seen.completed.items():
+            self.retry_budget.succeeded(job_type, seen.at, jobs)
+        counted = [outcome for outcome in seen.outcomes if outcome.gate is None]
+        for outcome in counted:
+            self.memory.note(groups_of(outcome, outcome.job_type), outcome.attempt, outcome.at, outcome.succeeded)
+        self.trials.observe(counted)
+
+    def tick(self, now: float, held: Mapping[str, int]) -> list[Release]:
+        """Say which jobs that are held go on now.
+
+        :param now: seconds since the epoch.
+        :param held: how many are held, by cause.
+        """
+        return self.breakers.tick(now, held) if self.breakers is not None else []
+
+    def _tell_breakers(self, attempts: Sequence[FailedAttempt], rules: Sequence[RetryDecision]) -> None:
+        if self.breakers is None:
+            return
+        pairs = list(zip(attempts, rules, strict=True))
+        self.breakers.answered([failed for failed, _ in pairs if is_answer(failed.error)])
+        self.breakers.failed(
+            [each for each, ruled in pairs if ruled.flexible or has_had_all_retries(each.error, each.facts)]
+        )
+
+    def _hold(self, failed: FailedAttempt, decision: RetryDecision) -> RetryDecision:
+        facts = failed.facts
+        breaker = self.breakers.holding(failed.cause) if self.breakers is not None else None
+        tried_in_vain = failed.attempt - 1 - facts.retry_count
+        if breaker is None or tried_in_vain >= _MOST_TIMES:
+            return decision
+        if not (decision.flexible or has_had_all_retries(failed.error, facts)):
+            return decision
+        return self._held(failed, decision, breaker)
+
+    @staticmethod
+    def _held(failed: FailedAttempt, decision: RetryDecision, breaker: Breaker) -> RetryDecision:
+        left = failed.facts.left
+        most = _HOLD_SECONDS if left is None else min(_HOLD_SECONDS, left - min(10.0, 0.1 * left))
+        if most <= decision.least:
+            return decision
+        reason = words.held(failed, breaker, most)
+        return RetryDecision(most, reason, "breaker", free=True, least=decision.least, gate=breaker.cause)
+
+    def _choose(self, attempts: Sequence[FailedAttempt], rules: Sequence[RetryDecision]) -> list[RetryDecision]:
+        rows = [
+            self.memory.features(groups_of(each, each.facts.job_type), each.attempt, each.at, extra_of(each))
+            for each in attempts
+        ]
+        advice = self._ask(attempts, rules, rows)
+        return [
+            self._settle(failed, ruled, row, said)
+            for failed, ruled, row, said in zip(attempts, rules, rows, advice, strict=True)
+        ]
+
+    def _ask(
+        self,
+        attempts: Sequence[FailedAttempt],
+        rules: Sequence[RetryDecision],
+        rows: Sequence[Mapping[str, float | None]],
+    ) -> list[Advice | None]:
+        """Ask the model, once for all."""
+        version = self.model() if rows else None
+        if version is None:
+            return [None] * len(rows)
+        chances = version.adviser.chances(rows, DELAYS)
+        eventual = version.adviser.eventual(rows)
+        return [
+            _advise(version.number, failed, ruled, list(zip(DELAYS, row, strict=True)), ever)
+            for failed, ruled, row, ever in zip(attempts, rules, chances, eventual, strict=True)
+        ]
+
+    def _settle(
+        self, failed: FailedAttempt, ruled: RetryDecision, row: Mapping[str, float | None], advice: Advice | None
+    ) -> RetryDecision:
+        """Choose between chance, the model and the rule."""
+        declared = RetryRule.of(failed.facts.retry_rule)
+        self.failure_budget.failed(failed.facts.job_type, failed.at)
+        decision = self._explored(failed, ruled, declared)
+        learned = declared.learned and self.trials.decides(failed.facts.job_type, failed.job_id)
+        if decision is None and advice is not None and learned:
+            decision = self._advised(failed, ruled, declared, advice)
+        decision = decision or ruled
+        if decision.delay is not None:
+            least = self.retry_budget.put_off(failed.cause, failed.facts.job_type, failed.at, decision.delay)
+            decision = replace(decision, delay=max(decision.delay, least))
+        return replace(decision, evidence=_evidence(decision, row, advice, self.explore))
+
+    def _explored(self, failed: FailedAttempt, ruled: RetryDecision, declared: RetryRule) -> RetryDecision | None:
+        left = failed.facts.left
+        if self.luck.random() >= self.explore or (left is not None and left < _HURRIED_SECONDS):
+            return None
+        low, high = _bounds(ruled, declared, left)
+        delay = math.exp(self.luck.uniform(math.log(low), math.log(high)))
+        evidence = Evidence(propensity=self.explore / max(math.log(high / low), 1e-9))
+        return RetryDecision(delay, words.explores(failed, delay), "chance", evidence=evidence)
+
+    def _advised(
+        self, failed: FailedAttempt, ruled: RetryDecision, declared: RetryRule, advice: Advice
+    ) -> RetryDecision:
+        by, facts = f"model {advice.version}", failed.facts
+        if advice.eventual < declared.threshold and self.failure_budget.may_give_up(facts.job_type, failed.at):
+            return RetryDecision(None, words.gives_up(failed, advice.eventual, declared.threshold), by)
+        most = advice.choice.delay * max(1, facts.max_retries - facts.retry_count)
+        return RetryDecision(advice.choice.delay, words.waits(failed, advice.choice, most), by, least=ruled.least)
+
+
+def _bounds(ruled: RetryDecision, declared: RetryRule, left: float | None) -> tuple[float, float]:
+    """Give the shortest and the longest delay that may be drawn, in seconds."""
+    low = max(1.0, ruled.least)
+    return low, max(low, min(declared.cap, 3600.0 if left is None else left / 2))
+
+
+def _advise(version: int, failed: FailedAttempt, ruled: RetryDecision, chances: Chances, ever: float) -> Advice:
+    facts = failed.facts
+    _, high = _bounds(ruled, RetryRule.of(facts.retry_rule), facts.left)
+    fitting = [(delay, chance) for delay, chance in chances if ruled.least <= delay <= high]
+    fitting = fitting or [(ruled.least, chance_after(chances, ruled.least))]
+    choice = choose(fitting, max(1, facts.max_retries - facts.retry_count), facts.left)
+    return Advice(version, fitting, choice, ever)
+
+
+def _evidence(
+    decision: RetryDecision, row: Mapping[str, float | None], advice: Advice | None, explore: float
+) -> Evidence:
+    drawn = decision.evidence.propensity if decision.evidence is not None else None
+    propensity = 1.0 - explore if drawn is None else drawn
+    if advice is None:
+        return Evidence(row, (), propensity)
+    chances = [(delay, round(chance, 4)) for delay, chance in advice.chances]
+    chance = chance_after(advice.chances, decision.delay) if decision.delay is not None else None
+    shadow = {"version": advice.version, "delay": advice.choice.delay, "chance": round(advice.choice.chance, 4)}
+    return Evidence(row, chances, propensity, chance, advice.eventual, shadow)

@@ -1,0 +1,210 @@
+"""All breakers of the platform, and when one opens: one cause fails more and more jobs, and little else happens."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jobplatform.decision import FailedAttempt, Seen
+from jobplatform.jobs.breaker import Breaker, BreakerState, Release, open_breaker
+from jobplatform.jobs.retry import PASSING_STATUS
+from jobplatform.jobs.traffic import Traffic
+
+#: A breaker opens when, within so many seconds, so many jobs failed of a cause, and of the attempts of their job types
+#: (or of the retries after that cause) at least such a share.
+_RISES = ((10.0, 8, 0.7), (60.0, 5, 0.75))
+#: The same for a cause of which nothing says that it passes.
+_DOUBTFUL_RISES = ((60.0, 20, 0.9),)
+#: A job type is held as a whole when it failed so often of a cause, and such a share of its attempts did.
+_TYPE_FAILURES, _TYPE_SHARE = 3, 0.8
+#: Class names of errors that pass, and of those that the same input meets again.
+_PASSING = frozenset({"OSError", "TimeoutError", "ConnectionError", "OperationalError", "InterfaceError", "HTTPError"})
+_LASTING = frozenset(
+    {"TypeError", "ValueError", "LookupError", "AttributeError", "NameError", "AssertionError", "ArithmeticError"}
+    | {"ImportError", "NotImplementedError", "SyntaxError", "KeyError", "IndexError"}
+)
+#: Jobs that are told apart of one cause, and causes that are watched.
+_JOBS, _CAUSES = 64, 2_000
+
+
+class Breakers:
+    """Watch what fails of which cause, and hold it while that lasts.
+
+    The mirror tells it what happened, and the gatekeeper asks it what to let go; each from a thread of its own.
+    """
+
+    def __init__(self, known: Iterable[Breaker] = ()) -> None:
+        self._breakers = {breaker.cause: breaker for breaker in known}
+        self._changed: set[str] = set()
+        self._lock = threading.Lock()
+        self._failing: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
+        self._causes = Traffic()
+        self._types = Traffic()
+        self._pairs = Traffic()
+        self._types_of: dict[str, dict[str, float]] = defaultdict(dict)
+
+    def failed(self, failures: Sequence[FailedAttempt]) -> None:
+        """Count failures of which backoff alone would decide; opens breakers."""
+        with self._lock:
+            for failed in failures:
+                self._count(failed)
+            for cause in {failed.cause for failed in failures}:
+                self._judge(cause, [failed for failed in failures if failed.cause == cause])
+
+    def answered(self, failures: Sequence[FailedAttempt]) -> None:
+        """Count failures that show that the other side is there."""
+        with self._lock:
+            for failed in failures:
+                breaker = self._breakers.get(failed.cause)
+                if breaker is not None and failed.facts.trial:
+                    self._put(breaker.seen(failed.at, 1, 0))
+
+    def observe(self, seen: Seen) -> None:
+        """Count what succeeded."""
+        with self._lock:
+            for job_type, jobs in seen.completed.items():
+                self._types.add(f"+{job_type}", seen.at, jobs)
+            succeeded: dict[str, int] = defaultdict(int)
+            for outcome in seen.outcomes:
+                if outcome.succeeded:
+                    self._causes.add(f"+{outcome.cause}", outcome.at)
+                    succeeded[outcome.gate or outcome.cause] += 1
+            for cause, breaker in self._breakers.items():
+                whole = sum(seen.completed[job_type] for job_type in breaker.job_types)
+                told = max(whole, succeeded[cause])
+                if told and breaker.holds:
+                    self._put(breaker.seen(seen.at, told, 0))
+
+    def holding(self, cause: str) -> Breaker | None:
+        """Give the breaker that holds what fails of a cause, None when none does."""
+        breaker = self._breakers.get(cause)
+        return breaker if breaker is not None and breaker.holds else None
+
+    def tick(self, now: float, held: Mapping[str, int]) -> list[Release]:
+        """Decide what is let go now.
+
+        :param held: how many jobs are held, by cause.
+        """
+        releases = []
+        with self._lock:
+            for cause, breaker in list(self._breakers.items()):
+                stepped, release = breaker.step(now, held.get(cause, 0))
+                if stepped is not breaker:
+                    self._put(stepped)
+                if stepped.state is BreakerState.CLOSED and stepped.state is not breaker.state:
+                    self._forget(cause)
+                if release is not None:
+                    releases.append(release)
+        return releases
+
+    def held_types(self) -> dict[str, str]:
+        """Give the job types of which nothing begins, each with the cause."""
+        with self._lock:
+            return {name: cause for cause, each in self._breakers.items() if each.holds for name in each.job_types}
+
+    def force(self, cause: str, state: BreakerState | None, by: str, now: float) -> Breaker:
+        """Let a person open or close a breaker; None lets it decide by itself again."""
+        with self._lock:
+            known = self._breakers.get(cause) or open_breaker(cause, now, f"{by} opened it")
+            self._put(known.force(state, by))
+            return self._breakers[cause]
+
+    def changed(self) -> list[Breaker]:
+        """Give the breakers that changed since they were asked for last."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            return [self._breakers[cause] for cause in sorted(changed)]
+
+    def _put(self, breaker: Breaker) -> None:
+        self._breakers[breaker.cause] = breaker
+        self._changed.add(breaker.cause)
+
+    def _forget(self, cause: str) -> None:
+        self._failing.pop(cause, None)
+        self._causes.forget(cause)
+        self._causes.forget(f"+{cause}")
+
+    def _count(self, failed: FailedAttempt) -> None:
+        cause, job_type, at = failed.cause, failed.facts.job_type, failed.at
+        jobs: OrderedDict[str, float] = self._failing.setdefault(cause, OrderedDict())
+        self._failing.move_to_end(cause)
+        if len(self._failing) > _CAUSES:
+            gone, _ = self._failing.popitem(last=False)
+            self._types_of.pop(gone, None)
+        jobs[failed.job_id] = at
+        jobs.move_to_end(failed.job_id)
+        if len(jobs) > _JOBS:
+            jobs.popitem(last=False)
+        self._causes.add(cause, at)
+        if failed.attempt > 1:
+            self._causes.add(f"-{cause}", at)
+        self._types.add(job_type, at)
+        self._pairs.add(f"{cause}\0{job_type}", at)
+        self._types_of[cause][job_type] = at
+
+    def _judge(self, cause: str, failures: Sequence[FailedAttempt]) -> None:
+        now, breaker = max(failed.at for failed in failures), self._breakers.get(cause)
+        if breaker is not None and breaker.holds:
+            told = breaker.seen(now, 0, sum(failed.facts.trial for failed in failures))
+            after = max((float(failed.error.get("after") or 0.0) for failed in failures), default=0.0)
+            self._put(replace(told, job_types=told.job_types | self._gated(cause, now)).delayed(now + after))
+        elif breaker is None or breaker.forced is None:
+            reason = self._rise(cause, failures[-1], now)
+            if reason is not None:
+                self._put(replace(open_breaker(cause, now, reason), job_types=self._gated(cause, now)))
+
+    def _rise(self, cause: str, failed: FailedAttempt, now: float) -> str | None:
+        """Say why a breaker is to open, None when it is not."""
+        jobs: Mapping[str, float] = self._failing.get(cause, {})
+        for seconds, least, share in _RISES if may_pass(failed) else _DOUBTFUL_RISES:
+            many = sum(1 for at in jobs.values() if at >= now - seconds)
+            if many < least:
+                continue
+            found = max(self._share_of_types(cause, now, seconds), self._share_of_retries(cause, now, seconds))
+            if found >= share:
+                return f"{describe(failed.error)}: {many} jobs within {seconds:.0f} s, {found:.0%} of their attempts"
+        return None
+
+    def _share_of_types(self, cause: str, now: float, seconds: float) -> float:
+        types = [job_type for job_type, at in self._types_of[cause].items() if at >= now - seconds]
+        failed = self._causes.count(cause, now, seconds)
+        succeeded = sum(self._types.count(f"+{job_type}", now, seconds) for job_type in types)
+        return failed / (failed + succeeded) if failed else 0.0
+
+    def _share_of_retries(self, cause: str, now: float, seconds: float) -> float:
+        failed, succeeded = (self._causes.count(f"{sign}{cause}", now, seconds) for sign in "-+")
+        return failed / (failed + succeeded) if failed >= 5 else 0.0
+
+    def _gated(self, cause: str, now: float) -> frozenset[str]:
+        """Name the job types that do nearly nothing but fail of a cause."""
+        return frozenset(
+            job_type
+            for job_type, at in self._types_of[cause].items()
+            if at >= now - 60.0
+            and (failed := self._pairs.count(f"{cause}\0{job_type}", now, 20.0)) >= _TYPE_FAILURES
+            and failed >= _TYPE_SHARE * (failed + self._types.count(f"+{job_type}", now, 5.0))
+        )
+
+
+def may_pass(failed: FailedAttempt) -> bool:
+    """Tell whether an error looks like one that passes by itself."""
+    classes, status = set(failed.error.get("classes", ())), failed.error.get("status")
+    if classes & _LASTING:
+        return False
+    return failed.dependency is not None or bool(classes & _PASSING) or isinstance(status, int)
+
+
+def is_answer(error: Mapping[str, Any]) -> bool:
+    """Tell whether the other side answered, and refused this request only (RFC 9110 section 15.5)."""
+    status = error.get("status")
+    return isinstance(status, int) and 400 <= status < 500 and status not in PASSING_STATUS
+
+
+def describe(error: Mapping[str, Any]) -> str:
+    """Name an error and where it came from, in a few words."""
+    status, host = error.get("status"), error.get("host")
+    kind = f"HTTP {status}" if isinstance(status, int) else str(error.get("type", "error"))
+    return f"{kind} from {host}" if host else kind
