@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from benchmarks.retry.world import World
 from jobplatform.decision import FailedAttempt, RetryDecision, Seen
 from jobplatform.jobs import retry
+from jobplatform.jobs.breaker import Release
 
 _FIXED_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 #: AWS SDKs and Tools Reference Guide, "Retry behavior": standard mode.
-_AWS_ATTEMPTS, _AWS_CAP, _AWS_QUOTA, _AWS_COST, _AWS_TIMEOUT_COST, _AWS_REFUND = 3, 20.0, 500, 5, 10, 1
+_AWS_ATTEMPTS, _AWS_CAP, _AWS_QUOTA, _AWS_COST, _AWS_TIMEOUT_COST = 3, 20.0, 500, 5, 10
 _AWS_STATUS = frozenset({429, 500, 502, 503, 504})
-
-
-class Release(NamedTuple):
-    """So many of the jobs that are held for a cause go on, those held longest first.
-
-    :param trial: whether they try if the cause is over.
-    """
-
-    cause: str
-    jobs: int
-    trial: bool = False
 
 
 class RetryPolicy(Protocol):
@@ -37,26 +27,33 @@ class RetryPolicy(Protocol):
     def observe(self, seen: Seen) -> None:
         """Take in what happened."""
 
-    def tick(self, now: float) -> Sequence[Release]:
-        """Say which held jobs go on; called each second."""
+    def tick(self, now: float, held: Mapping[str, int]) -> Sequence[Release]:
+        """Say which held jobs go on, those held longest first; called each second."""
+
+    def held_types(self) -> Mapping[str, str]:
+        """Give the job types of which none begins, each with the cause; asked each second."""
 
 
 #: Makes the contender that faces a world; only an oracle may look into it.
 Contender = Callable[[World], RetryPolicy]
 
 
-class _Unwatching:
-    """A policy that holds nothing and learns nothing."""
+class _Unholding:
+    """A policy that holds nothing and, but for what it says itself, learns nothing."""
 
     def observe(self, seen: Seen) -> None:
         """Forget it."""
 
-    def tick(self, now: float) -> Sequence[Release]:
+    def tick(self, now: float, held: Mapping[str, int]) -> Sequence[Release]:
         """Release nothing."""
         return ()
 
+    def held_types(self) -> Mapping[str, str]:
+        """Hold nothing."""
+        return {}
 
-class Fixed(_Unwatching):
+
+class Fixed(_Unholding):
     """Wait 1, 2, 4, 8 and 16 seconds, whatever it was."""
 
     def decide(self, attempts: Sequence[FailedAttempt]) -> Sequence[RetryDecision]:
@@ -69,7 +66,7 @@ class Fixed(_Unwatching):
         return RetryDecision(_FIXED_SECONDS[attempt - 1], "fixed")
 
 
-class Static(_Unwatching):
+class Static(_Unholding):
     """The product's rule without learning."""
 
     def decide(self, attempts: Sequence[FailedAttempt]) -> Sequence[RetryDecision]:
@@ -77,7 +74,7 @@ class Static(_Unwatching):
         return retry.decide_all(attempts)
 
 
-class AwsStandard:
+class AwsStandard(_Unholding):
     """The standard mode of the AWS SDKs: three attempts, and a quota of retries for each client, here a dependency."""
 
     def __init__(self, seed: int) -> None:
@@ -104,22 +101,15 @@ class AwsStandard:
         return RetryDecision(delay, "standard mode")
 
     def observe(self, seen: Seen) -> None:
-        """Give back what retries took that succeeded, and a little for each first success."""
+        """Give back what a retry took that succeeded."""
         for outcome in seen.outcomes:
             cost = self._held.pop(outcome.job_id, 0)
             if outcome.succeeded:
                 client = outcome.dependency or outcome.job_type
                 self._quota[client] = min(_AWS_QUOTA, self._quota[client] + cost)
-        for client in list(self._quota):
-            refund = _AWS_REFUND * seen.completed.get(client, 0)
-            self._quota[client] = min(_AWS_QUOTA, self._quota[client] + refund)
-
-    def tick(self, now: float) -> Sequence[Release]:
-        """Release nothing."""
-        return ()
 
 
-class Oracle(_Unwatching):
+class Oracle(_Unholding):
     """Know which errors are permanent and when each dependency is up next; know nothing of what others do."""
 
     def __init__(self, world: World) -> None:
@@ -131,21 +121,19 @@ class Oracle(_Unwatching):
         return [self._decide(failed) for failed in attempts]
 
     def _decide(self, failed: FailedAttempt) -> RetryDecision:
-        job = self._jobs[failed.job_id]
+        job, after = self._jobs[failed.job_id], float(failed.error.get("after") or 0.0)
         if job.doomed is not None:
             return RetryDecision(None, "permanent")
         dependency = self._world.dependencies.get(job.type.host or "")
-        up = failed.at
-        if dependency is not None:
-            up = dependency.outages.over(up)
-            if dependency.capacity is not None:
-                up = dependency.capacity.brownouts.over(up)
-        delay = max(up - failed.at, float(failed.error.get("after") or 0.0))
-        if failed.error.get("status") == 429 or "Timeout" in failed.error["type"] or delay == 0.0:
-            # It cannot know when the others come, so it spreads as the rule does, but sooner.
-            luck = random.Random(f"{failed.job_id}:{failed.attempt}").random()
-            delay += luck * 2.0**failed.attempt
-        return RetryDecision(delay, "oracle")
+        if dependency is None:
+            return RetryDecision(0.0, "luck alone")
+        up = dependency.outages.over(failed.at) - failed.at
+        if dependency.capacity is not None:
+            up = max(up, dependency.capacity.brownouts.over(failed.at) - failed.at)
+        if dependency.capacity is not None or dependency.bucket is not None:
+            # It does not know when the others come, so it spreads as the rule does.
+            up += retry.decide_all([failed])[0].delay or 0.0
+        return RetryDecision(max(up, after), "up again")
 
 
 CONTENDERS: dict[str, Contender] = {

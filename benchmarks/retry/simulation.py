@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -19,6 +19,8 @@ from jobplatform.fingerprint import identify
 #: Seconds of the journal that are read at once, and between two looks at the jobs that are held.
 BATCH, TICK = 0.25, 1.0
 _MAX_RETRIES = 5
+#: A job that is held before it began tries so many seconds before its deadline all the same.
+_LAST_SECONDS = 10.0
 #: The part of its run after which an attempt fails, at most.
 _FAILS_WITHIN = 0.5
 
@@ -86,6 +88,7 @@ class Simulation:
         self._sequence = 0
         self._open = len(world.jobs)
         self._held: dict[str, OrderedDict[int, None]] = {}
+        self._held_types: Mapping[str, str] = {}
         self._ready: deque[int] = deque()
         self._running = 0
         self._failures: list[FailedAttempt] = []
@@ -119,6 +122,10 @@ class Simulation:
 
     def _start(self, now: float, progress: Progress, turn: int) -> None:
         if progress.ended is not None or turn != progress.turn:
+            return
+        cause = self._held_types.get(progress.job.type.name) if not progress.attempts and not progress.trial else None
+        if cause is not None:
+            self._hold(progress, cause, math.inf)
             return
         if self.world.slots is not None and self._running >= self.world.slots:
             self._ready.append(progress.job.index)
@@ -216,27 +223,33 @@ class Simulation:
         progress.retries += not decision.free
         due = max(now, failed.at + decision.delay)
         if decision.gate is not None:
-            progress.held = decision.gate
-            self._held.setdefault(decision.gate, OrderedDict())[progress.job.index] = None
-            last = progress.job.arrival + self.world.deadline
-            self._push(min(due, last), Event.OVERDUE, progress.job.index, progress.turn)
+            self._hold(progress, decision.gate, due)
         elif due >= progress.job.arrival + self.world.deadline:
             self._close(now, progress, completed=False)
         else:
             self._push(due, Event.START, progress.job.index, progress.turn)
+
+    def _hold(self, progress: Progress, cause: str, until: float) -> None:
+        """Hold a job until it is let go, or for as long as it may be; one that has not begun, until it has to."""
+        deadline = progress.job.arrival + self.world.deadline
+        if not progress.attempts:
+            until = deadline - _LAST_SECONDS
+            progress.turn += 1
+        progress.held = cause
+        self._held.setdefault(cause, OrderedDict())[progress.job.index] = None
+        self._push(min(until, deadline), Event.OVERDUE, progress.job.index, progress.turn)
 
     def _index(self, failed: FailedAttempt) -> int:
         return int(failed.job_id[-12:], 16)
 
     def _tick(self, now: float) -> None:
         """Let the policy release what it holds."""
-        for release in self.policy.tick(now):
+        for release in self.policy.tick(now, {cause: len(waiting) for cause, waiting in self._held.items() if waiting}):
             waiting = self._held.get(release.cause, OrderedDict())
             for _ in range(min(release.jobs, len(waiting))):
                 index, _ = waiting.popitem(last=False)
-                progress = self.run_of.jobs[index]
-                progress.held, progress.trial = None, release.trial
-                self._start(now, progress, progress.turn)
+                self._go_on(now, self.run_of.jobs[index])
+        self._held_types = self.policy.held_types()
         self._push(now + TICK, Event.TICK)
 
     def _overdue(self, now: float, progress: Progress, turn: int) -> None:
@@ -244,8 +257,11 @@ class Simulation:
         if progress.held is None or turn != progress.turn:
             return
         del self._held[progress.held][progress.job.index]
-        progress.held = None
-        self._start(now, progress, turn)
+        self._go_on(now, progress)
+
+    def _go_on(self, now: float, progress: Progress) -> None:
+        progress.held, progress.trial = None, True
+        self._start(now, progress, progress.turn)
 
     def _close(self, now: float, progress: Progress, completed: bool) -> None:
         if progress.ended is not None:

@@ -76,7 +76,7 @@ class Capacity:
     """
 
     rate: float
-    timeout: float = 10.0
+    timeout: float = 20.0
     waste: float = 0.8
     brownouts: Calendar = Calendar()
 
