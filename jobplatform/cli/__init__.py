@@ -19,6 +19,7 @@ COMMANDS = {
     "queues": ("jobplatform.cli.pauses", "List, pause and resume queues."),
     "types": ("jobplatform.cli.pauses", "List, pause and resume job types."),
     "limits": ("jobplatform.cli.limits", "Say how much runs at once, and in which order."),
+    "breakers": ("jobplatform.cli.breakers", "List, open and close breakers."),
     "batches": ("jobplatform.cli.batches", "List, show, close, cancel and retry batches."),
     "schedules": ("jobplatform.cli.schedules", "List, preview, check and steer schedules."),
     "dlq": ("jobplatform.cli.dlq", "List, show and replay dead letters."),

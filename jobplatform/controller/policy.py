@@ -209,7 +209,7 @@ class Policy:
     def _advised(
         self, failed: FailedAttempt, ruled: RetryDecision, declared: RetryRule, advice: Advice
     ) -> RetryDecision:
-        by, facts = f"model {advice.version}", failed.facts
+        by, facts = f"model:{advice.version}", failed.facts
         if advice.eventual < declared.threshold and self.failure_budget.may_give_up(facts.job_type, failed.at):
             return RetryDecision(None, words.gives_up(failed, advice.eventual, declared.threshold), by)
         most = advice.choice.delay * max(1, facts.max_retries - facts.retry_count)

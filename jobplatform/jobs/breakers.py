@@ -105,12 +105,19 @@ class Breakers:
         with self._lock:
             return {name: cause for cause, each in self._breakers.items() if each.holds for name in each.job_types}
 
-    def force(self, cause: str, state: BreakerState | None, by: str, now: float) -> Breaker:
-        """Let a person open or close a breaker; None lets it decide by itself again."""
+    def restore(self, kept: Breaker, forced: BreakerState | None, by: str | None, now: float) -> None:
+        """Take over a breaker that is not known here, and what a person wants of it.
+
+        :param forced: None lets it decide by itself.
+        """
         with self._lock:
-            known = self._breakers.get(cause) or open_breaker(cause, now, f"{by} opened it")
-            self._put(known.force(state, by))
-            return self._breakers[cause]
+            known = self._breakers.get(kept.cause)
+            if known is None:
+                known = kept
+                self._put(kept)
+            if known.forced is not forced:
+                again = replace(known, opened_at=now) if known.state is BreakerState.CLOSED else known
+                self._put(again.force(forced, by))
 
     def changed(self) -> list[Breaker]:
         """Give the breakers that changed since they were asked for last."""

@@ -168,7 +168,7 @@ def _apply_decision(job: dict[str, Any], decision: RetryDecision, failed: Failed
     if decision.delay is None:
         return
     job.update(completed_at=None, due_at=failed.at + decision.delay, gate=decision.gate)
-    if decision.free:
+    if decision.free and decision.gate is None:
         job.update(status=State.PENDING, rank=RANK[State.PENDING], attempt=failed.attempt + 1)
     else:
         job.update(status=State.RETRYING, rank=RANK[State.RETRYING])

@@ -25,9 +25,10 @@ PAUSE_JOBS = Statement(
     )
     update @jobs as j
     set status = case when open.was = 'PROCESSING' then open.was else 'PAUSED' end,
-        attempt = j.attempt + (open.was = 'RETRYING')::int, retry_count = j.retry_count + (open.was = 'RETRYING')::int,
+        attempt = j.attempt + (open.was = 'RETRYING')::int,
+        retry_count = j.retry_count + (open.was = 'RETRYING' and j.gate is null)::int,
         due_at = case when open.was in ('PENDING', 'PROCESSING') then now() else %(until)s end,
-        hold_reason = %(reason)s, hold_by = %(by)s, hold_until = %(until)s, updated_at = now()
+        hold_reason = %(reason)s, hold_by = %(by)s, hold_until = %(until)s, gate = null, updated_at = now()
     from open where j.job_id = open.job_id
     returning j.job_id::text, open.was
     """,

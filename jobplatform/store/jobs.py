@@ -87,7 +87,7 @@ CLAIM_DUE = Statement(
             when j.deadline_at <= coalesce(j.expires_at, j.deadline_at) then 'DeadlineExceeded' else 'Expired' end,
         completed_at = case due.step when 'void' then j.completed_at when 'expire' then %(now)s end,
         attempt = j.attempt + (due.was = 'RETRYING' or (due.was = 'PAUSED' and due.step <> 'hold'))::int,
-        retry_count = j.retry_count + (due.was = 'RETRYING')::int, gate = null,
+        retry_count = j.retry_count + (due.was = 'RETRYING' and j.gate is null)::int, gate = null,
         due_at = case
             when due.step in ('void', 'hold', 'unhold') and j.updated_at > now() - %(again_after)s
                 then least(%(now)s + %(again_after)s, j.hold_until)
@@ -147,7 +147,7 @@ CANCEL_JOBS = Statement(
         where job_id = any(%(job_ids)s::uuid[]) and status in {states_sql(UNFINISHED)} order by job_id for update
     )
     update @jobs as j set status = 'CANCELLED', due_at = case when open.was in ('PENDING', 'PROCESSING') then now() end,
-        completed_at = now(), updated_at = now(), error_type = 'Cancelled', error_message = %(reason)s,
+        completed_at = now(), updated_at = now(), error_type = 'Cancelled', error_message = %(reason)s, gate = null,
         hold_reason = null, hold_by = null, hold_until = null
     from open where j.job_id = open.job_id
     returning j.job_id::text, open.was

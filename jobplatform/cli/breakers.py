@@ -1,0 +1,86 @@
+"""The group ``breakers``: what is held as others fail of the same cause, and saying otherwise."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from jobplatform.cli.connect import open_database
+from jobplatform.cli.exits import CommandError, Exit, mapped
+from jobplatform.cli.holding import operator
+from jobplatform.cli.output import Output, json_option
+from jobplatform.store import breakers as rows
+from jobplatform.store.database import Transaction
+
+_COLUMNS = ("cause", "state", "held", "probes", "probe_at", "opened_at", "forced", "reason")
+
+
+@click.group(short_help="List, open and close breakers.")
+def breakers() -> None:
+    """List, open and close breakers.
+
+    A breaker holds the jobs that fail of one cause, such as host:api.local, while nearly all of them do. One job at a
+    time tries it, and when that succeeds, the others follow in steps.
+    """
+
+
+@breakers.command("list")
+@click.option("--all", "every", is_flag=True, help="Those that are closed as well.")
+@json_option
+@mapped()
+def list_breakers(every: bool, output: Output) -> None:
+    """List the breakers that hold jobs, or that somebody forced, and how many jobs each holds."""
+    with open_database() as database, database.session() as session:
+        found = _with_held(session, every)
+    if output.as_json:
+        output.json({"breakers": found})
+    else:
+        output.table(found, _COLUMNS, empty="no breaker is open")
+
+
+@breakers.command("show")
+@click.argument("cause")
+@json_option
+@mapped()
+def show_breaker(cause: str, output: Output) -> None:
+    """Show a breaker: why it opened, which job types do not begin, and when the next job tries."""
+    with open_database() as database, database.session() as session:
+        found = next((row for row in _with_held(session, every=True) if row["cause"] == cause), None)
+    if found is None:
+        raise CommandError(f"there is no breaker {cause}; see: jobplatform breakers list --all", Exit.NOT_FOUND)
+    if output.as_json:
+        output.json(found)
+    else:
+        output.record(found)
+
+
+def _with_held(session: Transaction, every: bool) -> list[dict[str, Any]]:
+    found = [dict(row) for row in rows.list_breakers(session, every)]
+    types = {name: row["cause"] for row in found for name in row["job_types"]}
+    counts = rows.held(session, datetime.now(UTC), types)
+    return [{**row, "held": counts[row["cause"]]} for row in found]
+
+
+def _forcing(name: str, forced: str | None, words: str) -> None:
+    """Add the command that forces breakers, or no longer does."""
+
+    @breakers.command(name, help=words, short_help=words)
+    @click.argument("causes", nargs=-1, required=True)
+    @json_option
+    @mapped()
+    def command(causes: tuple[str, ...], output: Output) -> None:
+        by = operator()
+        with open_database() as database, database.transaction() as transaction:
+            for cause in causes:
+                rows.force(transaction, cause, forced, by, f"{by} said so")
+        if output.as_json:
+            output.json({"causes": list(causes), "forced": forced})
+        else:
+            output.line(f"{', '.join(causes)}: {forced or 'decides by itself'}, within a second")
+
+
+_forcing("open", "open", "Hold all jobs that fail of these causes from now on; none of them tries.")
+_forcing("close", "closed", "Hold nothing that fails of these causes, and let go what is held.")
+_forcing("auto", None, "Let the breakers of these causes decide by themselves again.")

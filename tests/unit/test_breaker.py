@@ -1,0 +1,175 @@
+"""When a breaker opens, whom it lets go, and when it closes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobplatform.decision import FailedAttempt, Outcome, RetryFacts, Seen
+from jobplatform.jobs.breaker import Breaker, BreakerState, Release, open_breaker
+from jobplatform.jobs.breakers import Breakers
+
+CAUSE = "host:api.local"
+ERROR = {
+    "type": "ConnectionError",
+    "message": "refused",
+    "classes": ["ConnectionError", "OSError"],
+    "host": "api.local",
+}
+
+
+def failed(job: int, at: float, trial: bool = False, dependency: str | None = CAUSE, **error: object) -> FailedAttempt:
+    facts = RetryFacts(f"job-{job}", 5, 0, None, job_type="shop.charge", trial=trial)
+    return FailedAttempt(f"job-{job}", 1, at, {**ERROR, **error}, facts, "f00d", dependency)
+
+
+def opened(at: float = 0.0) -> Breakers:
+    board = Breakers()
+    board.failed([failed(job, at) for job in range(8)])
+    assert board.holding(CAUSE) is not None
+    return board
+
+
+def test_it_opens_when_many_jobs_fail_of_one_cause_and_says_why() -> None:
+    board = Breakers()
+    board.failed([failed(job, 1.0) for job in range(4)])
+    assert board.holding(CAUSE) is None
+    board.failed([failed(job, 2.0) for job in range(4, 8)])
+    breaker = board.holding(CAUSE)
+    assert breaker is not None
+    assert "ConnectionError from api.local: 8 jobs within 10 s" in breaker.reason
+
+
+def test_one_job_that_fails_often_opens_nothing() -> None:
+    board = Breakers()
+    board.failed([failed(1, float(at)) for at in range(30)])
+    assert board.holding(CAUSE) is None
+
+
+def test_failures_among_many_successes_open_nothing() -> None:
+    board = Breakers()
+    board.observe(Seen(1.0, Counter({"shop.charge": 40})))
+    board.failed([failed(job, 1.0) for job in range(12)])
+    assert board.holding(CAUSE) is None
+
+
+def test_a_bug_is_held_only_when_nearly_everything_fails_of_it() -> None:
+    board = Breakers()
+    bug = {"type": "ValueError", "classes": ["ValueError"], "host": None}
+    board.failed([failed(job, 1.0, dependency=None, **bug) for job in range(19)])
+    assert board.holding("fingerprint:f00d") is None
+    board.failed([failed(19, 1.0, dependency=None, **bug)])
+    assert board.holding("fingerprint:f00d") is not None
+
+
+def test_one_canary_at_a_time_then_steps_then_nothing_is_held() -> None:
+    board = opened()
+    assert board.tick(2.0, {CAUSE: 8}) == []
+    assert board.tick(3.5, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True)]
+    assert board.tick(4.5, {CAUSE: 7}) == []
+    board.failed([failed(1, 5.0, trial=True)])
+    assert board.tick(6.0, {CAUSE: 8}) == []
+    assert board.tick(9.0, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True)]
+    board.observe(Seen(10.0, outcomes=[outcome(10.0)]))
+    released, now = 0, 10.0
+    while board.holding(CAUSE) is not None and now < 300:
+        now += 1.0
+        for release in board.tick(now, {CAUSE: 7 - released} if released < 7 else {}):
+            assert not release.canary
+            released += release.jobs
+            board.observe(Seen(now, outcomes=[outcome(now)] * release.jobs))
+    assert released == 7
+    assert board.holding(CAUSE) is None
+
+
+def outcome(at: float, succeeded: bool = True) -> Outcome:
+    return Outcome("job-1", "shop.charge", 1, "f00d", CAUSE, "breaker", succeeded, 5.0, at, gate=CAUSE)
+
+
+def test_a_lost_canary_is_not_waited_for() -> None:
+    board = opened()
+    assert board.tick(4.0, {CAUSE: 8})
+    assert board.tick(63.0, {CAUSE: 8}) == []
+    board.tick(65.0, {CAUSE: 8})
+    assert board.tick(66.0, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True)]
+
+
+def test_a_release_that_fails_holds_again() -> None:
+    breaker = open_breaker(CAUSE, 0.0, "why")
+    breaker, _ = breaker.step(4.0, 100)
+    breaker = breaker.seen(5.0, 1, 0)
+    assert breaker.state is BreakerState.RELEASING
+    breaker, release = breaker.step(6.0, 100)
+    assert release is not None and release.jobs > 0
+    breaker, release = breaker.seen(7.0, 0, 4).step(8.0, 100)
+    assert (breaker.state, release) == (BreakerState.OPEN, None)
+
+
+def test_a_refusal_of_the_canary_alone_shows_that_the_other_side_is_there() -> None:
+    board = opened()
+    board.tick(4.0, {CAUSE: 8})
+    board.answered([failed(1, 5.0, trial=True, status=404)])
+    breaker = board.holding(CAUSE)
+    assert breaker is not None and breaker.state is BreakerState.RELEASING
+
+
+def test_job_types_that_do_nothing_but_fail_do_not_begin() -> None:
+    board = opened()
+    assert board.held_types() == {"shop.charge": CAUSE}
+
+
+def test_no_canary_goes_before_the_time_that_the_other_side_asks_for() -> None:
+    board = Breakers()
+    board.failed([failed(job, 0.0, status=429, after=120.0) for job in range(8)])
+    board.failed([failed(9, 1.0, status=429, after=120.0)])
+    assert board.tick(100.0, {CAUSE: 9}) == []
+    assert board.tick(122.0, {CAUSE: 9}) == [Release(CAUSE, 1, canary=True)]
+
+
+@pytest.mark.parametrize("forced", [BreakerState.OPEN, BreakerState.CLOSED])
+def test_a_person_has_the_last_word(forced: BreakerState) -> None:
+    board = opened()
+    board.restore(open_breaker(CAUSE, 0.0, "kept"), forced, "me", 10.0)
+    assert board.tick(100.0, {CAUSE: 8}) == []
+    board.observe(Seen(100.0, outcomes=[outcome(100.0)]))
+    board.failed([failed(job, 101.0) for job in range(20)])
+    assert (board.holding(CAUSE) is not None) is (forced is BreakerState.OPEN)
+    board.restore(open_breaker(CAUSE, 0.0, "kept"), None, None, 110.0)
+    board.failed([failed(job, 111.0) for job in range(20)])
+    assert board.holding(CAUSE) is not None
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 30), st.integers(0, 5), st.integers(0, 5), st.integers(0, 50)), max_size=80))
+def test_no_more_than_what_is_held_goes_and_canaries_go_alone(
+    events: list[tuple[float, int, int, int]],
+) -> None:
+    breaker, now, canaries = open_breaker(CAUSE, 0.0, "why"), 0.0, 0
+    for pause, succeeded, failures, held in events:
+        now += pause
+        was = breaker
+        breaker, release = breaker.step(now, held)
+        if release is not None:
+            assert 0 < release.jobs <= held
+            if release.canary:
+                assert was.canary_at is None and release.jobs == 1
+                canaries += 1
+        breaker = breaker.seen(now, succeeded, failures)
+        assert breaker.under_way >= 0
+        assert breaker.state is not BreakerState.RELEASING or canaries
+
+
+@given(st.integers(1, 20_000))
+def test_all_that_is_held_is_let_go_within_five_minutes(held: int) -> None:
+    breaker: Breaker = open_breaker(CAUSE, 0.0, "why")
+    breaker, _ = breaker.step(1800.0, held)
+    breaker, now, left = breaker.seen(1800.0, 1, 0), 1800.0, held - 1
+    while left:
+        now += 1.0
+        breaker, release = breaker.step(now, left)
+        if release is not None:
+            left -= release.jobs
+            breaker = breaker.seen(now, release.jobs, 0)
+        assert now <= 1800.0 + 300.0
