@@ -56,6 +56,7 @@ class Calendar:
         return total
 
 
+ALWAYS_UP = Calendar()
 #: Draws how long one outage takes, in seconds.
 Length = Callable[[], float]
 

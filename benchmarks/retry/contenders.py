@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from benchmarks.retry.world import World
 from jobplatform.decision import FailedAttempt, RetryDecision, Seen
@@ -18,6 +18,24 @@ _AWS_ATTEMPTS, _AWS_CAP, _AWS_QUOTA, _AWS_COST, _AWS_TIMEOUT_COST = 3, 20.0, 500
 _AWS_STATUS = frozenset({429, 500, 502, 503, 504})
 
 
+class Turn(NamedTuple):
+    """What a look at those who are held comes to.
+
+    :param releases: so many jobs of a cause go on.
+    :param opened: causes of which all jobs are held from now on that failed of them and wait for their next attempt.
+    :param closed: causes of which no job is held any more.
+    :param types: job types of which none begins, each with the cause.
+    """
+
+    releases: Sequence[Release] = ()
+    opened: Sequence[str] = ()
+    closed: Sequence[str] = ()
+    types: Mapping[str, str] = {}
+
+
+NOTHING = Turn()
+
+
 class RetryPolicy(Protocol):
     """What a contender is asked, which is what the product's policy is."""
 
@@ -27,11 +45,11 @@ class RetryPolicy(Protocol):
     def observe(self, seen: Seen) -> None:
         """Take in what happened."""
 
-    def tick(self, now: float, held: Mapping[str, int]) -> Sequence[Release]:
-        """Say which held jobs go on, those held longest first; called each second."""
+    def tick(self, now: float, held: Mapping[str, int]) -> Turn:
+        """Say what is let go and what is held; called each second.
 
-    def held_types(self) -> Mapping[str, str]:
-        """Give the job types of which none begins, each with the cause; asked each second."""
+        :param held: how many jobs are held, by cause.
+        """
 
 
 #: Makes the contender that faces a world; only an oracle may look into it.
@@ -44,13 +62,9 @@ class _Unholding:
     def observe(self, seen: Seen) -> None:
         """Forget it."""
 
-    def tick(self, now: float, held: Mapping[str, int]) -> Sequence[Release]:
-        """Release nothing."""
-        return ()
-
-    def held_types(self) -> Mapping[str, str]:
+    def tick(self, now: float, held: Mapping[str, int]) -> Turn:
         """Hold nothing."""
-        return {}
+        return NOTHING
 
 
 class Fixed(_Unholding):

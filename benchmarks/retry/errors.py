@@ -81,7 +81,7 @@ def _shape(trouble: Trouble, job: Job, luck: Luck) -> tuple[int, int]:
         return _STATUS, 429
     if trouble is Trouble.REFUSED:
         # Whatever is wrong with a job, it is the same each time.
-        return _STATUS, _REFUSALS[job.index % len(_REFUSALS)]
+        return _STATUS, _REFUSALS[job.number % len(_REFUSALS)]
     if trouble is Trouble.DISGUISED:
         return _STATUS, 500
     return (_CONNECTION if luck.text < 0.2 else _STATUS), 500 if luck.text < 0.7 else 502

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from benchmarks.retry.contenders import Contender
+from benchmarks.retry.contenders import NOTHING, Contender, Turn
 from benchmarks.retry.world import World
-from jobplatform.controller.policy import Policy, Remembers, Version
+from jobplatform.controller.policy import Policy
 from jobplatform.decision import FailedAttempt, Outcome, RetryDecision, Seen
-from jobplatform.jobs.breaker import Release
 from jobplatform.jobs.breakers import Breakers
 
 #: The share of retries whose delay is drawn at random: as in the product, and to gather what a model learns from.
@@ -21,6 +20,7 @@ class Product:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self._holding: set[str] = set()
 
     def decide(self, attempts: Sequence[FailedAttempt]) -> Sequence[RetryDecision]:
         """Decide on attempts that failed together."""
@@ -30,13 +30,22 @@ class Product:
         """Take in what happened."""
         self.policy.observe(seen)
 
-    def tick(self, now: float, held: Mapping[str, int]) -> Sequence[Release]:
-        """Say which held jobs go on."""
-        return self.policy.tick(now, held)
-
-    def held_types(self) -> Mapping[str, str]:
-        """Give the job types of which none begins."""
-        return {} if self.policy.breakers is None else self.policy.breakers.held_types()
+    def tick(self, now: float, held: Mapping[str, int]) -> Turn:
+        """Say what is let go and what is held, as ``maintenance.gatekeeper`` does."""
+        breakers = self.policy.breakers
+        if breakers is None:
+            return NOTHING
+        releases = self.policy.tick(now, held)
+        opened, closed = [], []
+        for breaker in breakers.changed():
+            held_before = breaker.cause in self._holding
+            if breaker.holds and not held_before:
+                opened.append(breaker.cause)
+                self._holding.add(breaker.cause)
+            elif held_before and not breaker.holds:
+                closed.append(breaker.cause)
+                self._holding.remove(breaker.cause)
+        return Turn(releases, opened, closed, breakers.held_types())
 
 
 class Forgetful:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Mapping
 from enum import IntEnum
 
 from benchmarks.retry.contenders import RetryPolicy
 from benchmarks.retry.errors import describe
+from benchmarks.retry.holding import Holding
+from benchmarks.retry.run import Progress, Run, outcome_of
 from benchmarks.retry.server import FINE, Server
-from benchmarks.retry.world import Job, Trouble, World
+from benchmarks.retry.world import Trouble, World
 from jobplatform.decision import FailedAttempt, Outcome, RetryDecision, RetryFacts, Seen
 from jobplatform.fingerprint import identify
 
 #: Seconds of the journal that are read at once, and between two looks at the jobs that are held.
 BATCH, TICK = 0.25, 1.0
 _MAX_RETRIES = 5
-#: A job that is held before it began tries so many seconds before its deadline all the same.
-_LAST_SECONDS = 10.0
+#: A job whose failure opened a breaker is held for so many seconds at most, and such a share of what it has left;
+#: failures of so many seconds ago count as such. As in ``maintenance.gatekeeper`` and ``store.breakers``.
+_HOLD_SECONDS, _LEFT_SHARE, _LOOK_BACK = 6 * 3600.0, 0.9, 900.0
 #: The part of its run after which an attempt fails, at most.
 _FAILS_WITHIN = 0.5
 
@@ -35,46 +37,6 @@ class Event(IntEnum):
     START = 4
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far a job is.
-
-    :param times: when each attempt began.
-    :param turn: counts what was decided, so that an event of an earlier decision is known as such.
-    :param held: the cause that it waits for.
-    :param decided: the last failed attempt with what was decided on it.
-    """
-
-    job: Job
-    attempts: int = 0
-    retries: int = 0
-    started: float = 0.0
-    first_failed: float | None = None
-    turn: int = 0
-    held: str | None = None
-    trial: bool = False
-    decided: tuple[FailedAttempt, RetryDecision] | None = None
-    trouble: Trouble | None = None
-    after: float | None = None
-    ended: float | None = None
-    completed: bool = False
-
-
-@dataclass(slots=True)
-class Run:
-    """What became of a world under a policy.
-
-    :param calls: attempts that reached each host, by second.
-    """
-
-    jobs: list[Progress]
-    rejections: int = 0
-    limited: int = 0
-    decisions: int = 0
-    batches: int = 0
-    calls: dict[str, Counter[int]] = field(default_factory=dict)
-
-
 class Simulation:
     """Let a policy decide on what fails in a world."""
 
@@ -87,8 +49,9 @@ class Simulation:
         self._events: list[tuple[float, int, int, int, int]] = []
         self._sequence = 0
         self._open = len(world.jobs)
-        self._held: dict[str, OrderedDict[int, None]] = {}
-        self._held_types: Mapping[str, str] = {}
+        self._holding = Holding()
+        self._types: Mapping[str, str] = {}
+        self._backing_off: dict[int, None] = {}
         self._ready: deque[int] = deque()
         self._running = 0
         self._failures: list[FailedAttempt] = []
@@ -99,36 +62,36 @@ class Simulation:
     def run(self) -> Run:
         """Go on until every job has ended."""
         for job in self.world.jobs:
-            self._push(job.arrival, Event.START, job.index, 0)
+            self._push(job.arrival, Event.START, job.number, 0)
         self._push(TICK, Event.TICK)
         while self._events and self._open:
-            now, event, _, index, turn = heapq.heappop(self._events)
+            now, event, _, number, turn = heapq.heappop(self._events)
             if event == Event.END:
-                self._end(now, self.run_of.jobs[index])
+                self._end(now, self.run_of.jobs[number])
             elif event == Event.START:
-                self._start(now, self.run_of.jobs[index], turn)
+                self._start(now, self.run_of.jobs[number], turn)
             elif event == Event.FLUSH:
                 self._flush(now)
             elif event == Event.TICK:
                 self._tick(now)
             else:
-                self._overdue(now, self.run_of.jobs[index], turn)
+                self._overdue(now, self.run_of.jobs[number], turn)
         self.run_of.rejections = sum(server.rejections for server in self._servers.values())
         return self.run_of
 
-    def _push(self, at: float, event: Event, index: int = 0, turn: int = 0) -> None:
+    def _push(self, at: float, event: Event, number: int = 0, turn: int = 0) -> None:
         self._sequence += 1
-        heapq.heappush(self._events, (at, event, self._sequence, index, turn))
+        heapq.heappush(self._events, (at, event, self._sequence, number, turn))
 
     def _start(self, now: float, progress: Progress, turn: int) -> None:
         if progress.ended is not None or turn != progress.turn:
             return
-        cause = self._held_types.get(progress.job.type.name) if not progress.attempts and not progress.trial else None
-        if cause is not None:
-            self._hold(progress, cause, math.inf)
+        self._backing_off.pop(progress.job.number, None)
+        if not progress.attempts and not progress.trial and progress.job.type.name in self._types:
+            self._park(progress)
             return
         if self.world.slots is not None and self._running >= self.world.slots:
-            self._ready.append(progress.job.index)
+            self._ready.append(progress.job.number)
             return
         self._begin(now, progress)
 
@@ -142,12 +105,12 @@ class Simulation:
         progress.attempts += 1
         progress.started = now
         progress.trouble, seconds, progress.after = self._try(now, progress)
-        self._push(now + seconds, Event.END, job.index)
+        self._push(now + seconds, Event.END, job.number)
 
     def _try(self, now: float, progress: Progress) -> tuple[Trouble | None, float, float | None]:
         """Tell how an attempt goes: its trouble, its seconds, and what ``Retry-After`` says."""
         job = progress.job
-        luck = self.world.luck_of(job.index, progress.attempts)
+        luck = self.world.luck_of(job.number, progress.attempts)
         reply = FINE
         if job.type.host is not None:
             self.run_of.calls[job.type.host][int(now)] += 1
@@ -162,7 +125,7 @@ class Simulation:
     def _end(self, now: float, progress: Progress) -> None:
         self._running -= 1
         if progress.decided is not None:
-            self._outcomes.append(_outcome(now, progress, *progress.decided))
+            self._outcomes.append(outcome_of(now, progress, *progress.decided))
         if progress.trouble is None:
             self._completed[progress.job.type.name] += 1
             self._close(now, progress, completed=True)
@@ -182,7 +145,7 @@ class Simulation:
         job = progress.job
         if progress.first_failed is None:
             progress.first_failed = now
-        error = describe(trouble, job, self.world.luck_of(job.index, progress.attempts), progress.after)
+        error = describe(trouble, job, self.world.luck_of(job.number, progress.attempts), progress.after)
         deadline = job.arrival + self.world.deadline
         facts = RetryFacts(
             job_id=job.job_id,
@@ -213,7 +176,7 @@ class Simulation:
         self.policy.observe(Seen(now, completed, failures, outcomes))
 
     def _apply(self, now: float, failed: FailedAttempt, decision: RetryDecision) -> None:
-        progress = self.run_of.jobs[self._index(failed)]
+        progress = self.run_of.jobs[self._number(failed)]
         progress.turn += 1
         progress.decided = (failed, decision)
         progress.trial = False
@@ -227,40 +190,68 @@ class Simulation:
         elif due >= progress.job.arrival + self.world.deadline:
             self._close(now, progress, completed=False)
         else:
-            self._push(due, Event.START, progress.job.index, progress.turn)
+            self._backing_off[progress.job.number] = None
+            self._push(due, Event.START, progress.job.number, progress.turn)
 
     def _hold(self, progress: Progress, cause: str, until: float) -> None:
-        """Hold a job until it is let go, or for as long as it may be; one that has not begun, until it has to."""
-        deadline = progress.job.arrival + self.world.deadline
-        if not progress.attempts:
-            until = deadline - _LAST_SECONDS
-            progress.turn += 1
+        """Hold a job until it is let go, or for as long as it may be."""
         progress.held = cause
-        self._held.setdefault(cause, OrderedDict())[progress.job.index] = None
-        self._push(min(until, deadline), Event.OVERDUE, progress.job.index, progress.turn)
+        due = min(until, progress.job.arrival + self.world.deadline)
+        self._holding.hold(cause, progress.job.number, progress.attempts, due)
+        self._push(due, Event.OVERDUE, progress.job.number, progress.turn)
 
-    def _index(self, failed: FailedAttempt) -> int:
+    def _park(self, progress: Progress) -> None:
+        """Hold a job that did not begin, until its deadline at most."""
+        progress.turn += 1
+        self._holding.park(progress.job.type.name, progress.job.number)
+        self._push(progress.job.arrival + self.world.deadline, Event.OVERDUE, progress.job.number, progress.turn)
+
+    def _number(self, failed: FailedAttempt) -> int:
         return int(failed.job_id[-12:], 16)
 
     def _tick(self, now: float) -> None:
-        """Let the policy release what it holds."""
-        for release in self.policy.tick(now, {cause: len(waiting) for cause, waiting in self._held.items() if waiting}):
-            waiting = self._held.get(release.cause, OrderedDict())
-            for _ in range(min(release.jobs, len(waiting))):
-                index, _ = waiting.popitem(last=False)
-                self._go_on(now, self.run_of.jobs[index])
-        self._held_types = self.policy.held_types()
+        """Let go and hold what the policy says, as the product's gatekeeper does."""
+        turn = self.policy.tick(now, self._holding.counts(self._types))
+        for release in turn.releases:
+            for number in self._holding.take(release.cause, self._types, release.jobs, release.canary):
+                self._go_on(now, self.run_of.jobs[number], trial=True)
+        for cause in turn.opened:
+            self._hold_waiting(now, cause)
+        for cause in turn.closed:
+            for number in self._holding.take_all(cause):
+                self._go_on(now, self.run_of.jobs[number], trial=False)
+        if turn.types != self._types:
+            self._types = dict(turn.types)
+            for number in self._holding.take_types(self._types):
+                self._go_on(now, self.run_of.jobs[number], trial=False)
         self._push(now + TICK, Event.TICK)
 
-    def _overdue(self, now: float, progress: Progress, turn: int) -> None:
-        """Go on with a job that was held as long as it may be."""
-        if progress.held is None or turn != progress.turn:
-            return
-        del self._held[progress.held][progress.job.index]
-        self._go_on(now, progress)
+    def _hold_waiting(self, now: float, cause: str) -> None:
+        """Hold the jobs that failed of a cause before it was known as such."""
+        for number in list(self._backing_off):
+            progress = self.run_of.jobs[number]
+            if progress.decided is None or progress.decided[0].cause != cause:
+                continue
+            if now - progress.decided[0].at < _LOOK_BACK:
+                del self._backing_off[number]
+                progress.turn += 1
+                left = progress.job.arrival + self.world.deadline - now
+                self._hold(progress, cause, now + min(_HOLD_SECONDS, _LEFT_SHARE * left))
 
-    def _go_on(self, now: float, progress: Progress) -> None:
-        progress.held, progress.trial = None, True
+    def _overdue(self, now: float, progress: Progress, turn: int) -> None:
+        """Go on with a job that was held as long as it may be; one that did not begin has missed its deadline."""
+        if turn != progress.turn:
+            return
+        if not self._holding.leave(progress.held, progress.job.type.name, progress.job.number):
+            return
+        if progress.attempts:
+            self._go_on(now, progress, trial=False)
+        else:
+            self._close(now, progress, completed=False)
+
+    def _go_on(self, now: float, progress: Progress, trial: bool) -> None:
+        progress.held, progress.trial = None, trial
+        progress.turn += 1
         self._start(now, progress, progress.turn)
 
     def _close(self, now: float, progress: Progress, completed: bool) -> None:
@@ -270,29 +261,6 @@ class Simulation:
         self._open -= 1
 
 
-def _outcome(now: float, progress: Progress, failed: FailedAttempt, decision: RetryDecision) -> Outcome:
-    evidence = decision.evidence
-    return Outcome(
-        job_id=failed.job_id,
-        job_type=failed.facts.job_type,
-        attempt=failed.attempt,
-        fingerprint=failed.fingerprint,
-        dependency=failed.dependency,
-        decided_by=decision.decided_by,
-        succeeded=progress.trouble is None,
-        waited=progress.started - failed.at,
-        at=now,
-        chance=evidence.chance if evidence else None,
-        gate=decision.gate,
-        shadow=evidence.shadow if evidence else None,
-    )
-
-
 def simulate(world: World, policy: RetryPolicy) -> Run:
     """Run a policy through a world."""
     return Simulation(world, policy).run()
-
-
-def attempts_of(jobs: Sequence[Progress]) -> int:
-    """Count the attempts of some jobs."""
-    return sum(progress.attempts for progress in jobs)

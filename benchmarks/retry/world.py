@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from benchmarks.retry.calendar import Calendar
+from benchmarks.retry.calendar import ALWAYS_UP, Calendar
 
 #: Attempts that any policy may make of a job, and seconds from its arrival within which the last must begin.
 CAP, DEADLINE = 6, 900.0
@@ -78,7 +78,7 @@ class Capacity:
     rate: float
     timeout: float = 20.0
     waste: float = 0.8
-    brownouts: Calendar = Calendar()
+    brownouts: Calendar = ALWAYS_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Dependency:
     """What job types depend on."""
 
     host: str
-    outages: Calendar = Calendar()
+    outages: Calendar = ALWAYS_UP
     bucket: Bucket | None = None
     capacity: Capacity | None = None
 
@@ -107,7 +107,7 @@ class Job(NamedTuple):
     :param doomed: with what it fails whenever it gets so far.
     """
 
-    index: int
+    number: int
     job_id: str
     type: JobType
     arrival: float
@@ -154,4 +154,4 @@ class World:
         dependency = self.dependencies.get(job.type.host or "")
         if dependency is not None and dependency.outages.over(job.arrival) >= job.arrival + self.deadline:
             return False
-        return any(luck.blip >= job.type.blip for luck in self.luck[job.index])
+        return any(luck.blip >= job.type.blip for luck in self.luck[job.number])
