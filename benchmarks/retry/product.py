@@ -1,4 +1,4 @@
-"""The product's own policy as a contender."""
+"""The product's own policy as a contender: with breakers, with a model, or with both."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.retry.contenders import NOTHING, Contender, Turn
 from benchmarks.retry.world import World
-from jobplatform.controller.policy import Policy
+from jobplatform.controller.policy import Policy, Version
 from jobplatform.decision import FailedAttempt, Outcome, RetryDecision, Seen
 from jobplatform.jobs.breakers import Breakers
+from jobplatform.learning.history import History
+from jobplatform.learning.model import Model
 
-#: The share of retries whose delay is drawn at random: as in the product, and to gather what a model learns from.
-EXPLORE, EXPLORE_TO_LEARN = 0.03, 0.5
+#: The share of retries whose delay is drawn at random, as in the product.
+EXPLORE = 0.03
+#: What a failure has in common with others, as ``controller.case`` names it.
+LEVELS = ("error_of_type", "fingerprint", "dependency", "job_type")
 
 
 class Product:
-    """Ask the product's policy as the controller does."""
+    """Ask the product's policy as the controller and the gatekeeper do."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -48,37 +52,28 @@ class Product:
         return Turn(releases, opened, closed, breakers.held_types())
 
 
-class Forgetful:
-    """Remember nothing, for a policy that asks no model."""
-
-    def features(
-        self, groups: Mapping[str, str | None], attempt: int, at: float | None, extra: Mapping[str, float | None]
-    ) -> dict[str, float | None]:
-        """Give no features."""
-        return {}
-
-    def note(self, groups: Mapping[str, str | None], attempt: int, at: float | None, succeeded: bool) -> None:
-        """Forget it."""
-
-
 class Promoted:
-    """Let the model decide on every job, or on none."""
-
-    def __init__(self, decides: bool) -> None:
-        self._decides = decides
+    """Let the model decide on every job if there is one: the world is too short to wait for a promotion."""
 
     def decides(self, job_type: str, job_id: str) -> bool:
         """Tell whether the model decides."""
-        return self._decides
+        return True
 
     def observe(self, outcomes: Sequence[Outcome]) -> None:
         """Judge nothing."""
 
 
-def product(memory: type[Forgetful] = Forgetful, explore: float = EXPLORE) -> Contender:
-    """Make the product's policy without a model: the rule, breakers and budgets."""
+def product(model: Model | None, breakers: bool = True, explore: float = EXPLORE) -> Contender:
+    """Make the product's policy.
+
+    :param model: without it the rule decides.
+    :param breakers: whether any opens.
+    """
+    version = None if model is None else Version(1, model)
 
     def make(world: World) -> Product:
-        return Product(Policy(Breakers(), memory(), lambda: None, Promoted(False), explore, random.Random(world.seed)))
+        luck = random.Random(world.seed)
+        watched = Breakers() if breakers else None
+        return Product(Policy(watched, History(LEVELS), lambda: version, Promoted(), explore, luck))
 
     return make

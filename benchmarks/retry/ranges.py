@@ -31,7 +31,7 @@ class Ranges:
     :param brownout: seconds for which capacity is gone; the share of it.
     """
 
-    hours: float = 2.5
+    hours: float = 2.0
     arrivals: Range = (1.3, 1.8)
     types: tuple[int, int] = (8, 14)
     mixed_types: tuple[int, int] = (45, 55)
