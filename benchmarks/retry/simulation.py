@@ -76,6 +76,8 @@ class Simulation:
                 self._tick(now)
             else:
                 self._overdue(now, self.run_of.jobs[number], turn)
+        if self._flush_at is not None:
+            self._flush(self._flush_at)
         self.run_of.rejections = sum(server.rejections for server in self._servers.values())
         return self.run_of
 
