@@ -67,7 +67,14 @@ TARGETS = {
     "workflow_chain_submit_x_celery": Target("submit a chain, beside Celery's", "<=", 5),
     "workflow_chain_end_x_celery": Target("a chain until its last job, beside Celery's", "<=", 50),
     "workflow_start_p99_ms": Target("end of the last job before to start, random graph, p99", "<=", 1_000, "ms"),
+    "replay_share_run_with_bug": Target("jobs replayed while the bug is there, of max(5, 1 %)", "<=", 1),
+    "replay_left_after_fix": Target("jobs not completed by a replay once it is fixed", "<=", 0, ""),
+    "replay_rate_x_cap": Target("most jobs sent in a second, beside the rate asked for", "<=", 1),
     "drain_2m_rows_x_empty": Target("drain beside 2,000,000 finished rows, beside empty tables", ">=", 0.9),
+    "fingerprints_purity": Target("errors in a cluster of their bug, least", ">=", 0.95, ""),
+    "fingerprints_precision": Target("B-cubed precision of fingerprints, least", ">=", 0.95, ""),
+    "fingerprints_recall": Target("B-cubed recall of fingerprints, least", ">=", 0.95, ""),
+    "fingerprints_us": Target("processor time of a fingerprint", "<=", 200, "us"),
 }
 
 

@@ -28,6 +28,11 @@ def worst(values: Sequence[float]) -> Summary:
     return Summary(max(values), min(values), max(values))
 
 
+def least(values: Sequence[float]) -> Summary:
+    """Sum up measurements of which the smallest is what counts."""
+    return Summary(min(values), min(values), max(values))
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """Give the smallest value that at least a share of all values do not exceed.
 

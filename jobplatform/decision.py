@@ -38,6 +38,7 @@ class FailedAttempt:
     :param error: what ``journal.failure.describe`` says of it.
     :param fingerprint: the identity of the error.
     :param dependency: what the error points at, such as ``host:api.local``; None when that cannot be told.
+    :param identity: what the fingerprint is made of.
     """
 
     job_id: str
@@ -47,6 +48,7 @@ class FailedAttempt:
     facts: RetryFacts
     fingerprint: str = ""
     dependency: str | None = None
+    identity: str = ""
 
     @property
     def cause(self) -> str:

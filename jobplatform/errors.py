@@ -78,6 +78,16 @@ class BatchNotFound(JobPlatformError, LookupError):
         self.batch_id = batch_id
 
 
+class ClusterNotFound(JobPlatformError, LookupError):
+    """No cluster of errors has this fingerprint."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(
+            f"cluster {fingerprint}: none has a fingerprint that begins so; see: jobplatform clusters list --all"
+        )
+        self.fingerprint = fingerprint
+
+
 class BatchClosed(JobPlatformError):
     """A job was to be added to a batch that takes no more; nothing was written."""
 
@@ -107,6 +117,10 @@ class UnknownQueue(JobPlatformError, LookupError):
 
 class JobNotFound(JobPlatformError, LookupError):
     """No row stands for the job id."""
+
+
+class ReplayNotFound(JobPlatformError, LookupError):
+    """No replay has the id."""
 
 
 class WorkerNotFound(JobPlatformError, LookupError):
@@ -155,3 +169,15 @@ class PoolRefused(JobPlatformError):
 
 class LimitError(JobOptionError):
     """A limit, or the key of one, that cannot be used."""
+
+
+class ModelRefused(JobPlatformError, ValueError):
+    """A model cannot be trained from what there is, or its artifact is not what was written; nothing was loaded."""
+
+
+class ModelNotFound(JobPlatformError):
+    """There is no model of this version."""
+
+
+class NothingLearned(JobPlatformError):
+    """No model was trained, and the words say why; nothing was written."""

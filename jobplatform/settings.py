@@ -73,6 +73,9 @@ class Settings:
         _names,
         "Queues that may be submitted to, besides those of task_queues and of the job types.",
     )
+    release: str = _setting(
+        "JOBPLATFORM_RELEASE", "", str, "What version of the code a worker runs; clusters of errors list it."
+    )
     data_dir: str = _setting(
         "JOBPLATFORM_DATA_DIR", ".jobplatform", str, "Where `jobplatform up` keeps its embedded servers."
     )

@@ -21,6 +21,9 @@ RELEASE = "release"
 #: The processes that run a job under a limit (hash), and how many there were at the most (zset).
 CROWD = "crowd"
 MOST = "most"
+#: A bug is away while the key FIXED is there; RUNS counts the starts of jobs that have it.
+FIXED = "fixed"
+RUNS = "runs"
 CROWDED_SECONDS = 0.05
 SLOW_SECONDS = 0.005
 

@@ -22,7 +22,9 @@ COMMANDS = {
     "breakers": ("jobplatform.cli.breakers", "List, open and close breakers."),
     "batches": ("jobplatform.cli.batches", "List, show, close, cancel and retry batches."),
     "schedules": ("jobplatform.cli.schedules", "List, preview, check and steer schedules."),
-    "dlq": ("jobplatform.cli.dlq", "List, show and replay dead letters."),
+    "clusters": ("jobplatform.cli.clusters", "List, show, assign, resolve and merge errors of one kind."),
+    "dlq": ("jobplatform.cli.dlq", "List, show, mend, replay and resolve dead letters."),
+    "models": ("jobplatform.cli.models", "List, train, judge and steer what learns from retries."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
     "workers": ("jobplatform.cli.workers", "List, cordon and drain workers."),
 }

@@ -26,9 +26,12 @@ class Exit(IntEnum):
 
 _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.JobNotFound, Exit.NOT_FOUND),
+    (errors.ReplayNotFound, Exit.NOT_FOUND),
     (errors.WorkerNotFound, Exit.NOT_FOUND),
     (errors.ScheduleNotFound, Exit.NOT_FOUND),
     (errors.BatchNotFound, Exit.NOT_FOUND),
+    (errors.ClusterNotFound, Exit.NOT_FOUND),
+    (errors.ModelNotFound, Exit.NOT_FOUND),
     (errors.BatchClosed, Exit.CONFLICT),
     (errors.ScheduleError, Exit.USAGE),
     (errors.NotQuarantined, Exit.NOT_FOUND),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from jobplatform.cli.exits import mapped
-from jobplatform.cli.holding import holding
+from jobplatform.cli.holding import holding, operator
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.selection import Selection, apply, selecting
 from jobplatform.states import UNFINISHED, WAITING, State
@@ -99,8 +99,7 @@ def move_jobs(jobs: Selection, queue: str | None, priority: int | None, output: 
 
 def _retry(transaction: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
     hastened = job_rows.hasten(transaction, ids)
-    replayed = job_rows.replay(transaction, ids)
-    dead_letters.resolve(transaction, replayed, "replayed")
+    replayed = dead_letters.replay(transaction, ids, operator())
     return {**dict.fromkeys(hastened, "hastened"), **dict.fromkeys(replayed, "replayed")}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -11,11 +10,12 @@ from typing import Any
 
 import click
 
+from jobplatform.cli.application import open_app
 from jobplatform.cli.connect import open_database, require_settings
 from jobplatform.cli.exits import CommandError, Exit, mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import DURATION, MOMENT
-from jobplatform.errors import InvalidPayload, SettingsError
+from jobplatform.errors import InvalidPayload
 from jobplatform.settings import Settings
 from jobplatform.states import FINAL, State
 from jobplatform.store import listing
@@ -103,15 +103,9 @@ def read_payload(text: str) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _submit(settings: Settings, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> str:
-    # The Celery application reads the environment when it is imported: the stack that is up must be there.
-    os.environ.update(DATABASE_URL=settings.database_url, REDIS_URL=settings.redis_url)
-    from jobplatform.celery import app
     from jobplatform.jobs import client
 
-    try:
-        app.loader.import_default_modules()
-    except ImportError as error:
-        raise SettingsError(f"JOBPLATFORM_IMPORTS: {error}; name modules that can be imported here") from error
+    app = open_app(settings)
     return str(client.submit(name, args, kwargs, app=app, **options).id)
 
 

@@ -12,14 +12,14 @@ from jobplatform.jobs.breakers import may_pass
 _KINDS = ("TimeoutError", "ConnectionError", "OSError")
 
 
+#: What a failure has in common with others, from the special to the general.
+LEVELS = ("error_of_type", "fingerprint", "dependency", "job_type")
+
+
 def groups_of(case: FailedAttempt | Outcome, job_type: str) -> dict[str, str | None]:
-    """Name what a failure has in common with others, from the special to the general."""
-    return {
-        "error_of_type": f"{case.fingerprint} {job_type}",
-        "fingerprint": case.fingerprint,
-        "dependency": case.dependency,
-        "job_type": job_type,
-    }
+    """Name what a failure has in common with others, by level."""
+    names = (f"{case.fingerprint} {job_type}", case.fingerprint, case.dependency, job_type)
+    return dict(zip(LEVELS, names, strict=True))
 
 
 def extra_of(failed: FailedAttempt) -> dict[str, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import socket
 import threading
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 
 from jobplatform.clock import StoreClock
 from jobplatform.controller.leader import Leader
-from jobplatform.jobs.retry import decide_all
+from jobplatform.controller.retries import Retries
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.limits import Limit
@@ -22,12 +23,15 @@ from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
 from jobplatform.maintenance.examiner import Examiner
+from jobplatform.maintenance.gatekeeper import Gatekeeper
 from jobplatform.maintenance.journal_watch import JournalWatch
 from jobplatform.maintenance.key_pruner import KeyPruner
 from jobplatform.maintenance.limiter import Limiter
 from jobplatform.maintenance.orphans import OrphanFinder
 from jobplatform.maintenance.pauser import Pauser
+from jobplatform.maintenance.pruner import Pruner
 from jobplatform.maintenance.releaser import Releaser
+from jobplatform.maintenance.replayer import Replayer
 from jobplatform.maintenance.rescuer import Rescuer
 from jobplatform.maintenance.roster import Roster
 from jobplatform.maintenance.tallier import Tallier
@@ -88,13 +92,23 @@ class Controller:
         else:
             self.publisher = BrokerPublisher(broker)
         self.leader = Leader(self.database)
+        self.retries = Retries(self.database, settings, random.Random())
         self.clock = StoreClock(lambda: self.database.once(leadership.probe).now)
 
     def services(self) -> list[Service]:
         """List the services that only the leader runs."""
         settings = self.settings
         services: list[Service] = [
-            Mirror(self.client, self.database, decide_all, self.stop.wait, settings.mirror_batch),
+            Mirror(
+                self.client,
+                self.database,
+                self.retries.decide,
+                self.stop.wait,
+                settings.mirror_batch,
+                observe=self.retries.observe,
+            ),
+            self.retries.gatekeeper,
+            self.retries.learner,
             JournalWatch(self.client, settings.journal_limit),
             EarlyNews(self.database, self.client),
         ]
@@ -102,6 +116,8 @@ class Controller:
         services.append(Examiner(self.database, settings.upstream_seconds))
         services.append(KeyPruner(self.database))
         services.append(Tallier(self.database))
+        services.append(Replayer(self.database))
+        services.append(Pruner(self.database, settings.dead_letter_days))
         services.append(Releaser(self.database, ask_workers=settings.leases))
         if settings.leases:
             services.append(Pauser(self.database, self.client))
@@ -139,8 +155,13 @@ class Controller:
         if counts["release"]:
             # What has waited for other jobs is due; the next link of a chain shall not wait for a look as well.
             self._loops[Dispatcher.name].ring()
+        if service == Mirror.name and self.retries.is_waited_for:
+            self._loops[Gatekeeper.name].ring()
+        if counts["types"] and Pauser.name in self._loops:
+            self._loops[Pauser.name].ring()
 
     def _close(self) -> None:
+        self.retries.close()
         self.leader.resign()
         logger.info("the controller stopped after %s", dict(self.totals))
         self.client.delete(keys.CONTROLLER)

@@ -6,11 +6,11 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from jobplatform.controller import words
 from jobplatform.controller.case import extra_of, groups_of
-from jobplatform.decision import Evidence, FailedAttempt, Outcome, RetryDecision, Seen
+from jobplatform.decision import Evidence, FailedAttempt, RetryDecision, Seen
 from jobplatform.jobs.breaker import Breaker, Release
 from jobplatform.jobs.breakers import Breakers, is_answer
 from jobplatform.jobs.budget import FailureBudget, RetryBudget
@@ -30,7 +30,7 @@ class Adviser(Protocol):
     def chances(
         self, rows: Sequence[Mapping[str, float | None]], delays: Sequence[float]
     ) -> Sequence[Sequence[float]]: ...
-    def eventual(self, rows: Sequence[Mapping[str, float | None]]) -> Sequence[float]: ...
+    def eventual(self, rows: Sequence[Mapping[str, float | None]]) -> Sequence[float] | None: ...
 
 
 class Remembers(Protocol):
@@ -42,19 +42,13 @@ class Remembers(Protocol):
     def note(self, groups: Mapping[str, str | None], attempt: int, at: float | None, succeeded: bool) -> None: ...
 
 
-class Judges(Protocol):
-    """What says for which jobs a model decides."""
+class InForce(Protocol):
+    """A model and its version."""
 
-    def decides(self, job_type: str, job_id: str) -> bool: ...
-    def observe(self, outcomes: Sequence[Outcome]) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A model and its number."""
-
-    number: int
-    adviser: Adviser
+    @property
+    def version(self) -> int: ...
+    @property
+    def model(self) -> Adviser: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +66,8 @@ class Policy:
 
     :param breakers: what is held; None holds nothing.
     :param memory: what became of others.
-    :param model: gives the model that is newest, None when there is none.
-    :param trials: says for which jobs it decides.
+    :param in_force: gives the model in force, None when there is none.
+    :param decides: says whether it decides on a job, by job type and id; otherwise it only says what it would do.
     :param explore: the share of retries whose delay is drawn at random.
     """
 
@@ -81,15 +75,15 @@ class Policy:
         self,
         breakers: Breakers | None,
         memory: Remembers,
-        model: Callable[[], Version | None],
-        trials: Judges,
+        in_force: Callable[[], InForce | None],
+        decides: Callable[[str, str], bool],
         explore: float,
         luck: random.Random,
     ) -> None:
         self.breakers = breakers
         self.memory = memory
-        self.model = model
-        self.trials = trials
+        self.in_force = in_force
+        self.decides = decides
         self.explore = explore
         self.luck = luck
         self.retry_budget = RetryBudget()
@@ -112,10 +106,10 @@ class Policy:
             self.breakers.observe(seen)
         for job_type, jobs in seen.completed.items():
             self.retry_budget.succeeded(job_type, seen.at, jobs)
-        counted = [outcome for outcome in seen.outcomes if outcome.gate is None]
-        for outcome in counted:
-            self.memory.note(groups_of(outcome, outcome.job_type), outcome.attempt, outcome.at, outcome.succeeded)
-        self.trials.observe(counted)
+        for outcome in seen.outcomes:
+            if outcome.gate is None:
+                groups = groups_of(outcome, outcome.job_type)
+                self.memory.note(groups, outcome.attempt + 1, outcome.at, outcome.succeeded)
 
     def tick(self, now: float, held: Mapping[str, int]) -> list[Release]:
         """Say which jobs that are held go on now.
@@ -155,7 +149,7 @@ class Policy:
 
     def _choose(self, attempts: Sequence[FailedAttempt], rules: Sequence[RetryDecision]) -> list[RetryDecision]:
         rows = [
-            self.memory.features(groups_of(each, each.facts.job_type), each.attempt, each.at, extra_of(each))
+            self.memory.features(groups_of(each, each.facts.job_type), each.attempt + 1, each.at, extra_of(each))
             for each in attempts
         ]
         advice = self._ask(attempts, rules, rows)
@@ -171,13 +165,13 @@ class Policy:
         rows: Sequence[Mapping[str, float | None]],
     ) -> list[Advice | None]:
         """Ask the model, once for all."""
-        version = self.model() if rows else None
-        if version is None:
+        head = self.in_force() if rows else None
+        if head is None:
             return [None] * len(rows)
-        chances = version.adviser.chances(rows, DELAYS)
-        eventual = version.adviser.eventual(rows)
+        chances = head.model.chances(rows, DELAYS)
+        eventual: Sequence[float | None] = head.model.eventual(rows) or [None] * len(rows)
         return [
-            _advise(version.number, failed, ruled, list(zip(DELAYS, row, strict=True)), ever)
+            _advise(head.version, failed, ruled, list(zip(DELAYS, row, strict=True)), ever)
             for failed, ruled, row, ever in zip(attempts, rules, chances, eventual, strict=True)
         ]
 
@@ -188,7 +182,7 @@ class Policy:
         declared = RetryRule.of(failed.facts.retry_rule)
         self.failure_budget.failed(failed.facts.job_type, failed.at)
         decision = self._explored(failed, ruled, declared)
-        learned = declared.learned and self.trials.decides(failed.facts.job_type, failed.job_id)
+        learned = declared.learned and self.decides(failed.facts.job_type, failed.job_id)
         if decision is None and advice is not None and learned:
             decision = self._advised(failed, ruled, declared, advice)
         decision = decision or ruled
@@ -202,7 +196,7 @@ class Policy:
         if self.luck.random() >= self.explore or (left is not None and left < _HURRIED_SECONDS):
             return None
         low, high = _bounds(ruled, declared, left)
-        delay = math.exp(self.luck.uniform(math.log(low), math.log(high)))
+        delay = max(low, math.exp(self.luck.uniform(math.log(low), math.log(high))))
         evidence = Evidence(propensity=self.explore / max(math.log(high / low), 1e-9))
         return RetryDecision(delay, words.explores(failed, delay), "chance", evidence=evidence)
 
@@ -222,13 +216,13 @@ def _bounds(ruled: RetryDecision, declared: RetryRule, left: float | None) -> tu
     return low, max(low, min(declared.cap, 3600.0 if left is None else left / 2))
 
 
-def _advise(version: int, failed: FailedAttempt, ruled: RetryDecision, chances: Chances, ever: float) -> Advice:
+def _advise(version: int, failed: FailedAttempt, ruled: RetryDecision, chances: Chances, ever: float | None) -> Advice:
     facts = failed.facts
     _, high = _bounds(ruled, RetryRule.of(facts.retry_rule), facts.left)
     fitting = [(delay, chance) for delay, chance in chances if ruled.least <= delay <= high]
     fitting = fitting or [(ruled.least, chance_after(chances, ruled.least))]
     choice = choose(fitting, max(1, facts.max_retries - facts.retry_count), facts.left)
-    return Advice(version, fitting, choice, ever)
+    return Advice(version, fitting, choice, choice.ever if ever is None else ever)
 
 
 def _evidence(

@@ -63,6 +63,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Recording.clock = staticmethod(app.jobplatform.clock)
     Recording.result_limit = settings.result_limit
     Recording.stop_seconds = settings.stop_seconds
+    Recording.release = settings.release[:100]
     leaving.Leaving.grace = settings.drain_seconds
     Recording.message_limit = 16 * settings.payload_limit
     _connect_signals(app)

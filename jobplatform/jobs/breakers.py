@@ -20,11 +20,12 @@ _RISES = ((10.0, 8, 0.7), (60.0, 5, 0.75))
 _DOUBTFUL_RISES = ((60.0, 20, 0.9),)
 #: A job type is held as a whole when it failed so often of a cause, and such a share of its attempts did.
 _TYPE_FAILURES, _TYPE_SHARE = 3, 0.8
-#: Class names of errors that pass, and of those that the same input meets again.
-_PASSING = frozenset({"OSError", "TimeoutError", "ConnectionError", "OperationalError", "InterfaceError", "HTTPError"})
+#: Class names of errors that pass, and of those that the same input meets again: a bug is no outage.
+_PASSING = frozenset({"TimeoutError", "ConnectionError", "OperationalError", "InterfaceError"})
 _LASTING = frozenset(
     {"TypeError", "ValueError", "LookupError", "AttributeError", "NameError", "AssertionError", "ArithmeticError"}
-    | {"ImportError", "NotImplementedError", "SyntaxError", "KeyError", "IndexError"}
+    | {"ImportError", "NotImplementedError", "SyntaxError", "MemoryError", "KeyError", "IndexError"}
+    | {"TimeLimitExceeded", "SoftTimeLimitExceeded", "WorkerLostError"}
 )
 #: Jobs that are told apart of one cause, and causes that are watched.
 _JOBS, _CAUSES = 64, 2_000
@@ -49,10 +50,11 @@ class Breakers:
     def failed(self, failures: Sequence[FailedAttempt]) -> None:
         """Count failures of which backoff alone would decide; opens breakers."""
         with self._lock:
-            for failed in failures:
+            counted = [failed for failed in failures if not is_lasting(failed.error)]
+            for failed in counted:
                 self._count(failed)
-            for cause in {failed.cause for failed in failures}:
-                self._judge(cause, [failed for failed in failures if failed.cause == cause])
+            for cause in {failed.cause for failed in counted}:
+                self._judge(cause, [failed for failed in counted if failed.cause == cause])
 
     def answered(self, failures: Sequence[FailedAttempt]) -> None:
         """Count failures that show that the other side is there."""
@@ -105,25 +107,38 @@ class Breakers:
         with self._lock:
             return {name: cause for cause, each in self._breakers.items() if each.holds for name in each.job_types}
 
-    def restore(self, kept: Breaker, forced: BreakerState | None, by: str | None, now: float) -> None:
-        """Take over a breaker that is not known here, and what a person wants of it.
+    def hear(self, kept: Iterable[Breaker], now: float) -> None:
+        """Take over breakers that are not known here, and what people want of any of them.
 
-        :param forced: None lets it decide by itself.
+        :param kept: all that hold something or that somebody forces.
         """
         with self._lock:
-            known = self._breakers.get(kept.cause)
-            if known is None:
-                known = kept
-                self._put(kept)
-            if known.forced is not forced:
-                again = replace(known, opened_at=now) if known.state is BreakerState.CLOSED else known
-                self._put(again.force(forced, by))
+            wanted = {breaker.cause: breaker for breaker in kept}
+            for breaker in wanted.values():
+                if breaker.cause not in self._breakers:
+                    self._put(replace(breaker, forced=None, forced_by=None))
+            for known in list(self._breakers.values()):
+                said = wanted.get(known.cause)
+                forced = None if said is None else said.forced
+                if forced is not known.forced:
+                    begun = now if known.state is BreakerState.CLOSED else known.opened_at
+                    by = None if said is None else said.forced_by
+                    self._put(replace(known, opened_at=begun).force(forced, by))
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether a breaker changed since they were asked for last."""
+        return bool(self._changed)
 
     def changed(self) -> list[Breaker]:
         """Give the breakers that changed since they were asked for last."""
         with self._lock:
-            changed, self._changed = self._changed, set()
-            return [self._breakers[cause] for cause in sorted(changed)]
+            changed = [self._breakers[cause] for cause in sorted(self._changed)]
+            self._changed.clear()
+            for breaker in changed:
+                if not breaker.holds and breaker.forced is None:
+                    del self._breakers[breaker.cause]
+            return changed
 
     def _put(self, breaker: Breaker) -> None:
         self._breakers[breaker.cause] = breaker
@@ -196,12 +211,17 @@ class Breakers:
         )
 
 
+def is_lasting(error: Mapping[str, Any]) -> bool:
+    """Tell whether an error is one of the job itself: a bug, or a process that died of it."""
+    return bool(error.get("died")) or not _LASTING.isdisjoint(error.get("classes", ()))
+
+
 def may_pass(failed: FailedAttempt) -> bool:
     """Tell whether an error looks like one that passes by itself."""
-    classes, status = set(failed.error.get("classes", ())), failed.error.get("status")
-    if classes & _LASTING:
+    if is_lasting(failed.error):
         return False
-    return failed.dependency is not None or bool(classes & _PASSING) or isinstance(status, int)
+    known = failed.dependency is not None or isinstance(failed.error.get("status"), int)
+    return known or not _PASSING.isdisjoint(failed.error.get("classes", ()))
 
 
 def is_answer(error: Mapping[str, Any]) -> bool:

@@ -27,14 +27,6 @@ class Choice:
     value: float
 
 
-def grid(least: float, most: float) -> list[float]:
-    """Give the delays between two bounds, in seconds; the lower one always is among them.
-
-    A delay is not shorter than what the other side asks for, and not longer than what is left.
-    """
-    return sorted({max(0.0, least), *(delay for delay in DELAYS if least < delay <= most)})
-
-
 def choose(chances: Sequence[tuple[float, float]], attempts_left: int, seconds_left: float | None) -> Choice:
     """Choose the delay of the greatest value.
 

@@ -117,12 +117,15 @@ def failures_of(news: News, facts: Mapping[str, RetryFacts]) -> list[FailedAttem
             continue
         if known.deadline_at is not None:
             known = replace(known, left=known.deadline_at - entry.at)
-        kind = identify(error)
-        failed = FailedAttempt(entry.job_id, entry.attempt, entry.at, error, known, kind.digest, kind.dependency)
-        failures.append(failed)
+        failures.append(_failed_attempt(entry, error, known))
         if error.get("died"):
             known_facts[entry.job_id] = replace(known, deaths=known.deaths + 1)
     return failures
+
+
+def _failed_attempt(entry: Entry, error: Mapping[str, Any], known: RetryFacts) -> FailedAttempt:
+    digest, identity, dependency = identify(error, known.job_type)
+    return FailedAttempt(entry.job_id, entry.attempt, entry.at, error, known, digest, dependency, identity)
 
 
 def _add_decision(rows: Rows, job: dict[str, Any], failed: FailedAttempt, decision: RetryDecision) -> None:

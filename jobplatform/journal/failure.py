@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from jobplatform.journal.death import death_of, describe_end, describe_memory
 from jobplatform.journal.entry import TRACEBACK_LIMIT, clean
 from jobplatform.journal.processes import Reading
+
+#: Where the exceptions of HTTP clients keep what was asked for.
+_EXCHANGE = ("request", "request_info", "response")
+#: A scheme, if there is one, and a host.
+_HOST = re.compile(
+    r"(?:([a-zA-Z][\w+.-]*)://)?(?:[^/?#@\s]*@)?\[?((?<=\[)[\da-fA-F:.]+|[\w-]+(?:\.[\w-]+)*)\]?(?::\d+)?(?:$|[/?#])"
+)
 
 
 def type_name(error: BaseException) -> str:
@@ -37,7 +46,48 @@ def describe(error: BaseException, traceback: str | None, now: float) -> dict[st
     after = _retry_after(error, now)
     if after is not None:
         value["after"] = after
+    return value | _pointing(error)
+
+
+def _pointing(error: BaseException) -> dict[str, Any]:
+    """Tell what an exception points at, as far as its attributes say: a host, or a file and what is wrong with it."""
+    value: dict[str, Any] = {}
+    host = next(filter(None, map(_host, (error, *(_attribute(error, name) for name in _EXCHANGE)))), None)
+    if host is not None:
+        value["host"] = host
+    if isinstance(error, OSError):
+        path, number = _attribute(error, "filename"), _attribute(error, "errno")
+        if isinstance(path, str) and path:
+            value["path"] = clean(path if path.startswith("/") else f"{_directory()}/{path}", 1_000)
+        if isinstance(number, int):
+            value["errno"] = number
     return value
+
+
+def _attribute(source: Any, name: str) -> Any:
+    try:
+        return getattr(source, name, None)
+    except Exception:  # noqa: BLE001 - a property may raise anything
+        return None
+
+
+def _host(source: Any) -> str | None:
+    """Read a host off what has one, or a URL."""
+    for name in ("url", "host", "hostname"):
+        given = _attribute(source, name)
+        text = given if isinstance(given, str) else _attribute(given, "host")
+        if isinstance(text, str):
+            found = _HOST.match(text)
+            if found and (name != "url" or found[1] or text is not given):
+                return found[2].lower()
+    return None
+
+
+def _directory() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
 
 
 def _message(error: BaseException) -> str:
@@ -48,18 +98,18 @@ def _message(error: BaseException) -> str:
 
 
 def _status(error: BaseException) -> int | None:
-    for source in (error, getattr(error, "response", None)):
+    for source in (error, _attribute(error, "response")):
         for name in ("status_code", "status", "code"):
-            status = getattr(source, name, None)
+            status = _attribute(source, name)
             if isinstance(status, int) and 400 <= status < 600:
                 return status
     return None
 
 
 def _retry_after(error: BaseException, now: float) -> float | None:
-    value = getattr(error, "retry_after", None)
+    value = _attribute(error, "retry_after")
     if value is None:
-        headers: Any = getattr(getattr(error, "response", None), "headers", None)
+        headers = _attribute(_attribute(error, "response"), "headers")
         value = headers.get("Retry-After") if hasattr(headers, "get") else None
     return seconds_from(value, now)
 

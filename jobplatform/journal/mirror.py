@@ -14,12 +14,14 @@ from typing import Any
 from jobplatform.decision import Seen
 from jobplatform.errors import IdempotencyConflict, KeyTaken
 from jobplatform.journal import entry as entries
+from jobplatform.journal.clusters import cluster_rows
 from jobplatform.journal.collapse import Decide, News, collapse, rows_of
 from jobplatform.journal.entry import Entry, Kind, UnreadableEntry, clean, parse
 from jobplatform.journal.outcome import ends_of, seen
 from jobplatform.records import job_of_row
 from jobplatform.states import FINAL
 from jobplatform.store import (
+    clusters,
     dead_letters,
     dependencies,
     executions,
@@ -184,7 +186,9 @@ class Mirror:
         counts.update(dependencies.settle(transaction, ended))
         counts["executions"] = executions.record(transaction, rows.executions)
         executions.note_stale(transaction, rows.stale)
-        counts["decisions"] = retry_decisions.record(transaction, rows.decisions)
+        recorded = retry_decisions.record(transaction, rows.decisions)
+        counts["decisions"] = len(recorded)
+        clusters.count(transaction, cluster_rows(rows.failures, recorded))
         outcomes = retry_decisions.settle(transaction, ends_of(news, rows))
         counts["dead_letters"] = dead_letters.bury(transaction, rows.dead_letters)
         counts["progress"] = jobs.apply_progress(transaction, rows.progress)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from weakref import ref
 
@@ -42,7 +44,7 @@ from jobplatform.journal.inbound import (
 from jobplatform.journal.processes import last_reading
 from jobplatform.journal.recording import Recording, sink_of
 from jobplatform.journal.result import result_meta
-from jobplatform.journal.tracer import Outcome, trace_job
+from jobplatform.journal.tracer import Failure, Outcome, trace_job
 from jobplatform.journal.unfinished import GivenBack, Interrupted, Replaced
 from jobplatform.records import job_id_of
 
@@ -61,6 +63,8 @@ class JobRequest(BoundedRequest):
     _head: str | None = None
     #: The row of a message that was published without one.
     _row = ""
+    #: What the exception told where it was raised.
+    _told: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Replace what the class that Celery generates would shadow: how the job runs, and what its success says."""
@@ -70,7 +74,9 @@ class JobRequest(BoundedRequest):
 
             def on_success(self: JobRequest, result: Any, **options: Any) -> Any:
                 failed, value, runtime = result
-                if not failed:
+                if isinstance(value, Failure):
+                    value, self._told = value
+                elif not failed:
                     self.record_success(value)
                     value = value.result
                 return made(self, (failed, value, runtime), **options)
@@ -184,6 +190,8 @@ class JobRequest(BoundedRequest):
         if declared is not None:
             known = {"retry_rule": declared.retry.as_row(), "max_retries": declared.max_retries}
             error = {**error, "declared": known}
+        if Recording.release:
+            error = {**error, "release": Recording.release}
         self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error))
 
     def _tell(self, text: str, result_key: str = "", result: str = "") -> None:
@@ -229,11 +237,12 @@ class JobRequest(BoundedRequest):
         elif isinstance(error, WorkerLostError):
             self.record_failure(describe_death(error, self.worker_pid, last_reading(self.worker_pid), now))
         else:
-            self.record_failure(self._describe(error, traceback, now))
+            value = self._describe(error, traceback, now)
+            self.record_failure(value if "deadline" in value else {**value, **self._told})
 
     def _describe_retry(self, retry: Retry, traceback: str | None, now: float) -> dict[str, Any]:
         cause = retry.exc if isinstance(retry.exc, BaseException) else retry
-        value = describe(cause, traceback, now)
+        value = {**describe(cause, traceback, now), **self._told}
         value["asked"] = seconds_from(retry.when, now) or 0.0
         return value
 

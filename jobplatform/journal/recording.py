@@ -27,6 +27,8 @@ class Recording:
     clock: Callable[[], float] = staticmethod(time.time)
     result_limit: int = 1_048_576
     stop_seconds: float = 10.0
+    #: The version of the code that the jobs are of; empty if nobody said.
+    release: str = ""
     #: The largest message that is taken from publishers that know nothing of the platform, in bytes.
     message_limit: int = 16 * 1_048_576
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import resource
+import sys
+import time
 from functools import cache
 from typing import Any, NamedTuple
 
 from billiard.einfo import ExceptionInfo
 from celery._state import current_app
 from celery.app.trace import trace_task
+from celery.signals import task_failure, task_retry
 from celery.utils.nodenames import gethostname
 from kombu.serialization import loads, prepare_accept_content
 
 from jobplatform.errors import ResultTooLarge
+from jobplatform.journal.failure import describe
 from jobplatform.journal.result import encode_result
 
 
@@ -22,6 +26,36 @@ class Outcome(NamedTuple):
     result: str
     cpu_seconds: float
     peak_rss: int
+
+
+class Failure(NamedTuple):
+    """How a job failed: what Celery keeps of the exception, and what the exception itself told.
+
+    An exception that cannot be pickled, as that of an HTTP client which holds its connection, comes out of a pool
+    process as one of a base class, without what it had to say.
+    """
+
+    error: Any
+    told: dict[str, Any]
+
+
+#: What the exceptions of the jobs that run here told, by task id.
+_told: dict[str, dict[str, Any]] = {}
+
+
+def _hear(task_id: str, **_: Any) -> None:
+    error = sys.exc_info()[1]
+    if error is not None and task_id in _told:
+        _told[task_id] = describe(error, None, time.time())
+
+
+def _hear_retry(request: Any, reason: Any, **_: Any) -> None:
+    if isinstance(reason.exc, BaseException) and request.id in _told:
+        _told[request.id] = describe(reason.exc, None, time.time())
+
+
+task_failure.connect(_hear, weak=False)
+task_retry.connect(_hear_retry, weak=False)
 
 
 @cache
@@ -51,9 +85,13 @@ def trace_job(
         **embed or {},
     )
     before = resource.getrusage(resource.RUSAGE_SELF)
-    value, failure, runtime, _ = trace_task(app.tasks[name], uuid, args, kwargs, request, app=app)
+    _told[uuid] = {}
+    try:
+        value, failure, runtime, _ = trace_task(app.tasks[name], uuid, args, kwargs, request, app=app)
+    finally:
+        told = _told.pop(uuid, {})
     if failure:
-        return 1, value, runtime
+        return 1, Failure(value, told), runtime
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     try:

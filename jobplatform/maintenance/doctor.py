@@ -16,7 +16,7 @@ from importlib.metadata import version
 from jobplatform.journal import inspection
 from jobplatform.journal.inspection import RedisReading
 from jobplatform.settings import Settings
-from jobplatform.store import leadership, listing, migrate, pauses, quarantine
+from jobplatform.store import dead_letters, leadership, listing, migrate, pauses, quarantine
 from jobplatform.store.database import UNREACHABLE, Database
 from jobplatform.transport import keys
 
@@ -59,6 +59,9 @@ class PostgresReading:
     quarantined: int = 0
     paused: tuple[str, ...] = ()
     read_only: bool = False
+    #: Dead letters that nobody has resolved for more than ``letter_days``.
+    forgotten: int = 0
+    letter_days: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ def judge_postgres(reading: PostgresReading, head: str) -> Iterator[Finding]:
         yield Finding("migration", Level.FAIL, found, "run: jobplatform migrate")
     yield judge_clock("PostgreSQL clock", reading.clock_skew)
     yield judge_quarantine(reading.quarantined)
+    yield judge_dead_letters(reading.forgotten, reading.letter_days)
     if reading.paused:
         found, fix = ", ".join(reading.paused), "see: jobplatform queues list, jobplatform types list"
         yield Finding("paused", Level.WARN, found, fix)
@@ -140,6 +144,14 @@ def judge_quarantine(count: int) -> Finding:
         return Finding("quarantine", Level.OK, "empty")
     found = f"{count} messages or journal entries could not be read"
     return Finding("quarantine", Level.WARN, found, "see: jobplatform quarantine list")
+
+
+def judge_dead_letters(forgotten: int, days: float) -> Finding:
+    """Check that somebody works on the dead letters: those that nobody resolves are kept for ever."""
+    if not forgotten:
+        return Finding("dead letters", Level.OK, f"none is open for more than {days:g} days")
+    found = f"{forgotten:,} are open for more than {days:g} days, and are never deleted"
+    return Finding("dead letters", Level.WARN, found, "see: jobplatform dlq list; replay or resolve them")
 
 
 def judge_redis(reading: RedisReading) -> Iterator[Finding]:
@@ -220,7 +232,10 @@ def _read_postgres(settings: Settings) -> PostgresReading | str:
                 return PostgresReading(server, revision, skew, read_only=said.read_only)
             with database.session() as session:
                 paused = tuple(f"{row['scope']} {row['name']}" for row in pauses.list_pauses(session))
-                return PostgresReading(server, revision, skew, quarantine.count_open(session), paused, said.read_only)
+                return PostgresReading(
+                    server, revision, skew, quarantine.count_open(session), paused, said.read_only,
+                    dead_letters.count_forgotten(session, settings.dead_letter_days), settings.dead_letter_days,
+                )  # fmt: skip
     except UNREACHABLE as error:
         return f"it cannot be reached: {_first_line(getattr(error, 'orig', None) or error)}"
 

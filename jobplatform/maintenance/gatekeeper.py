@@ -46,7 +46,7 @@ class Gatekeeper:
             self._hear(transaction, self.breakers, now)
             counts = self._release(transaction, self.breakers, now)
             counts += self._keep(transaction, self.breakers.changed(), now)
-            self._hold_types(transaction, self.breakers.held_types())
+            counts["types"] = self._hold_types(transaction, self.breakers.held_types())
         return +counts
 
     def _switch_off(self, transaction: Transaction) -> Counter[str]:
@@ -59,9 +59,7 @@ class Gatekeeper:
 
     def _hear(self, transaction: Transaction, breakers: Breakers, now: datetime) -> None:
         """Take over what a leader before has left, and what people want."""
-        for row in rows.list_breakers(transaction):
-            wanted = BreakerState(row["forced"]) if row["forced"] else None
-            breakers.restore(_breaker_of(row), wanted, row["forced_by"], now.timestamp())
+        breakers.hear(map(_breaker_of, rows.list_breakers(transaction)), now.timestamp())
 
     def _release(self, transaction: Transaction, breakers: Breakers, now: datetime) -> Counter[str]:
         types = breakers.held_types()
@@ -89,11 +87,13 @@ class Gatekeeper:
             rows.prune(transaction, now - _KEPT)
         return counts
 
-    def _hold_types(self, transaction: Transaction, types: dict[str, str]) -> None:
-        if types != self._held_types:
+    def _hold_types(self, transaction: Transaction, types: dict[str, str]) -> int:
+        changed = set(types) ^ set(self._held_types)
+        if changed:
             why = "all of its jobs fail of {}; see: jobplatform breakers list"
             rows.hold_types(transaction, {name: why.format(cause) for name, cause in types.items()})
-            self._held_types = types
+        self._held_types = types
+        return len(changed)
 
 
 def _row_of(breaker: Breaker) -> dict[str, Any]:
@@ -112,4 +112,6 @@ def _breaker_of(row: Any) -> Breaker:
         BreakerState.CLOSED if row["state"] == BreakerState.CLOSED else BreakerState.OPEN,
         probes=row["probes"],
         job_types=frozenset(row["job_types"]),
+        forced=BreakerState(row["forced"]) if row["forced"] else None,
+        forced_by=row["forced_by"],
     )

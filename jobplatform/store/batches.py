@@ -203,8 +203,7 @@ def retry_failed(database: Database, batch_id: str) -> int:
             rows = transaction.rows(LIST_FAILED, batch_id=batch_id, after=last, limit=_PAGE)
             if not rows:
                 return count
-            replayed = jobs.replay(transaction, [row["job_id"] for row in rows])
-            dead_letters.resolve(transaction, replayed, "replayed")
+            replayed = dead_letters.replay(transaction, [row["job_id"] for row in rows])
         count, last = count + len(replayed), rows[-1]["job_id"]
 
 

@@ -120,7 +120,7 @@ HOLD_RETRYING = Statement(
         due_at = %(now)s + least(make_interval(secs => %(seconds)s), (j.deadline_at - %(now)s) * 0.9)
     from @retry_decisions d
     where j.status = 'RETRYING' and j.gate is null and j.due_at > %(now)s and j.updated_at > %(since)s
-        and d.job_id = j.job_id and d.attempt = j.attempt and d.decided_by <> 'asked'
+        and d.job_id = j.job_id and d.attempt = j.attempt and d.features is not null
         and coalesce(d.dependency, 'fingerprint:' || d.fingerprint) = %(cause)s
         and (j.deadline_at is null or j.deadline_at > %(now)s)
     """,

@@ -1,4 +1,4 @@
-"""Read-only lists of jobs and dead letters, newest first, each page at the same cost."""
+"""Read-only lists of jobs, newest first, each page at the same cost."""
 
 from __future__ import annotations
 
@@ -117,55 +117,6 @@ SHOW_JOB = Statement(
     {"job_id": _ID},
 )
 
-LIST_DEAD_LETTERS = Statement(
-    "list_dead_letters",
-    """
-    select dlq_id, job_id::text, job_type, error_type, left(error_message, 500) as error_message, reason,
-        retry_count, attempt, failed_at, resolution, resolved_at
-    from @dead_letter_jobs
-    where (%(job_type)s::text is null or job_type = %(job_type)s)
-        and (%(error_type)s::text is null or error_type = %(error_type)s)
-        and (not %(open_only)s or resolved_at is null)
-        and (%(before_id)s::bigint is null or dlq_id < %(before_id)s)
-    order by dlq_id desc
-    limit %(limit)s
-    """,
-    {
-        "job_type": "shop.charge",
-        "error_type": "TimeoutError",
-        "open_only": True,
-        "before_id": 1000,
-        "limit": 50,
-    },
-)
-
-SHOW_DEAD_LETTER = Statement(
-    "show_dead_letter",
-    """
-    select d.dlq_id, d.job_id::text, d.job_type, d.payload, d.error_type, d.error_message, d.fingerprint, d.reason,
-        d.retry_count, d.attempt, d.failed_at, d.last_execution_id, e.metrics->'death' as death, d.resolution,
-        d.resolved_at
-    from @dead_letter_jobs d left join @job_executions e on e.execution_id = d.last_execution_id
-    where d.dlq_id = %(dlq_id)s
-    """,
-    {"dlq_id": 1},
-)
-
-LIST_OPEN_DEAD_LETTER_JOBS = Statement(
-    "list_open_dead_letter_jobs",
-    """
-    select dlq_id, job_id::text, job_type, error_type, failed_at
-    from @dead_letter_jobs
-    where resolved_at is null
-        and (%(dlq_ids)s::bigint[] is null or dlq_id = any(%(dlq_ids)s::bigint[]))
-        and (%(job_type)s::text is null or job_type = %(job_type)s)
-        and (%(error_type)s::text is null or error_type = %(error_type)s)
-    order by dlq_id
-    limit %(limit)s
-    """,
-    {"dlq_ids": [1, 2], "job_type": "shop.charge", "error_type": "TimeoutError", "limit": 1000},
-)
-
 READ_SERVER_VERSION = Statement(
     "read_server_version", "select current_setting('server_version_num')::int as version", {}
 )
@@ -222,51 +173,6 @@ def count_by_state(transaction: Transaction, cap: int = 100_000) -> dict[str, in
 def show_job(transaction: Transaction, job_id: str) -> Row | None:
     """Read one job whole, None when no row stands for the id."""
     return next(iter(transaction.rows(SHOW_JOB, job_id=job_id)), None)
-
-
-def list_dead_letters(
-    transaction: Transaction,
-    job_type: str | None = None,
-    error_type: str | None = None,
-    open_only: bool = True,
-    limit: int = 50,
-    before_id: int | None = None,
-) -> Sequence[Row]:
-    """List dead letters, newest first.
-
-    :param open_only: leave out those that were resolved.
-    :param before_id: the dlq_id of the last row of the page before this one.
-    """
-    return transaction.rows(
-        LIST_DEAD_LETTERS,
-        job_type=job_type,
-        error_type=error_type,
-        open_only=open_only,
-        limit=limit,
-        before_id=before_id,
-    )
-
-
-def show_dead_letter(transaction: Transaction, dlq_id: int) -> Row | None:
-    """Read one dead letter whole, None when there is no such id."""
-    return next(iter(transaction.rows(SHOW_DEAD_LETTER, dlq_id=dlq_id)), None)
-
-
-def open_dead_letter_jobs(
-    transaction: Transaction,
-    dlq_ids: Sequence[int] | None = None,
-    job_type: str | None = None,
-    error_type: str | None = None,
-    limit: int = 1000,
-) -> Sequence[Row]:
-    """List the jobs behind the unresolved dead letters that match, oldest first."""
-    return transaction.rows(
-        LIST_OPEN_DEAD_LETTER_JOBS,
-        dlq_ids=None if dlq_ids is None else list(dlq_ids),
-        job_type=job_type,
-        error_type=error_type,
-        limit=limit,
-    )
 
 
 def server_version(transaction: Transaction) -> int:

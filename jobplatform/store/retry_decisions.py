@@ -23,6 +23,7 @@ RECORD_DECISIONS = Statement(
         features jsonb, candidates jsonb, propensity float8, chance float8, eventual float8, shadow jsonb)
     where exists (select from @jobs j where j.job_id = r.job_id)
     on conflict (job_id, attempt) do nothing
+    returning job_id::text, attempt
     """,
     {"rows": "[]"},
 )
@@ -55,6 +56,20 @@ SETTLE_DECISIONS = Statement(
     {"rows": "[]"},
 )
 
+LIST_LAST_OUTCOMES = Statement(
+    "list_last_outcomes",
+    """
+    select * from (
+        select job_id::text, job_type, attempt, fingerprint, dependency, decided_by, outcome = 'succeeded' as succeeded,
+            coalesce(waited_seconds, 0) as waited, extract(epoch from outcome_at)::float8 as at, chance, gate, shadow
+        from @retry_decisions
+        where outcome is not null and features is not null and fingerprint is not null
+        order by outcome_at desc limit %(limit)s
+    ) as newest order by at
+    """,
+    {"limit": 100},
+)
+
 LIST_DECISIONS = Statement(
     "list_decisions",
     """
@@ -66,9 +81,11 @@ LIST_DECISIONS = Statement(
 )
 
 
-def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write decisions, each (job, attempt) once."""
-    return transaction.count(RECORD_DECISIONS, rows=json.dumps(rows)) if rows else 0
+def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
+    """Write decisions, each (job, attempt) once; return those that were new."""
+    if not rows:
+        return set()
+    return {(row["job_id"], row["attempt"]) for row in transaction.rows(RECORD_DECISIONS, rows=json.dumps(rows))}
 
 
 def settle(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[Outcome]:
@@ -83,6 +100,11 @@ def settle(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[
     fields = Outcome.__dataclass_fields__
     counted = (row for row in found if row["settles"] and (row["gate"] or not row["free"]) and row["fingerprint"])
     return [Outcome(**{name: row[name] for name in fields}) for row in counted]
+
+
+def last_outcomes(transaction: Transaction, limit: int) -> list[Outcome]:
+    """List the last outcomes of decisions that a model may learn from, the oldest first."""
+    return [Outcome(**row) for row in transaction.rows(LIST_LAST_OUTCOMES, limit=limit)]
 
 
 def of_job(transaction: Transaction, job_id: str) -> Sequence[Mapping[str, Any]]:

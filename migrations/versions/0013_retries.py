@@ -15,6 +15,7 @@ UPGRADE = (
         add column waited_seconds double precision, add column ended text
     """,
     "create index idx_decisions_outcome on retry_decisions (outcome_at) where outcome is not null",
+    "create index idx_decisions_type_outcome on retry_decisions (job_type, outcome_at) where outcome is not null",
     "create index idx_decisions_fingerprint on retry_decisions (fingerprint, decided_at)",
     """
     alter table jobs add column gate text, add column trial boolean not null default false
@@ -74,38 +75,54 @@ UPGRADE = (
     "create index idx_cluster_notes on cluster_notes (fingerprint)",
     "create index idx_dlq_fingerprint on dead_letter_jobs (fingerprint, dlq_id) where resolved_at is null",
     "create index idx_dlq_resolved on dead_letter_jobs (resolved_at) where resolved_at is not null",
+    "create index idx_dlq_open on dead_letter_jobs (failed_at) where resolved_at is null",
+    """
+    alter table dead_letter_jobs add column resolved_by text, add column note text, add column replay_id bigint,
+        add column replayed_attempt int, add column edited_payload jsonb, add column edited_by text,
+        add column edited_at timestamptz
+    """,
     """
     create table replays (
         replay_id bigint generated always as identity primary key,
-        state text not null check (state in ('running', 'done', 'stopped', 'cancelled')),
+        state text not null default 'running' check (state in ('running', 'done', 'stopped', 'cancelled')),
         chosen jsonb not null,
+        jobs int not null,
         rate double precision,
-        canaries int not null,
+        canaries int,
         stop_on text[] not null default '{}',
+        step int not null default 0,
+        step_size int not null default 0,
+        next_at timestamptz,
         asked_by text not null,
         asked_at timestamptz not null default now(),
         ended_at timestamptz,
         reason text
     )
     """,
-    "create index idx_replays_running on replays (state) where state = 'running'",
+    "create index idx_replays_running on replays (replay_id) where state = 'running'",
+    "create index idx_replays_ended on replays (ended_at) where ended_at is not null",
     """
     create table replay_jobs (
         replay_id bigint not null references replays on delete cascade,
         job_id uuid not null,
         dlq_id bigint not null,
         position int not null,
+        step int,
         attempt int,
         state text not null default 'waiting' check (state in ('waiting', 'sent', 'succeeded', 'failed', 'skipped')),
         sent_at timestamptz,
         ended_at timestamptz,
         error_type text,
         fingerprint text,
+        returned text,
+        reason text,
         primary key (replay_id, job_id)
     )
     """,
     "create index idx_replay_jobs_state on replay_jobs (replay_id, state, position)",
-    "create index idx_replay_jobs_job on replay_jobs (job_id) where state = 'sent'",
+    "create index idx_replay_jobs_step on replay_jobs (replay_id, step) where step is not null",
+    "create index idx_replay_jobs_sent on replay_jobs (replay_id, job_id) where state = 'sent'",
+    "create index idx_replay_jobs_returned on replay_jobs (replay_id, position) where returned is not null",
     """
     create table models (
         version int generated always as identity primary key,
@@ -119,7 +136,7 @@ UPGRADE = (
         base_rate double precision not null,
         metrics jsonb not null,
         calibration jsonb not null,
-        artifact bytea not null,
+        artifact bytea,
         sha256 text not null,
         reason text,
         retired_at timestamptz
@@ -146,6 +163,11 @@ DOWNGRADE = (
     "drop table models",
     "drop table replay_jobs",
     "drop table replays",
+    """
+    alter table dead_letter_jobs drop column edited_at, drop column edited_by, drop column edited_payload,
+        drop column replayed_attempt, drop column replay_id, drop column note, drop column resolved_by
+    """,
+    "drop index idx_dlq_open",
     "drop index idx_dlq_resolved",
     "drop index idx_dlq_fingerprint",
     "drop table cluster_notes",
@@ -154,6 +176,7 @@ DOWNGRADE = (
     "drop index idx_jobs_gate",
     "alter table jobs drop column trial, drop column gate",
     "drop index idx_decisions_fingerprint",
+    "drop index idx_decisions_type_outcome",
     "drop index idx_decisions_outcome",
     """
     alter table retry_decisions drop column ended, drop column waited_seconds, drop column outcome_at,

@@ -13,6 +13,7 @@ import pytest
 from command_line import NOWHERE, CliEnvironment
 
 from jobplatform.cli.exits import Exit
+from jobplatform.maintenance.replayer import Replayer
 from jobplatform.records import NewJob, new_job_id, row_of
 from jobplatform.store import jobs, listing, migrate, new_jobs
 
@@ -152,7 +153,8 @@ def test_replay_by_id_resolves_once(cli_environment: CliEnvironment) -> None:
     job_id = cli_environment.fail()
     (letter,) = cli_environment.json("dlq", "list")["dead_letters"]
     dlq_id = str(letter["dlq_id"])
-    assert cli_environment.json("dlq", "replay", dlq_id, "--dry-run")[0]["outcome"] == "would replay"
+    plan = cli_environment.json("dlq", "replay", dlq_id, "--dry-run")
+    assert (plan["jobs"], plan["by"][0]["job_type"], plan["by"][0]["refused"]) == (1, "shop.charge", 0)
     assert cli_environment.status(job_id) == "FAILED"
     assert cli_environment.json("dlq", "replay", dlq_id)[0]["outcome"] == "replayed"
     assert cli_environment.status(job_id) == "PENDING"
@@ -167,9 +169,15 @@ def test_replay_by_filter_takes_what_matches_up_to_the_limit(cli_environment: Cl
     timeouts = [cli_environment.fail(error_type="TimeoutError") for _ in range(3)]
     other = cli_environment.fail(error_type="ValueError")
     result = cli_environment.run("dlq", "replay", "--error", "TimeoutError", "--limit", "2")
-    assert (result.exit_code, "there may be more" in result.stderr) == (0, True)
-    assert len(cli_environment.json("dlq", "replay", "--error", "TimeoutError")) == 1
+    assert (result.exit_code, result.stdout) == (0, "replay 1 of 2 jobs\n")
+    assert "jobplatform dlq replays show 1" in result.stderr
+    replayer = Replayer(cli_environment.database)
+    replayer.run_once(datetime.now(UTC))
+    assert [cli_environment.status(job_id) for job_id in timeouts] == ["PENDING", "PENDING", "FAILED"]
+    assert cli_environment.json("dlq", "replay", "--error", "TimeoutError")["jobs"] == 1
+    replayer.run_once(datetime.now(UTC))
     assert {cli_environment.status(job_id) for job_id in timeouts} == {"PENDING"}
+    assert cli_environment.json("dlq", "replay", "--error", "TimeoutError") == {"replay_id": None, "jobs": 0}
     assert cli_environment.status(other) == "FAILED"
 
 

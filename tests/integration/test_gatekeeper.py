@@ -14,7 +14,6 @@ from command_line import CliEnvironment
 from queues import acquire, message
 
 from jobplatform.controller.policy import Policy
-from jobplatform.decision import Outcome
 from jobplatform.jobs.breakers import Breakers
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind
@@ -42,16 +41,6 @@ class NoMemory:
         pass
 
 
-class NoTrials:
-    """No model decides on anything."""
-
-    def decides(self, job_type: str, job_id: str) -> bool:
-        return False
-
-    def observe(self, outcomes: Sequence[Outcome]) -> None:
-        pass
-
-
 class Place:
     """The services that have to do with breakers, run by hand at times of the test's own."""
 
@@ -65,7 +54,7 @@ class Place:
     def begin(self) -> None:
         """Let another controller take over."""
         self.breakers = Breakers()
-        self.policy = Policy(self.breakers, NoMemory(), lambda: None, NoTrials(), 0.0, random.Random(1))
+        self.policy = Policy(self.breakers, NoMemory(), lambda: None, lambda *of: False, 0.0, random.Random(1))
         self.gatekeeper = Gatekeeper(self.database, self.breakers)
         self.dispatcher = Dispatcher(self.database, self.publisher, 100, 0.1)
         self.mirror = Mirror(
@@ -194,6 +183,12 @@ def test_a_person_has_the_last_word(place: Place, command: str) -> None:
     assert place.states(job_ids) == expected
     place.cli.json("breakers", "auto", CAUSE)
     assert place.cli.json("breakers", "show", CAUSE)["forced"] is None
+    place.step(7.0)
+    later = [place.cli.add() for _ in range(10)]
+    place.told(later, 8.0)
+    place.step(9.0)
+    assert place.breakers.holding(CAUSE) is not None
+    assert place.states(later) == {"RETRYING": 10}
 
 
 def test_without_breakers_nothing_stays_held(place: Place) -> None:

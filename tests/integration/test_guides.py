@@ -36,5 +36,14 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
         exec(compile(snippet, f"{guide.name}, snippet {number + 1}", "exec"), names)
     with database.session() as session:
         count = session.connection.exec_driver_sql(f'select count(*) from "{database.schema}".jobs').scalar()
-    counts = {"batches": 10, "expiry": 4, "limits": 1, "schedules": 0, "uniqueness": 3, "workflows": 9}
+    counts = {
+        "batches": 10,
+        "dead-letters": 1,
+        "expiry": 4,
+        "limits": 1,
+        "retries": 0,
+        "schedules": 0,
+        "uniqueness": 3,
+        "workflows": 9,
+    }
     assert count == counts[guide.stem]

@@ -56,13 +56,22 @@ def test_failures_among_many_successes_open_nothing() -> None:
     assert board.holding(CAUSE) is None
 
 
-def test_a_bug_is_held_only_when_nearly_everything_fails_of_it() -> None:
+def test_what_may_be_anything_is_held_only_when_nearly_everything_fails_of_it() -> None:
     board = Breakers()
-    bug = {"type": "ValueError", "classes": ["ValueError"], "host": None}
+    bug = {"type": "ShopError", "classes": ["ShopError"], "host": None}
     board.failed([failed(job, 1.0, dependency=None, **bug) for job in range(19)])
     assert board.holding("fingerprint:f00d") is None
     board.failed([failed(19, 1.0, dependency=None, **bug)])
     assert board.holding("fingerprint:f00d") is not None
+
+
+@pytest.mark.parametrize("kind", ["ValueError", "SoftTimeLimitExceeded"])
+def test_what_is_wrong_with_the_jobs_themselves_is_never_held(kind: str) -> None:
+    board = Breakers()
+    board.failed([failed(job, 1.0, type=kind, classes=[kind, "Exception"]) for job in range(50)])
+    board.failed([failed(job, 1.0, died=True) for job in range(50)])
+    assert board.tick(60.0, {}) == []
+    assert board.holding(CAUSE) is None
 
 
 def test_one_canary_at_a_time_then_steps_then_nothing_is_held() -> None:
@@ -132,12 +141,12 @@ def test_no_canary_goes_before_the_time_that_the_other_side_asks_for() -> None:
 @pytest.mark.parametrize("forced", [BreakerState.OPEN, BreakerState.CLOSED])
 def test_a_person_has_the_last_word(forced: BreakerState) -> None:
     board = opened()
-    board.restore(open_breaker(CAUSE, 0.0, "kept"), forced, "me", 10.0)
+    board.hear([open_breaker(CAUSE, 0.0, "kept").force(forced, "me")], 10.0)
     assert board.tick(100.0, {CAUSE: 8}) == []
     board.observe(Seen(100.0, outcomes=[outcome(100.0)]))
     board.failed([failed(job, 101.0) for job in range(20)])
     assert (board.holding(CAUSE) is not None) is (forced is BreakerState.OPEN)
-    board.restore(open_breaker(CAUSE, 0.0, "kept"), None, None, 110.0)
+    board.hear([], 110.0)
     board.failed([failed(job, 111.0) for job in range(20)])
     assert board.holding(CAUSE) is not None
 
