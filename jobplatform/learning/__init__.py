@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import os
 
-# OpenMP's threads wait for each other in busy loops unless told otherwise as the library is loaded: beside other processes
-# on the same cores, training took thirty times as long.
+# OpenMP's threads wait for each other in busy loops unless told otherwise as the library is loaded: beside other
+# processes on the same cores, training took thirty times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -112,7 +112,7 @@ def ledger(tmp_path: Path) -> Path:
 @pytest.fixture
 def fleet(stack: DevStack, tmp_path: Path, ledger: Path) -> Iterator[Fleet]:
     """A controller without workers."""
-    variables = {outcome_jobs.LEDGER: str(ledger), "JOBPLATFORM_RESULT_LIMIT": "10000"}
+    variables = {outcome_jobs.LEDGER: str(ledger), "JOBPLATFORM_RESULT_LIMIT": "10000", "JOBPLATFORM_BREAKERS": "off"}
     with Fleet(stack, tmp_path, ["outcome_jobs"], JOBPLATFORM_QUEUES=f"celery,{LATER}", **variables) as made:
         made.start_controller()
         yield made

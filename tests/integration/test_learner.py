@@ -264,8 +264,9 @@ def test_what_a_model_gave_up_says_nothing_of_what_would_have_come(database: Dat
     scribble(
         database,
         """insert into @retry_decisions (job_id, attempt, action, reason, decided_by, decided_at, ended)
-        select job_id, 2, 'dead_letter', 'no hope', case when outcome_at < (select max(outcome_at) from @retry_decisions)
-            then 'model:3' else 'static' end, now(), 'FAILED' from @retry_decisions""",
+        select job_id, 2, 'dead_letter', 'no hope',
+            case when outcome_at < (select max(outcome_at) from @retry_decisions) then 'model:3' else 'static' end,
+            now(), 'FAILED' from @retry_decisions""",
     )
     scribble(database, "update @retry_decisions set ended = 'FAILED' where attempt = 1")
     with database.session() as session:

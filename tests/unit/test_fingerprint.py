@@ -99,7 +99,7 @@ def test_a_fingerprint_is_stable_over_lines_places_and_depth(line: int, root: st
         ("RuntimeError", "bad body {'a': {'b': 1}}", "bad body {'c': [1, 2], 'd': {'e': {}}}"),
         ("RuntimeError", "<shop.Order object at 0x7f1> is lost", "<shop.Order object at 0x8a9> is lost"),
         ("RuntimeError", "GET https://api.local:80/v1/a?b=1 failed", "GET https://api.local/x failed"),
-        ("psycopg2.Error", 'key exists\nDETAIL:  Key (a)=(b) exists.\n', 'key exists\nDETAIL:  Key (a)=(c d) exists.\n'),
+        ("psycopg2.Error", 'exists\nDETAIL:  Key (a)=(b) exists.\n', 'exists\nDETAIL:  Key (a)=(c d) exists.\n'),
         ("RuntimeError", f"unknown format: '{'lorem ' * 300}'", f"unknown format: '{'ipsum ' * 2000}'"),
     ],
 )  # fmt: skip

@@ -1,0 +1,128 @@
+"""A model of the next attempt: its chance of success after each delay, and that any later attempt has one."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xgboost
+
+from jobplatform.errors import ModelRefused
+from jobplatform.learning.calibration import Calibration
+from jobplatform.learning.scores import Floats
+
+#: The version of the document that holds a model.
+VERSION = 1
+#: The feature that stands for how long the next attempt waits, if outcomes after different waits were seen.
+WAITED = "log_waited"
+Row = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecaster:
+    """A booster and what its forecasts mean."""
+
+    booster: xgboost.Booster
+    calibration: Calibration
+
+    def __call__(self, table: Floats) -> Floats:
+        return self.calibration(np.asarray(self.booster.inplace_predict(table), dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is foretold of attempts; frozen, as its artifact is.
+
+    :param features: names of the columns, in order.
+    :param base_rate: the share of the attempts it learned from that succeeded.
+    :param later: foretells whether any later attempt succeeds; None where that was not learned.
+    """
+
+    features: tuple[str, ...]
+    base_rate: float
+    following: Forecaster
+    later: Forecaster | None = None
+    _plain: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_plain", tuple(name for name in self.features if name != WAITED))
+
+    def chances(self, rows: Sequence[Row], delays: Sequence[float]) -> list[list[float]]:
+        """Foretell, for each row and each delay in seconds, whether the next attempt succeeds."""
+        if not rows or not delays:
+            return [[] for _ in rows]
+        known = matrix(rows, self._plain)
+        if WAITED not in self.features:
+            return [[chance] * len(delays) for chance in self.following(known).tolist()]
+        waited = np.tile([math.log1p(max(0.0, delay)) for delay in delays], len(rows))
+        table = np.insert(np.repeat(known, len(delays), axis=0), self.features.index(WAITED), waited, axis=1)
+        chances: list[list[float]] = self.following(table).reshape(len(rows), len(delays)).tolist()
+        return chances
+
+    def eventual(self, rows: Sequence[Row]) -> list[float] | None:
+        """Foretell for each row whether any later attempt succeeds; None where that was not learned."""
+        if self.later is None:
+            return None
+        chances: list[float] = self.later(matrix(rows, self._plain)).tolist() if rows else []
+        return chances
+
+    def to_bytes(self) -> bytes:
+        """Write the model as a JSON document."""
+        parts = {"following": self.following, "later": self.later}
+        document = {
+            "version": VERSION,
+            "features": self.features,
+            "base_rate": self.base_rate,
+            **{name: _as_json(part) if part else None for name, part in parts.items()},
+        }
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, sha256: str) -> Model:
+        """Read what ``to_bytes`` wrote.
+
+        :param sha256: the hash that was kept beside it, in hexadecimal.
+        :raises ModelRefused: it is not what was written, or of another version.
+        """
+        found = hash_of(data)
+        if found != sha256:
+            raise ModelRefused(f"artifact: its SHA-256 is {found}, not {sha256}; it was changed: train a new model")
+        document = json.loads(data)
+        if document.get("version") != VERSION:
+            version = document.get("version")
+            raise ModelRefused(f"artifact: it has version {version!r}, this code reads {VERSION}; train a new model")
+        following, later = (_of_json(document[name]) for name in ("following", "later"))
+        if following is None:
+            raise ModelRefused("artifact: it holds no booster; train a new model")
+        return cls(tuple(document["features"]), float(document["base_rate"]), following, later)
+
+
+def hash_of(data: bytes) -> str:
+    """Give the hash that is kept beside an artifact."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def matrix(rows: Sequence[Row], names: Sequence[str]) -> Floats:
+    """Lay rows out as a table; what is not known becomes NaN, which the boosters take for missing."""
+    table = [[row.get(name) for name in names] for row in rows]
+    return np.array(table, dtype=np.float64).reshape(len(rows), len(names))
+
+
+def _as_json(part: Forecaster) -> dict[str, object]:
+    raw = base64.b64encode(part.booster.save_raw("json")).decode()
+    return {"booster": raw, "calibration": part.calibration.as_json()}
+
+
+def _of_json(value: Mapping[str, object] | None) -> Forecaster | None:
+    if value is None:
+        return None
+    booster = xgboost.Booster({"nthread": 2})
+    booster.load_model(bytearray(base64.b64decode(str(value["booster"]))))
+    calibration = value["calibration"]
+    assert isinstance(calibration, Mapping)
+    return Forecaster(booster, Calibration.of(calibration))
