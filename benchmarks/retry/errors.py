@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from benchmarks.retry.world import Job, Luck, Trouble
+from jobplatform.fingerprint import Identity, identify
 
 #: By client: the exceptions for no connection, no answer in time, and a status, each with its base classes.
 _CLASSES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
@@ -69,6 +71,12 @@ def describe(trouble: Trouble, job: Job, luck: Luck, after: float | None = None)
     if after is not None:
         error["after"] = after
     return error
+
+
+@lru_cache(maxsize=65_536)
+def identity_of(trouble: Trouble, job: Job, luck: Luck, after: float | None) -> Identity:
+    """Identify an error as the product does, once for all policies: it costs more than everything else of a failure."""
+    return identify(describe(trouble, job, luck, after), job.type.name)
 
 
 def _shape(trouble: Trouble, job: Job, luck: Luck) -> tuple[int, int]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmarks.retry.contenders import NOTHING, Contender, Turn
 from benchmarks.retry.world import World
-from jobplatform.controller.policy import Policy, Version
-from jobplatform.decision import FailedAttempt, Outcome, RetryDecision, Seen
+from jobplatform.controller.case import LEVELS
+from jobplatform.controller.policy import Policy
+from jobplatform.decision import FailedAttempt, RetryDecision, Seen
 from jobplatform.jobs.breakers import Breakers
 from jobplatform.learning.history import History
 from jobplatform.learning.model import Model
 
 #: The share of retries whose delay is drawn at random, as in the product.
 EXPLORE = 0.03
-#: What a failure has in common with others, as ``controller.case`` names it.
-LEVELS = ("error_of_type", "fingerprint", "dependency", "job_type")
 
 
 class Product:
@@ -52,21 +52,18 @@ class Product:
         return Turn(releases, opened, closed, breakers.held_types())
 
 
-class Promoted:
-    """Let the model decide on every job if there is one: the world is too short to wait for a promotion."""
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The model in force."""
 
-    def decides(self, job_type: str, job_id: str) -> bool:
-        """Tell whether the model decides."""
-        return True
-
-    def observe(self, outcomes: Sequence[Outcome]) -> None:
-        """Judge nothing."""
+    version: int
+    model: Model
 
 
 def product(model: Model | None, breakers: bool = True, explore: float = EXPLORE) -> Contender:
     """Make the product's policy.
 
-    :param model: without it the rule decides.
+    :param model: decides on every job, as a world is too short to wait until it has won; without it the rule does.
     :param breakers: whether any opens.
     """
     version = None if model is None else Version(1, model)
@@ -74,6 +71,6 @@ def product(model: Model | None, breakers: bool = True, explore: float = EXPLORE
     def make(world: World) -> Product:
         luck = random.Random(world.seed)
         watched = Breakers() if breakers else None
-        return Product(Policy(watched, History(LEVELS), lambda: version, Promoted(), explore, luck))
+        return Product(Policy(watched, History(LEVELS), lambda: version, lambda job_type, job_id: True, explore, luck))
 
     return make

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from benchmarks.retry.contenders import RetryPolicy
-from benchmarks.retry.errors import describe
+from benchmarks.retry.errors import describe, identity_of
 from benchmarks.retry.holding import Holding
 from benchmarks.retry.run import Progress, Run, outcome_of
 from benchmarks.retry.server import FINE, Server
 from benchmarks.retry.world import Trouble, World
 from jobplatform.decision import FailedAttempt, Outcome, RetryDecision, RetryFacts, Seen
-from jobplatform.fingerprint import identify
 
 #: Seconds of the journal that are read at once, and between two looks at the jobs that are held.
 BATCH, TICK = 0.25, 1.0
@@ -147,7 +146,7 @@ class Simulation:
         job = progress.job
         if progress.first_failed is None:
             progress.first_failed = now
-        error = describe(trouble, job, self.world.luck_of(job.number, progress.attempts), progress.after)
+        told = trouble, job, self.world.luck_of(job.number, progress.attempts), progress.after
         deadline = job.arrival + self.world.deadline
         facts = RetryFacts(
             job_id=job.job_id,
@@ -162,8 +161,10 @@ class Simulation:
             first_failed_at=progress.first_failed,
             trial=progress.trial,
         )
-        kind = identify(error)
-        return FailedAttempt(job.job_id, progress.attempts, now, error, facts, kind.digest, kind.dependency)
+        kind = identity_of(*told)
+        return FailedAttempt(
+            job.job_id, progress.attempts, now, describe(*told), facts, kind.digest, kind.dependency, kind.text
+        )
 
     def _flush(self, now: float) -> None:
         """Show the policy what came since the last batch, as the mirror does."""
