@@ -129,7 +129,7 @@ def verdict(rule: Found, mine: Found) -> Mapping[str, bool]:
         f">= {FEWER:.0%} fewer attempts than backoff alone": mine.attempts <= (1 - FEWER) * rule.attempts,
         "no dead letters from it": mine.dead == 0,
         f"all done within {DONE_SECONDS:.0f} s of the recovery": mine.done <= DONE_SECONDS,
-        "no call more than can be served in time": mine.rejections <= 0,
+        "no overload: never more calls than can be served": mine.rejections <= 0 and mine.peak <= 1.0,
         "other jobs unharmed": mine.other_failed == 0 and max(mine.other_added, mine.other_p95) <= 0.1,
     }
 
