@@ -145,7 +145,7 @@ def table(findings: Findings) -> str:
     extras = [["more", "median", "range"]]
     extras += [[name, _text(value.median), _range(value)] for name, value in findings.extras.items()]
     parts = [part for part in (lines, extras) if len(part) > 1]
-    return "\n\n".join([*map(_aligned, parts), *(f"WRONG: {problem}" for problem in findings.problems)])
+    return "\n\n".join([*map(aligned, parts), *(f"WRONG: {problem}" for problem in findings.problems)])
 
 
 def _met(name: str, value: Summary) -> bool:
@@ -165,7 +165,8 @@ def _text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
+    """Write rows of cells as columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

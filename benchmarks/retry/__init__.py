@@ -1,0 +1,1 @@
+"""The retry simulator: every policy faces the same worlds, drawn once a seed."""

@@ -1,0 +1,77 @@
+"""Jobs that are held until the cause is over of which they fail, as the product's gatekeeper holds them."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Waiting(NamedTuple):
+    """A job that is held.
+
+    :param due: until when, at most.
+    """
+
+    due: float
+    attempts: int
+    number: int
+
+
+class Holding:
+    """Who is held: jobs that failed of a cause, and jobs of types that do nothing but fail of it and do not begin."""
+
+    def __init__(self) -> None:
+        self._failed: defaultdict[str, dict[int, Waiting]] = defaultdict(dict)
+        self._parked: defaultdict[str, dict[int, None]] = defaultdict(dict)
+
+    def hold(self, cause: str, number: int, attempts: int, due: float) -> None:
+        """Hold a job that failed of a cause."""
+        self._failed[cause][number] = Waiting(due, attempts, number)
+
+    def park(self, job_type: str, number: int) -> None:
+        """Hold a job that did not begin."""
+        self._parked[job_type][number] = None
+
+    def counts(self, types: Mapping[str, str]) -> Counter[str]:
+        """Count who is held, by cause.
+
+        :param types: those that do not begin, each with its cause.
+        """
+        counts = Counter({cause: len(jobs) for cause, jobs in self._failed.items() if jobs})
+        for job_type, cause in types.items():
+            if self._parked[job_type]:
+                counts[cause] += len(self._parked[job_type])
+        return counts
+
+    def take(self, cause: str, types: Mapping[str, str], limit: int, canary: bool) -> list[int]:
+        """Let jobs go, those first that failed; of these a canary is the one that was tried least."""
+        failed = self._failed[cause]
+        order = (lambda each: (each.attempts, each.due)) if canary else (lambda each: (each.due, each.attempts))
+        taken = [each.number for each in heapq.nsmallest(limit, failed.values(), key=order)]
+        for number in taken:
+            del failed[number]
+        own = [self._parked[job_type] for job_type, of in types.items() if of == cause]
+        parked = heapq.nsmallest(limit - len(taken), (number for jobs in own for number in jobs))
+        for jobs in own:
+            for number in parked:
+                jobs.pop(number, None)
+        return taken + parked
+
+    def take_all(self, cause: str) -> list[int]:
+        """Let all go that failed of a cause."""
+        return list(self._failed.pop(cause, ()))
+
+    def take_types(self, types: Mapping[str, str]) -> list[int]:
+        """Let all jobs go that did not begin, but for those of some types."""
+        free = [job_type for job_type in self._parked if job_type not in types]
+        return [number for job_type in free for number in self._parked.pop(job_type)]
+
+    def leave(self, cause: str | None, job_type: str, number: int) -> bool:
+        """Take one job out; tells whether it was held."""
+        jobs: dict[int, Waiting] | dict[int, None] = self._parked[job_type] if cause is None else self._failed[cause]
+        held = number in jobs
+        if held:
+            del jobs[number]
+        return held
