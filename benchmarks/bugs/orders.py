@@ -38,7 +38,8 @@ def check(luck: random.Random) -> None:
 
 def look_up(luck: random.Random) -> None:
     prices: dict[object, int] = {"none": 1}
-    print(prices[luck.choice([words.word(luck), luck.randrange(999), (words.word(luck), 3)])])
+    keys: list[object] = [words.word(luck), luck.randrange(999), (words.word(luck), 3)]
+    print(prices[luck.choice(keys)])
 
 
 def greet(luck: random.Random) -> None:

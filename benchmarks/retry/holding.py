@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -46,32 +46,23 @@ class Holding:
         return counts
 
     def take(self, cause: str, types: Mapping[str, str], limit: int, canary: bool) -> list[int]:
-        """Let jobs go, those first that failed; of these a canary is the one that was tried least."""
+        """Let jobs go, those first that failed; a canary is rather one that never began, or was tried least."""
+        if canary:
+            return self._parked_of(cause, types, limit) or self._failed_of(cause, limit, lambda each: each[1:])
+        taken = self._failed_of(cause, limit, lambda each: each)
+        return taken + self._parked_of(cause, types, limit - len(taken))
+
+    def _failed_of(self, cause: str, limit: int, order: Callable[[Waiting], tuple[float, ...]]) -> list[int]:
         failed = self._failed[cause]
-        order = (lambda each: (each.attempts, each.due)) if canary else (lambda each: (each.due, each.attempts))
         taken = [each.number for each in heapq.nsmallest(limit, failed.values(), key=order)]
         for number in taken:
             del failed[number]
+        return taken
+
+    def _parked_of(self, cause: str, types: Mapping[str, str], limit: int) -> list[int]:
         own = [self._parked[job_type] for job_type, of in types.items() if of == cause]
-        parked = heapq.nsmallest(limit - len(taken), (number for jobs in own for number in jobs))
+        parked = heapq.nsmallest(limit, (number for jobs in own for number in jobs))
         for jobs in own:
             for number in parked:
                 jobs.pop(number, None)
-        return taken + parked
-
-    def take_all(self, cause: str) -> list[int]:
-        """Let all go that failed of a cause."""
-        return list(self._failed.pop(cause, ()))
-
-    def take_types(self, types: Mapping[str, str]) -> list[int]:
-        """Let all jobs go that did not begin, but for those of some types."""
-        free = [job_type for job_type in self._parked if job_type not in types]
-        return [number for job_type in free for number in self._parked.pop(job_type)]
-
-    def leave(self, cause: str | None, job_type: str, number: int) -> bool:
-        """Take one job out; tells whether it was held."""
-        jobs: dict[int, Waiting] | dict[int, None] = self._parked[job_type] if cause is None else self._failed[cause]
-        held = number in jobs
-        if held:
-            del jobs[number]
-        return held
+        return parked

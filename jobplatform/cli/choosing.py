@@ -9,7 +9,10 @@ from typing import Any
 
 import click
 
+from jobplatform.cli.connect import open_database
 from jobplatform.cli.parameters import SINCE
+from jobplatform.errors import ClusterNotFound
+from jobplatform.store import clusters
 from jobplatform.store.dead_letters import LetterFilter
 
 Command = Callable[..., Any]
@@ -39,12 +42,22 @@ def filtering(command: Command) -> Command:
         **options: Any,
     ) -> Any:
         ids = tuple(dict.fromkeys(dlq_ids)) or None
-        kinds = None if cluster is None else (cluster,)
+        kinds = None if cluster is None else _whole(cluster)
         return command(chosen=LetterFilter(ids, job_type, error_type, kinds, failed_after), **options)
 
     for option in reversed(_OPTIONS):
         run = option(run)
     return run
+
+
+def _whole(cluster: str) -> tuple[str, ...]:
+    """Name all fingerprints of a cluster."""
+    with open_database() as database, database.session() as session:
+        try:
+            return tuple(clusters.family(session, clusters.find(session, cluster)))
+        except ClusterNotFound:
+            # Dead letters that were imported have no cluster here.
+            return (cluster,)
 
 
 def choosing(command: Command) -> Command:

@@ -39,6 +39,7 @@ class Remembers(Protocol):
     def features(
         self, groups: Mapping[str, str | None], attempt: int, at: float | None, extra: Mapping[str, float | None]
     ) -> dict[str, float | None]: ...
+    def expect(self, groups: Mapping[str, str | None]) -> None: ...
     def note(self, groups: Mapping[str, str | None], attempt: int, at: float | None, succeeded: bool) -> None: ...
 
 
@@ -189,6 +190,7 @@ class Policy:
         if decision.delay is not None:
             least = self.retry_budget.put_off(failed.cause, failed.facts.job_type, failed.at, decision.delay)
             decision = replace(decision, delay=max(decision.delay, least))
+            self.memory.expect(groups_of(failed, failed.facts.job_type))
         return replace(decision, evidence=_evidence(decision, row, advice, self.explore))
 
     def _explored(self, failed: FailedAttempt, ruled: RetryDecision, declared: RetryRule) -> RetryDecision | None:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 #: The wait between two canaries: a share of how long it has been open already, between these many seconds.
-_PROBE_SHARE, _PROBE_LEAST, _PROBE_MOST = 0.1, 3.0, 60.0
+_PROBE_SHARE, _PROBE_LEAST, _PROBE_MOST = 0.1, 3.0, 20.0
 #: A canary that has not ended after so many seconds is not waited for.
 _CANARY_SECONDS = 60.0
 #: Jobs a second that a release begins with, that it may always have, and what it grows by each second.
 _FIRST_RATE, _LEAST_PACE, _GROWTH = 2.0, 5.0, 1.5
-#: All that is held when a release begins is let go within so many seconds; after them twice as fast each so many.
-_RELEASE_SECONDS, _HASTE_SECONDS = 120.0, 30.0
+#: All that is held when a release begins is let go within so many seconds, beside what comes meanwhile: fast enough for
+#: all to be done within five minutes, and no faster. After them twice as fast each so many.
+_RELEASE_SECONDS, _HASTE_SECONDS = 250.0, 30.0
 #: Of a step, the share of failures that slows a release down, that which ends it, and how many failures that takes.
 _SLOW_SHARE, _STOP_SHARE, _STOP_FAILURES = 0.1, 0.5, 3
 #: So many jobs may be under way for each job a second, and in any case.
@@ -79,9 +80,12 @@ class Breaker:
         """Whether a job that fails of the cause is held."""
         return self.state is not BreakerState.CLOSED
 
-    def seen(self, at: float, succeeded: int, failed: int) -> Breaker:
-        """Count attempts that ended, of those that were let go or that fail of the cause."""
-        under_way = max(0, self.under_way - succeeded - failed)
+    def seen(self, at: float, succeeded: int, failed: int, others: int = 0) -> Breaker:
+        """Count attempts that ended, of those that were let go.
+
+        :param others: that failed as well, which says nothing of the cause.
+        """
+        under_way = max(0, self.under_way - succeeded - failed - others)
         told = replace(self, under_way=under_way, failed_at=at if failed else self.failed_at)
         if self.forced is not None or not self.holds:
             return told
@@ -90,8 +94,13 @@ class Breaker:
         if self.canary_at is None:
             return told
         if succeeded > failed:
-            return replace(told, state=BreakerState.RELEASING, canary_at=None, releasing_at=at, stepped_at=at, rate=0.0)
+            return told.recovered(at)
         return told._wait(at) if failed else told
+
+    def recovered(self, at: float) -> Breaker:
+        """Let go what is held, as others show that the cause is over."""
+        begun = replace(self, state=BreakerState.RELEASING, canary_at=None, releasing_at=at, stepped_at=at, rate=0.0)
+        return begun if self.forced is None else self
 
     def delayed(self, until: float) -> Breaker:
         """Send no canary before a time that the cause itself asks for."""
@@ -121,7 +130,8 @@ class Breaker:
             return self._wait(now), None
         if not held:
             return (self if self.under_way and now - self.stepped_at < _QUIET_SECONDS else self.close()), None
-        pace = self.pace or max(_LEAST_PACE, held / _RELEASE_SECONDS)
+        comes = held / max(self.releasing_at - self.opened_at, 1.0)
+        pace = self.pace or max(_LEAST_PACE, held / _RELEASE_SECONDS + comes)
         rate = self._next_rate(now, pace)
         jobs = min(held, int(rate * min(now - self.stepped_at, 5.0)) or int(self.rate == 0.0))
         jobs = min(jobs, max(_LEAST_UNDER_WAY, int(rate * _UNDER_WAY)) - self.under_way)

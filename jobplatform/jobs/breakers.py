@@ -13,13 +13,20 @@ from jobplatform.jobs.breaker import Breaker, BreakerState, Release, open_breake
 from jobplatform.jobs.retry import PASSING_STATUS
 from jobplatform.jobs.traffic import Traffic
 
-#: A breaker opens when, within so many seconds, so many jobs failed of a cause, and of the attempts of their job types
-#: (or of the retries after that cause) at least such a share.
+#: A breaker opens when, within so many seconds, so many jobs failed of a cause for the first time, and such a share of
+#: all first attempts of their types. What failed once fails more often than others, so retries tell nothing.
 _RISES = ((10.0, 8, 0.7), (60.0, 5, 0.75))
 #: The same for a cause of which nothing says that it passes.
 _DOUBTFUL_RISES = ((60.0, 20, 0.9),)
-#: A job type is held as a whole when it failed so often of a cause, and such a share of its attempts did.
+#: Of job types that fail for one reason among others, a breaker opens when so many times more jobs than in the minutes
+#: before fail of a cause within so many seconds, at least so many, and hardly any retry after it succeeds.
+_SURGE, _SURGE_SECONDS, _SURGE_LEAST, _SURGE_SHARE, _MEMORY_SECONDS = 5.0, 30.0, 10, 0.9, 600.0
+#: A job type is held as a whole when so many of its jobs failed of a cause, and such a share of them.
 _TYPE_FAILURES, _TYPE_SHARE = 3, 0.8
+#: A job that has failed more often fails for reasons of its own, and says nothing of the cause any more.
+_WITNESS = 3
+#: An open breaker ends when so many jobs of its types succeeded within so many seconds and at most such a share failed.
+_PAST_SUCCESSES, _PAST_SECONDS, _PAST_SHARE = 10, 20.0, 0.3
 #: Class names of errors that pass, and of those that the same input meets again: a bug is no outage.
 _PASSING = frozenset({"TimeoutError", "ConnectionError", "OperationalError", "InterfaceError"})
 _LASTING = frozenset(
@@ -42,15 +49,16 @@ class Breakers:
         self._changed: set[str] = set()
         self._lock = threading.Lock()
         self._failing: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
-        self._causes = Traffic()
+        self._causes = Traffic(int(_MEMORY_SECONDS))
         self._types = Traffic()
         self._pairs = Traffic()
+        self._began: float | None = None
         self._types_of: dict[str, dict[str, float]] = defaultdict(dict)
 
     def failed(self, failures: Sequence[FailedAttempt]) -> None:
         """Count failures of which backoff alone would decide; opens breakers."""
         with self._lock:
-            counted = [failed for failed in failures if not is_lasting(failed.error)]
+            counted = [each for each in failures if not (is_lasting(each.error) or is_throttled(each.error))]
             for failed in counted:
                 self._count(failed)
             for cause in {failed.cause for failed in counted}:
@@ -77,8 +85,8 @@ class Breakers:
             for cause, breaker in self._breakers.items():
                 whole = sum(seen.completed[job_type] for job_type in breaker.job_types)
                 told = max(whole, succeeded[cause])
-                if told and breaker.holds:
-                    self._put(breaker.seen(seen.at, told, 0))
+                if breaker.holds and (told or self._is_past(breaker, seen)):
+                    self._put(breaker.seen(seen.at, told, 0) if told else breaker.recovered(seen.at))
 
     def holding(self, cause: str) -> Breaker | None:
         """Give the breaker that holds what fails of a cause, None when none does."""
@@ -156,21 +164,23 @@ class Breakers:
         if len(self._failing) > _CAUSES:
             gone, _ = self._failing.popitem(last=False)
             self._types_of.pop(gone, None)
-        jobs[failed.job_id] = at
-        jobs.move_to_end(failed.job_id)
+        if failed.attempt == 1:
+            jobs[failed.job_id] = at
+            jobs.move_to_end(failed.job_id)
         if len(jobs) > _JOBS:
             jobs.popitem(last=False)
-        self._causes.add(cause, at)
-        if failed.attempt > 1:
-            self._causes.add(f"-{cause}", at)
-        self._types.add(job_type, at)
-        self._pairs.add(f"{cause}\0{job_type}", at)
+        self._began = at if self._began is None else self._began
+        self._causes.add(f"-{cause}" if failed.attempt > 1 else cause, at)
+        if failed.attempt == 1:
+            self._pairs.add(f"{cause}\0{job_type}", at)
         self._types_of[cause][job_type] = at
 
     def _judge(self, cause: str, failures: Sequence[FailedAttempt]) -> None:
         now, breaker = max(failed.at for failed in failures), self._breakers.get(cause)
         if breaker is not None and breaker.holds:
-            told = breaker.seen(now, 0, sum(failed.facts.trial for failed in failures))
+            trials = [failed for failed in failures if failed.facts.trial]
+            witnesses = sum(breaker.canary_at is not None or failed.attempt <= _WITNESS for failed in trials)
+            told = breaker.seen(now, 0, witnesses, len(trials) - witnesses)
             after = max((float(failed.error.get("after") or 0.0) for failed in failures), default=0.0)
             self._put(replace(told, job_types=told.job_types | self._gated(cause, now)).delayed(now + after))
         elif breaker is None or breaker.forced is None:
@@ -185,10 +195,22 @@ class Breakers:
             many = sum(1 for at in jobs.values() if at >= now - seconds)
             if many < least:
                 continue
-            found = max(self._share_of_types(cause, now, seconds), self._share_of_retries(cause, now, seconds))
+            found = self._share_of_types(cause, now, seconds)
             if found >= share:
                 return f"{describe(failed.error)}: {many} jobs within {seconds:.0f} s, {found:.0%} of their attempts"
-        return None
+        return self._surge(cause, failed, now)
+
+    def _surge(self, cause: str, failed: FailedAttempt, now: float) -> str | None:
+        """Say that far more jobs fail of a cause than before, None when that is not so or cannot be known yet."""
+        if self._began is None or now - self._began < _MEMORY_SECONDS or not may_pass(failed):
+            return None
+        many, all_ = (self._causes.count(cause, now, seconds) for seconds in (_SURGE_SECONDS, None))
+        usual = (all_ - many) * _SURGE_SECONDS / (_MEMORY_SECONDS - _SURGE_SECONDS)
+        again, well = (self._causes.count(f"{sign}{cause}", now, _SURGE_SECONDS) for sign in "-+")
+        in_vain = again >= 5 and again >= _SURGE_SHARE * (again + well)
+        if many < max(_SURGE_LEAST, _SURGE * usual) or not in_vain:
+            return None
+        return f"{describe(failed.error)}: {many} jobs within {_SURGE_SECONDS:.0f} s, {usual:.1f} are usual"
 
     def _share_of_types(self, cause: str, now: float, seconds: float) -> float:
         types = [job_type for job_type, at in self._types_of[cause].items() if at >= now - seconds]
@@ -196,9 +218,14 @@ class Breakers:
         succeeded = sum(self._types.count(f"+{job_type}", now, seconds) for job_type in types)
         return failed / (failed + succeeded) if failed else 0.0
 
-    def _share_of_retries(self, cause: str, now: float, seconds: float) -> float:
-        failed, succeeded = (self._causes.count(f"{sign}{cause}", now, seconds) for sign in "-+")
-        return failed / (failed + succeeded) if failed >= 5 else 0.0
+    def _is_past(self, breaker: Breaker, seen: Seen) -> bool:
+        """Tell whether jobs that were not held show that the cause is over."""
+        if breaker.state is not BreakerState.OPEN or breaker.job_types:
+            return False
+        types = [job_type for job_type in self._types_of[breaker.cause] if seen.completed[job_type]]
+        succeeded = sum(self._types.count(f"+{job_type}", seen.at, _PAST_SECONDS) for job_type in types)
+        failed = self._causes.count(breaker.cause, seen.at, _PAST_SECONDS)
+        return succeeded >= _PAST_SUCCESSES and failed <= _PAST_SHARE * (failed + succeeded)
 
     def _gated(self, cause: str, now: float) -> frozenset[str]:
         """Name the job types that do nearly nothing but fail of a cause."""
@@ -207,13 +234,18 @@ class Breakers:
             for job_type, at in self._types_of[cause].items()
             if at >= now - 60.0
             and (failed := self._pairs.count(f"{cause}\0{job_type}", now, 20.0)) >= _TYPE_FAILURES
-            and failed >= _TYPE_SHARE * (failed + self._types.count(f"+{job_type}", now, 5.0))
+            and failed >= _TYPE_SHARE * (failed + self._types.count(f"+{job_type}", now, 10.0))
         )
 
 
 def is_lasting(error: Mapping[str, Any]) -> bool:
     """Tell whether an error is one of the job itself: a bug, or a process that died of it."""
     return bool(error.get("died")) or not _LASTING.isdisjoint(error.get("classes", ()))
+
+
+def is_throttled(error: Mapping[str, Any]) -> bool:
+    """Tell whether the other side only asks for patience, and says when (RFC 6585 section 4)."""
+    return error.get("status") == 429
 
 
 def may_pass(failed: FailedAttempt) -> bool:

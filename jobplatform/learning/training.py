@@ -129,9 +129,13 @@ def features_of(examples: Sequence[Example]) -> tuple[str, ...]:
 
 
 def weights_of(examples: Sequence[Example]) -> Floats:
-    """Weigh examples so that a group of many counts by the square root of their number, not by the number."""
+    """Weigh examples so that a group of many counts by the square root of their number, not by the number.
+
+    The mean weight is 1: what a booster asks of a leaf is a sum of weights.
+    """
     counts = Counter(each.group for each in examples)
-    return np.array([each.weight * min(1.0, math.sqrt(WHOLE / counts[each.group])) for each in examples])
+    weights = np.array([each.weight * min(1.0, math.sqrt(WHOLE / counts[each.group])) for each in examples])
+    return weights / weights.mean() if weights.size else weights
 
 
 def metrics_of(yes: Floats, chances: Floats, base_rate: float) -> dict[str, float]:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from jobplatform.records import PLATFORM
@@ -193,13 +194,28 @@ def release(
 ) -> int:
     """Let jobs go on that are held for a cause, those first that failed of it; returns how many.
 
+    A canary is rather one that never began: what failed may fail for reasons of its own.
+
     :param job_types: those that do not begin because of it.
     """
-    released = transaction.count(RELEASE_HELD, cause=cause, now=now, limit=limit, canary=canary)
-    if released < limit and job_types:
-        rest = limit - released
-        released += transaction.count(RELEASE_PARKED_TYPES, job_types=list(job_types), now=now, limit=rest)
+    steps = [
+        partial(_release_held, transaction, cause, now, canary),
+        partial(_release_parked, transaction, job_types, now),
+    ]
+    released = 0
+    for step in reversed(steps) if canary else steps:
+        released += step(limit - released) if released < limit else 0
     return released
+
+
+def _release_held(transaction: Transaction, cause: str, now: datetime, canary: bool, limit: int) -> int:
+    return transaction.count(RELEASE_HELD, cause=cause, now=now, limit=limit, canary=canary)
+
+
+def _release_parked(transaction: Transaction, job_types: Sequence[str], now: datetime, limit: int) -> int:
+    if not job_types:
+        return 0
+    return transaction.count(RELEASE_PARKED_TYPES, job_types=list(job_types), now=now, limit=limit)
 
 
 def hold_retrying(transaction: Transaction, cause: str, now: datetime, since: datetime, seconds: float) -> int:

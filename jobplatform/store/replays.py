@@ -32,6 +32,10 @@ ASK_REPLAY = Statement(
         select %(chosen)s::jsonb, count(*), %(rate)s, %(canaries)s, array(
                 select fingerprint from placed where fingerprint is not null
                 union select unnest(%(fingerprints)s::text[])
+                union select kin.fingerprint
+                from placed p join @error_clusters own on own.fingerprint = p.fingerprint
+                join @error_clusters kin
+                    on kin.merged_into in (own.fingerprint, own.merged_into) or kin.fingerprint = own.merged_into
             ), %(asked_by)s
         from placed having count(*) > 0
         returning replay_id, state, jobs, rate, canaries, stop_on

@@ -37,6 +37,9 @@ class NoMemory:
     def features(self, groups: Mapping[str, str | None], *of: Any) -> dict[str, float | None]:
         return {}
 
+    def expect(self, groups: Mapping[str, str | None]) -> None:
+        pass
+
     def note(self, groups: Mapping[str, str | None], *of: Any) -> None:
         pass
 

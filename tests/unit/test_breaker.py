@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,47 @@ def test_one_job_that_fails_often_opens_nothing() -> None:
     board = Breakers()
     board.failed([failed(1, float(at)) for at in range(30)])
     assert board.holding(CAUSE) is None
+
+
+def test_the_permanent_errors_of_a_few_open_nothing_however_often_they_are_tried() -> None:
+    board = Breakers()
+    for second in range(1, 900):
+        at = float(second)
+        board.observe(Seen(at, Counter({"shop.charge": 1})))
+        again = replace(failed(second % 7, at), attempt=3)
+        board.failed([again, replace(again, job_id="other")] + [failed(second, at)] * (second % 10 == 0))
+        assert board.holding(CAUSE) is None
+
+
+def test_a_surge_of_one_reason_among_others_opens_when_it_is_not_usual() -> None:
+    board = Breakers()
+    for second in range(1, 700):
+        board.observe(Seen(float(second), Counter({"shop.charge": 10})))
+        board.failed([failed(second, float(second))] * (second % 60 == 0))
+    assert board.holding(CAUSE) is None
+    for second in range(700, 730):
+        at = float(second)
+        board.observe(Seen(at, Counter({"shop.charge": 7})))
+        board.failed([failed(3 * second + job, at) for job in range(3)] + [replace(failed(second, at), attempt=2)])
+    breaker = board.holding(CAUSE)
+    assert breaker is not None and "are usual" in breaker.reason
+    assert board.held_types() == {}
+
+
+def test_what_asks_for_patience_is_not_held() -> None:
+    board = Breakers()
+    board.failed([failed(job, 1.0, status=429, after=5.0) for job in range(50)])
+    assert board.holding(CAUSE) is None
+
+
+def test_jobs_that_are_not_held_show_that_a_cause_is_over() -> None:
+    breaker = open_breaker(CAUSE, 0.0, "surge")
+    board = Breakers([breaker])
+    board.failed([failed(1, 1.0)])
+    board.observe(Seen(30.0, Counter({"shop.charge": 9})))
+    assert board.tick(30.0, {CAUSE: 5}) == [Release(CAUSE, 1, canary=True)]
+    board.observe(Seen(31.0, Counter({"shop.charge": 1})))
+    assert board.tick(32.0, {CAUSE: 5}) == [Release(CAUSE, 2)]
 
 
 def test_failures_among_many_successes_open_nothing() -> None:
@@ -132,8 +174,8 @@ def test_job_types_that_do_nothing_but_fail_do_not_begin() -> None:
 
 def test_no_canary_goes_before_the_time_that_the_other_side_asks_for() -> None:
     board = Breakers()
-    board.failed([failed(job, 0.0, status=429, after=120.0) for job in range(8)])
-    board.failed([failed(9, 1.0, status=429, after=120.0)])
+    board.failed([failed(job, 0.0, status=503, after=120.0) for job in range(8)])
+    board.failed([failed(9, 1.0, status=503, after=120.0)])
     assert board.tick(100.0, {CAUSE: 9}) == []
     assert board.tick(122.0, {CAUSE: 9}) == [Release(CAUSE, 1, canary=True)]
 

@@ -32,6 +32,9 @@ class Memory:
     def features(self, groups: Mapping[str, str | None], attempt: int, *of: Any) -> dict[str, float | None]:
         return {"attempt": float(attempt)}
 
+    def expect(self, groups: Mapping[str, str | None]) -> None:
+        pass
+
     def note(self, groups: Mapping[str, str | None], attempt: int, at: float | None, succeeded: bool) -> None:
         self.told.append((groups["job_type"], attempt, succeeded))
 
