@@ -66,3 +66,20 @@ class Holding:
             for number in parked:
                 jobs.pop(number, None)
         return parked
+
+    def take_all(self, cause: str) -> list[int]:
+        """Let all go that failed of a cause."""
+        return list(self._failed.pop(cause, ()))
+
+    def take_types(self, types: Mapping[str, str]) -> list[int]:
+        """Let all jobs go that did not begin, but for those of some types."""
+        free = [job_type for job_type in self._parked if job_type not in types]
+        return [number for job_type in free for number in self._parked.pop(job_type)]
+
+    def leave(self, cause: str | None, job_type: str, number: int) -> bool:
+        """Take one job out; tells whether it was held."""
+        jobs: dict[int, Waiting] | dict[int, None] = self._parked[job_type] if cause is None else self._failed[cause]
+        held = number in jobs
+        if held:
+            del jobs[number]
+        return held

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from jobplatform.records import PLATFORM
@@ -198,22 +197,15 @@ def release(
 
     :param job_types: those that do not begin because of it.
     """
-    steps = [
-        partial(_release_held, transaction, cause, now, canary),
-        partial(_release_parked, transaction, job_types, now),
-    ]
-    released = 0
-    for step in reversed(steps) if canary else steps:
-        released += step(limit - released) if released < limit else 0
-    return released
-
-
-def _release_held(transaction: Transaction, cause: str, now: datetime, canary: bool, limit: int) -> int:
-    return transaction.count(RELEASE_HELD, cause=cause, now=now, limit=limit, canary=canary)
+    tried = _release_parked(transaction, job_types, now, limit) if canary else 0
+    if tried:
+        return tried
+    released = transaction.count(RELEASE_HELD, cause=cause, now=now, limit=limit, canary=canary)
+    return released + _release_parked(transaction, job_types, now, limit - released)
 
 
 def _release_parked(transaction: Transaction, job_types: Sequence[str], now: datetime, limit: int) -> int:
-    if not job_types:
+    if not job_types or not limit:
         return 0
     return transaction.count(RELEASE_PARKED_TYPES, job_types=list(job_types), now=now, limit=limit)
 
