@@ -28,7 +28,7 @@ def waits(failed: FailedAttempt, choice: Choice, most: float) -> str:
     """Say why a job waits for so long."""
     facts = failed.facts
     return (
-        f"{describe(failed.error)}; {choice.ever:.0%} of these succeed within {span(most)}; "
+        f"{describe(failed.error)}; {choice.ever * 100:.0f} % of these succeed within {span(most)}; "
         f"waiting {span(choice.delay)} (retry {facts.retry_count + 1} of {facts.max_retries})"
     )[:500]
 
@@ -37,8 +37,8 @@ def gives_up(failed: FailedAttempt, ever: float, threshold: float) -> str:
     """Say why a job is given up before its retries are."""
     retries = failed.facts.max_retries - failed.facts.retry_count
     return (
-        f"{describe(failed.error)}; {ever:.0%} of these succeed with {retries} more retries, "
-        f"which is less than {threshold:.0%}"
+        f"{describe(failed.error)}; {ever * 100:.0f} % of these succeed with {retries} more retries, "
+        f"which is less than {threshold * 100:.0f} %"
     )[:500]
 
 

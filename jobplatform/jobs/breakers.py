@@ -197,7 +197,8 @@ class Breakers:
                 continue
             found = self._share_of_types(cause, now, seconds)
             if found >= share:
-                return f"{describe(failed.error)}: {many} jobs within {seconds:.0f} s, {found:.0%} of their attempts"
+                share_of_all = f"{found * 100:.0f} % of their attempts"
+                return f"{describe(failed.error)}: {many} jobs within {seconds:.0f} s, {share_of_all}"
         return self._surge(cause, failed, now)
 
     def _surge(self, cause: str, failed: FailedAttempt, now: float) -> str | None:

@@ -1,4 +1,4 @@
-"""An HTTP server that fails as it is told to: shaky answers pass, broken ones do not, and in an outage nothing does."""
+"""An HTTP server that fails as it is told to: shaky answers come later, broken ones never, and in an outage none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class FlakyServer(ThreadingHTTPServer):
-    """Answer ``/shaky/ID`` with 503 until its third call at the latest, and ``/broken/ID`` with 500 for ever.
+    """Answer ``/shaky/ID`` with 503 until its third call at most, ``/broken/ID`` with 500 for ever, others at once.
 
     With ``flipped`` it is the other way round: what was shaky fails for ever. While ``is_down``, all get 503.
     """
@@ -36,6 +36,8 @@ class FlakyServer(ThreadingHTTPServer):
             called = self.calls[path]
         if self.is_down:
             return 503
+        if path.startswith("/steady"):
+            return 200
         kind, failure = ("broken", 500) if path.startswith("/broken") else ("shaky", 503)
         lasts = kind == ("shaky" if self.flipped else "broken")
         fails_for = 1 + (zlib.crc32(path.encode()) % 10 == 0)

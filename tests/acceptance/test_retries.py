@@ -109,12 +109,12 @@ def test_an_outage_burns_no_attempts_fails_no_job_and_harms_no_other(
         worker = fleet.start_worker("-c", "4")
         server.is_down = True
         task, other = fleet.client.tasks[PATIENT], fleet.client.tasks["flaky_jobs.stroll"]
-        task.submit_many([(f"{server.url}/shaky/a{number}",) for number in range(20)])
+        task.submit_many([(f"{server.url}/steady/a{number}",) for number in range(20)])
         sql = "select state from @breakers where cause = 'host:localhost' and state = 'open'"
         eventually(lambda: bool(fleet.rows(sql)), 60, fleet.describe)
         eventually(lambda: bool(fleet.redis.hexists(keys.PAUSED, f"type:{PATIENT}")), 30, fleet.describe)
         calls = server.calls.total()
-        task.submit_many([(f"{server.url}/shaky/b{number}",) for number in range(200)])
+        task.submit_many([(f"{server.url}/steady/b{number}",) for number in range(200)])
         other.submit_many([()] * 50)
         eventually(lambda: fleet.states()["COMPLETED"] == 50, 60, fleet.describe)
         probes = "select probes from @breakers where probes >= 3"

@@ -80,7 +80,9 @@ def test_a_model_waits_for_as_long_as_it_takes_and_says_why() -> None:
     (decision,) = policy(Adviser(lambda delay: 0.9 if delay >= 90 else 0.05)).decide([failed(status=503)])
     assert decision.delay == 90.0
     assert decision.decided_by == "model:7"
-    assert decision.reason == "HTTP 503 from api.local; 100% of these succeed within 8 min; waiting 90 s (retry 1 of 5)"
+    assert (
+        decision.reason == "HTTP 503 from api.local; 100 % of these succeed within 8 min; waiting 90 s (retry 1 of 5)"
+    )
     assert decision.evidence is not None
     assert decision.evidence.features == {"attempt": 2.0}
     assert (90.0, 0.9) in decision.evidence.candidates
@@ -103,7 +105,7 @@ def test_what_hardly_ever_succeeds_is_given_up_within_the_budget_of_its_type() -
     given_up = [decision for decision in decisions if decision.delay is None]
     assert (
         decisions[0].reason
-        == "ConnectionError from api.local; 10% of these succeed with 5 more retries, which is less than 50%"
+        == "ConnectionError from api.local; 10 % of these succeed with 5 more retries, which is less than 50 %"
     )
     assert 10 <= len(given_up) <= 35
     assert {decision.decided_by for decision in decisions} == {"model:7"}
