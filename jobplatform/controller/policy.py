@@ -206,8 +206,10 @@ class Policy:
         self, failed: FailedAttempt, ruled: RetryDecision, declared: RetryRule, advice: Advice
     ) -> RetryDecision:
         by, facts = f"model:{advice.version}", failed.facts
-        if advice.eventual < declared.threshold and self.failure_budget.may_give_up(facts.job_type, failed.at):
-            return RetryDecision(None, words.gives_up(failed, advice.eventual, declared.threshold), by)
+        # What others came to under all sorts of delays may be less than what this delay promises.
+        ever = max(advice.eventual, advice.choice.ever)
+        if ever < declared.threshold and self.failure_budget.may_give_up(facts.job_type, failed.at):
+            return RetryDecision(None, words.gives_up(failed, ever, declared.threshold), by)
         most = advice.choice.delay * max(1, facts.max_retries - facts.retry_count)
         return RetryDecision(advice.choice.delay, words.waits(failed, advice.choice, most), by, least=ruled.least)
 
