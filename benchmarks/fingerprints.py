@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.report import Findings, Options, as_json, table, write_json
 from benchmarks.statistics import least, summary, worst
-from jobplatform.fingerprint import identify
+from jobplatform.fingerprint.identity import identify
 from jobplatform.journal.failure import describe
 
 _SOURCES = Path(__file__).parent / "bugs"

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from benchmarks.retry.world import Job, Luck, Trouble
-from jobplatform.fingerprint import Identity, identify
+from jobplatform.fingerprint.identity import Identity, identify
 
 #: By client: the exceptions for no connection, no answer in time, and a status, each with its base classes.
 _CLASSES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {

@@ -15,7 +15,7 @@ from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, iso, json_option
 from jobplatform.cli.parameters import MOMENT
 from jobplatform.errors import TransitionRefused
-from jobplatform.similarity import LEAST, alike, embed
+from jobplatform.fingerprint.similarity import LEAST, alike, embed
 from jobplatform.store import clusters as rows
 from jobplatform.store.database import Transaction
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobplatform.decision import Evidence, FailedAttempt, RetryDecision, RetryFacts
-from jobplatform.fingerprint import identify
+from jobplatform.fingerprint.identity import identify
 from jobplatform.journal.entry import Entry, Kind
 from jobplatform.records import PLATFORM
 from jobplatform.states import FINAL, RANK, State

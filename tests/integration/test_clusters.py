@@ -17,7 +17,8 @@ from journals import batches, disturbed
 from jobplatform.cli.exits import Exit
 from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import ClusterNotFound, JobOptionError
-from jobplatform.fingerprint import identify
+from jobplatform.fingerprint.identity import identify
+from jobplatform.fingerprint.similarity import alike, embed
 from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.collapse import collapse
@@ -26,7 +27,6 @@ from jobplatform.journal.failure import describe_interruption
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.records import NewJob, new_job_id, row_of
-from jobplatform.similarity import alike, embed
 from jobplatform.store import clusters, new_jobs
 from jobplatform.store.database import Database
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobplatform.fingerprint import identify
+from jobplatform.fingerprint.identity import identify
 from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.entry import Kind

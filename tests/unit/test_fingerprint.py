@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobplatform.fingerprint import identify
-from jobplatform.frames import Owner, owner, place
+from jobplatform.fingerprint.frames import Owner, owner, place
+from jobplatform.fingerprint.identity import identify
+from jobplatform.fingerprint.similarity import alike, cosine, embed
+from jobplatform.fingerprint.skeleton import skeleton
+from jobplatform.fingerprint.template import fill_blank
 from jobplatform.journal.failure import describe
 from jobplatform.journal.recorder import JobRequest
 from jobplatform.journal.recording import Recording
-from jobplatform.similarity import alike, cosine, embed
-from jobplatform.skeleton import skeleton
-from jobplatform.template import fill_blank
 
 HEAD = "Traceback (most recent call last):\n"
 

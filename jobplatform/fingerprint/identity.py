@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from jobplatform.dependency import dependency_of
-from jobplatform.frames import Owner, Raised, owner, places, read
-from jobplatform.skeleton import skeleton, unwrapped
-from jobplatform.template import fill_blank
+from jobplatform.fingerprint.dependency import dependency_of
+from jobplatform.fingerprint.frames import Owner, Raised, owner, places, read
+from jobplatform.fingerprint.skeleton import skeleton, unwrapped
+from jobplatform.fingerprint.template import fill_blank
 
 _LONGEST = 2_000
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from string import Formatter
 from typing import NamedTuple
 
-from jobplatform.skeleton import names_follow
+from jobplatform.fingerprint.skeleton import names_follow
 
 #: What is filled in under such a name is a message of its own.
 _TELLING = re.compile(
