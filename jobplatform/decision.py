@@ -24,8 +24,10 @@ class RetryFacts:
     deadline_at: float | None = None
     #: Seconds from the failure to the deadline.
     left: float | None = None
-    #: When an attempt of it failed first, in seconds since the epoch.
+    #: When an attempt of it failed first since it was submitted or replayed, in seconds since the epoch.
     first_failed_at: float | None = None
+    #: How often it was held since then.
+    times_held: int = 0
     #: Whether the attempt tried what others of its type are held for.
     trial: bool = False
 

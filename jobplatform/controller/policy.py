@@ -132,8 +132,7 @@ class Policy:
     def _hold(self, failed: FailedAttempt, decision: RetryDecision) -> RetryDecision:
         facts = failed.facts
         breaker = self.breakers.holding(failed.cause) if self.breakers is not None else None
-        tried_in_vain = failed.attempt - 1 - facts.retry_count
-        if breaker is None or tried_in_vain >= _MOST_TIMES:
+        if breaker is None or facts.times_held >= _MOST_TIMES:
             return decision
         if not (decision.flexible or has_had_all_retries(failed.error, facts)):
             return decision

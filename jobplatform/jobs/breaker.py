@@ -15,9 +15,10 @@ _PROBE_SHARE, _PROBE_LEAST, _PROBE_MOST = 0.1, 3.0, 20.0
 _CANARY_SECONDS = 60.0
 #: Jobs a second that a release begins with, that it may always have, and what it grows by each second.
 _FIRST_RATE, _LEAST_PACE, _GROWTH = 2.0, 5.0, 1.5
-#: All that is held when a release begins is let go within so many seconds, beside what comes meanwhile: fast enough for
-#: all to be done within five minutes, and no faster. After them twice as fast each so many.
-_RELEASE_SECONDS, _HASTE_SECONDS = 250.0, 30.0
+#: Jobs are let go so many times as fast as they came while they were held: all are done within a seventh of that time,
+#: what comes meanwhile included, and no more is asked of the other side than that takes. A release that has not ended
+#: after so many seconds is twice as fast each so many.
+_HASTE, _RELEASE_SECONDS, _HASTE_SECONDS = 8.0, 250.0, 30.0
 #: Of a step, the share of failures that slows a release down, that which ends it, and how many failures that takes.
 _SLOW_SHARE, _STOP_SHARE, _STOP_FAILURES = 0.1, 0.5, 3
 #: So many jobs may be under way for each job a second, and in any case.
@@ -130,8 +131,8 @@ class Breaker:
             return self._wait(now), None
         if not held:
             return (self if self.under_way and now - self.stepped_at < _QUIET_SECONDS else self.close()), None
-        comes = held / max(self.releasing_at - self.opened_at, 1.0)
-        pace = self.pace or max(_LEAST_PACE, held / _RELEASE_SECONDS + comes)
+        came = held / max(self.releasing_at - self.opened_at, 1.0)
+        pace = self.pace or max(_LEAST_PACE, _HASTE * came)
         rate = self._next_rate(now, pace)
         jobs = min(held, int(rate * min(now - self.stepped_at, 5.0)) or int(self.rate == 0.0))
         jobs = min(jobs, max(_LEAST_UNDER_WAY, int(rate * _UNDER_WAY)) - self.under_way)

@@ -123,9 +123,12 @@ READ_RETRY_FACTS = Statement(
     """
     select job_id::text, max_retries, retry_count, retry_rule, deaths, attempt, status, job_type, trial,
         extract(epoch from deadline_at)::float8 as deadline_at,
-        (select extract(epoch from min(d.decided_at))::float8 from @retry_decisions d where d.job_id = j.job_id)
-            as first_failed_at
-    from @jobs j where job_id = any(%(job_ids)s::uuid[])
+        d.first_failed_at, d.times_held
+    from @jobs j cross join lateral (
+        select extract(epoch from min(decided_at))::float8 as first_failed_at,
+            count(*) filter (where gate is not null)::int as times_held
+        from @retry_decisions where job_id = j.job_id and ended is null
+    ) d where job_id = any(%(job_ids)s::uuid[])
     """,
     {"job_ids": [_ID]},
 )

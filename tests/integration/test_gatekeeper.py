@@ -141,6 +141,17 @@ def test_a_canary_that_fails_uses_up_no_retry_and_another_one_goes(place: Place)
     assert place.states(job_ids) == {"RETRYING": 10}
 
 
+def test_what_is_replayed_begins_anew(place: Place) -> None:
+    (job_id, *_) = place.down()
+    place.told([job_id], 2.0, final=True)
+    with place.database.transaction() as transaction:
+        before = jobs.retry_facts(transaction, [job_id])[job_id]
+        assert jobs.replay(transaction, [job_id]) == [job_id]
+        after = jobs.retry_facts(transaction, [job_id])[job_id]
+    assert (before.status, after.status) == ("FAILED", "PENDING")
+    assert (after.times_held, after.first_failed_at) == (0, None)
+
+
 def test_jobs_of_a_type_that_does_nothing_but_fail_do_not_begin_but_the_canary_does(place: Place) -> None:
     job_ids = place.down()
     job_type = place.row(job_ids[0])["job_type"]

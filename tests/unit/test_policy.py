@@ -176,7 +176,7 @@ def test_what_fails_of_an_open_cause_is_held_whatever_else_would_be_chosen() -> 
 def test_also_a_job_whose_last_retry_that_was_but_none_for_ever() -> None:
     asked = policy(breakers=board())
     assert asked.decide([failed(retries=5)])[0].gate == "host:api.local"
-    in_vain = replace(failed(retries=2), attempt=12)
+    in_vain = replace(failed(), facts=replace(failed().facts, times_held=9))
     assert asked.decide([in_vain])[0].gate is None
     (hurried,) = asked.decide([failed(left=50.0)])
     assert hurried.delay == 45.0
