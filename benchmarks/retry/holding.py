@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from jobplatform.jobs.breaker import Release
+
 
 class Waiting(NamedTuple):
     """A job that is held.
@@ -45,11 +47,13 @@ class Holding:
                 counts[cause] += len(self._parked[job_type])
         return counts
 
-    def take(self, cause: str, types: Mapping[str, str], limit: int, canary: bool) -> list[int]:
-        """Let jobs go, those first that failed; a canary is rather one that never began, or was tried least."""
-        if canary:
-            return self._parked_of(cause, types, limit) or self._failed_of(cause, limit, lambda each: each[1:])
-        taken = self._failed_of(cause, limit, lambda each: each)
+    def take(self, release: Release, types: Mapping[str, str]) -> list[int]:
+        """Let jobs go, those first that failed or those that never began; a canary that failed was tried least."""
+        cause, limit = release.cause, release.jobs
+        fresh = [] if release.begun else self._parked_of(cause, types, limit)
+        if fresh:
+            return fresh
+        taken = self._failed_of(cause, limit, lambda each: each[1:] if release.canary else each)
         return taken + self._parked_of(cause, types, limit - len(taken))
 
     def _failed_of(self, cause: str, limit: int, order: Callable[[Waiting], tuple[float, ...]]) -> list[int]:

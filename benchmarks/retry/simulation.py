@@ -216,7 +216,7 @@ class Simulation:
         """Let go and hold what the policy says, as the product's gatekeeper does."""
         turn = self.policy.tick(now, self._holding.counts(self._types))
         for release in turn.releases:
-            for number in self._holding.take(release.cause, self._types, release.jobs, release.canary):
+            for number in self._holding.take(release, self._types):
                 self._go_on(now, self.run_of.jobs[number], trial=True)
         for cause in turn.opened:
             self._hold_waiting(now, cause)

@@ -37,11 +37,16 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Let so many jobs go on that are held for a cause."""
+    """Let so many jobs go on that are held for a cause.
+
+    :param begun: those that failed of it before those that never began; in turn, as what failed may fail for reasons of
+        its own, and what never began may be of a kind that always fails at first.
+    """
 
     cause: str
     jobs: int
     canary: bool = False
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,7 @@ class Breaker:
             return (self.close() if now - max(self.failed_at, self.opened_at) > _QUIET_SECONDS else self), None
         if now < self.probe_at:
             return self, None
-        return replace(self, canary_at=now, under_way=1), Release(self.cause, 1, canary=True)
+        return replace(self, canary_at=now, under_way=1), Release(self.cause, 1, True, self.probes % 2 == 1)
 
     def _release(self, now: float, held: int) -> tuple[Breaker, Release | None]:
         if self.failed >= _STOP_FAILURES and self.failed > _STOP_SHARE * (self.succeeded + self.failed):

@@ -66,7 +66,7 @@ class Gatekeeper:
         released = 0
         for each in breakers.tick(now.timestamp(), rows.held(transaction, now, types)):
             own = [job_type for job_type, cause in types.items() if cause == each.cause]
-            released += rows.release(transaction, each.cause, own, now, each.jobs, each.canary)
+            released += rows.release(transaction, each.cause, own, now, each.jobs, each.canary, each.begun)
         return Counter(released=released)
 
     def _keep(self, transaction: Transaction, changed: Sequence[Breaker], now: datetime) -> Counter[str]:

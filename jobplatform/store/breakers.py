@@ -189,17 +189,22 @@ def held(transaction: Transaction, now: datetime, job_types: Mapping[str, str]) 
 
 
 def release(
-    transaction: Transaction, cause: str, job_types: Sequence[str], now: datetime, limit: int, canary: bool
+    transaction: Transaction,
+    cause: str,
+    job_types: Sequence[str],
+    now: datetime,
+    limit: int,
+    canary: bool = False,
+    begun: bool = True,
 ) -> int:
-    """Let jobs go on that are held for a cause, those first that failed of it; returns how many.
-
-    A canary is rather one that never began: what failed may fail for reasons of its own.
+    """Let jobs go on that are held for a cause; returns how many.
 
     :param job_types: those that do not begin because of it.
+    :param begun: those first that failed of it, rather than those that never began.
     """
-    tried = _release_parked(transaction, job_types, now, limit) if canary else 0
-    if tried:
-        return tried
+    first = 0 if begun else _release_parked(transaction, job_types, now, limit)
+    if first:
+        return first
     released = transaction.count(RELEASE_HELD, cause=cause, now=now, limit=limit, canary=canary)
     return released + _release_parked(transaction, job_types, now, limit - released)
 

@@ -86,7 +86,7 @@ def test_jobs_that_are_not_held_show_that_a_cause_is_over() -> None:
     board = Breakers([breaker])
     board.failed([failed(1, 1.0)])
     board.observe(Seen(30.0, Counter({"shop.charge": 9})))
-    assert board.tick(30.0, {CAUSE: 5}) == [Release(CAUSE, 1, canary=True)]
+    assert board.tick(30.0, {CAUSE: 5}) == [Release(CAUSE, 1, canary=True, begun=False)]
     board.observe(Seen(31.0, Counter({"shop.charge": 1})))
     assert board.tick(32.0, {CAUSE: 5}) == [Release(CAUSE, 2)]
 
@@ -119,11 +119,11 @@ def test_what_is_wrong_with_the_jobs_themselves_is_never_held(kind: str) -> None
 def test_one_canary_at_a_time_then_steps_then_nothing_is_held() -> None:
     board = opened()
     assert board.tick(2.0, {CAUSE: 8}) == []
-    assert board.tick(3.5, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True)]
+    assert board.tick(3.5, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True, begun=False)]
     assert board.tick(4.5, {CAUSE: 7}) == []
     board.failed([failed(1, 5.0, trial=True)])
     assert board.tick(6.0, {CAUSE: 8}) == []
-    assert board.tick(9.0, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True)]
+    assert board.tick(9.0, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True, begun=True)]
     board.observe(Seen(10.0, outcomes=[outcome(10.0)]))
     released, now = 0, 10.0
     while board.holding(CAUSE) is not None and now < 300:
@@ -145,7 +145,7 @@ def test_a_lost_canary_is_not_waited_for() -> None:
     assert board.tick(4.0, {CAUSE: 8})
     assert board.tick(63.0, {CAUSE: 8}) == []
     board.tick(65.0, {CAUSE: 8})
-    assert board.tick(66.0, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True)]
+    assert board.tick(66.0, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True, begun=False)]
 
 
 def test_a_release_that_fails_holds_again() -> None:
@@ -177,7 +177,7 @@ def test_no_canary_goes_before_the_time_that_the_other_side_asks_for() -> None:
     board.failed([failed(job, 0.0, status=503, after=120.0) for job in range(8)])
     board.failed([failed(9, 1.0, status=503, after=120.0)])
     assert board.tick(100.0, {CAUSE: 9}) == []
-    assert board.tick(122.0, {CAUSE: 9}) == [Release(CAUSE, 1, canary=True)]
+    assert board.tick(122.0, {CAUSE: 9}) == [Release(CAUSE, 1, canary=True, begun=False)]
 
 
 @pytest.mark.parametrize("forced", [BreakerState.OPEN, BreakerState.CLOSED])
