@@ -10,6 +10,7 @@ from typing import Protocol
 
 from jobplatform.controller import words
 from jobplatform.controller.case import extra_of, groups_of
+from jobplatform.controller.ends import Ends
 from jobplatform.decision import Evidence, FailedAttempt, RetryDecision, Seen
 from jobplatform.jobs.breaker import Breaker, Release
 from jobplatform.jobs.breakers import Breakers, is_answer
@@ -89,11 +90,13 @@ class Policy:
         self.luck = luck
         self.retry_budget = RetryBudget()
         self.failure_budget = FailureBudget()
+        self.ends = Ends()
 
     def decide(self, attempts: Sequence[FailedAttempt]) -> list[RetryDecision]:
         """Decide on each of some attempts that failed."""
         rules = [rule(each.job_id, each.attempt, each.error, each.facts) for each in attempts]
         self._tell_breakers(attempts, rules)
+        self._note_ends(attempts)
         decisions = [self._hold(failed, decision) for failed, decision in zip(attempts, rules, strict=True)]
         open_ones = [place for place, decision in enumerate(decisions) if decision.flexible and not decision.gate]
         chosen = self._choose([attempts[place] for place in open_ones], [decisions[place] for place in open_ones])
@@ -111,6 +114,8 @@ class Policy:
             if outcome.gate is None:
                 groups = groups_of(outcome, outcome.job_type)
                 self.memory.note(groups, outcome.attempt + 1, outcome.at, outcome.succeeded)
+                if outcome.succeeded:
+                    self.ends.note(groups, True)
 
     def tick(self, now: float, held: Mapping[str, int]) -> list[Release]:
         """Say which jobs that are held go on now.
@@ -128,6 +133,11 @@ class Policy:
         self.breakers.failed(
             [each for each, ruled in pairs if ruled.flexible or has_had_all_retries(each.error, each.facts)]
         )
+
+    def _note_ends(self, attempts: Sequence[FailedAttempt]) -> None:
+        for failed in attempts:
+            if has_had_all_retries(failed.error, failed.facts):
+                self.ends.note(groups_of(failed, failed.facts.job_type), False)
 
     def _hold(self, failed: FailedAttempt, decision: RetryDecision) -> RetryDecision:
         facts = failed.facts
@@ -205,8 +215,9 @@ class Policy:
         self, failed: FailedAttempt, ruled: RetryDecision, declared: RetryRule, advice: Advice
     ) -> RetryDecision:
         by, facts = f"model:{advice.version}", failed.facts
-        # What others came to under all sorts of delays may be less than what this delay promises.
-        ever = max(advice.eventual, advice.choice.ever)
+        # What is given up can prove nobody wrong: the model says so, this delay does, and what others came to.
+        shown = self.ends.share(groups_of(failed, facts.job_type))
+        ever = max(advice.eventual, advice.choice.ever, 1.0 if shown is None else shown)
         if ever < declared.threshold and self.failure_budget.may_give_up(facts.job_type, failed.at):
             return RetryDecision(None, words.gives_up(failed, ever, declared.threshold), by)
         most = advice.choice.delay * max(1, facts.max_retries - facts.retry_count)

@@ -101,6 +101,8 @@ def test_a_model_that_does_not_decide_says_what_it_would_have_done() -> None:
 
 def test_what_hardly_ever_succeeds_is_given_up_within_the_budget_of_its_type() -> None:
     asked = policy(Adviser(lambda delay: 0.01, ever=0.1))
+    assert asked.decide([failed()])[0].delay is not None
+    asked.decide([failed(number, 5) for number in range(20)])
     decisions = [asked.decide([failed(number)])[0] for number in range(100)]
     given_up = [decision for decision in decisions if decision.delay is None]
     assert (
@@ -115,6 +117,7 @@ def test_a_type_sets_its_own_threshold_and_may_keep_to_the_rule() -> None:
     asked = policy(Adviser(lambda delay: 0.3, ever=0.1))
     low, never = ({"threshold": 0.05}, {"learned": False})
     by_rule = [replace(failed(), facts=replace(failed().facts, retry_rule=rule)) for rule in (low, never)]
+    asked.decide([failed(number, 5) for number in range(20)])
     decisions = asked.decide(by_rule)
     assert [each.delay is not None for each in decisions] == [True, True]
     assert [each.decided_by for each in decisions] == ["model:7", "static"]
