@@ -16,12 +16,13 @@ from jobplatform.jobs.breaker import Breaker, Release
 from jobplatform.jobs.breakers import Breakers, is_answer
 from jobplatform.jobs.budget import FailureBudget, RetryBudget
 from jobplatform.jobs.choice import DELAYS, Choice, chance_after, choose
-from jobplatform.jobs.retry import RetryRule, has_had_all_retries, rule, within_deadline
+from jobplatform.jobs.retry import RetryRule, ceiling_of, has_had_all_retries, rule, within_deadline
 
 #: A job is held for so many seconds at most, and so often without using up a retry.
 _HOLD_SECONDS, _MOST_TIMES = 6 * 3600.0, 9
-#: A job that has less time left is not drawn for a random delay.
-_HURRIED_SECONDS = 120.0
+#: A delay that is drawn at random is at most so many times as long, or as short, as the longest backoff; a job that has
+#: less time left is not drawn.
+_DRAWN, _HURRIED_SECONDS = 16.0, 120.0
 Chances = Sequence[tuple[float, float]]
 
 
@@ -206,9 +207,12 @@ class Policy:
         left = failed.facts.left
         if self.luck.random() >= self.explore or (left is not None and left < _HURRIED_SECONDS):
             return None
-        low, high = _bounds(ruled, declared, left)
+        usual = max(ceiling_of(declared, failed.facts.retry_count), 1e-3)
+        low, high = max(usual / _DRAWN, ruled.least), min(usual * _DRAWN, _bounds(ruled, declared, left)[1])
+        if low >= high:
+            return None
         delay = max(low, math.exp(self.luck.uniform(math.log(low), math.log(high))))
-        evidence = Evidence(propensity=self.explore / max(math.log(high / low), 1e-9))
+        evidence = Evidence(propensity=self.explore / math.log(high / low))
         return RetryDecision(delay, words.explores(failed, delay), "chance", evidence=evidence)
 
     def _advised(
@@ -225,7 +229,7 @@ class Policy:
 
 
 def _bounds(ruled: RetryDecision, declared: RetryRule, left: float | None) -> tuple[float, float]:
-    """Give the shortest and the longest delay that may be drawn, in seconds."""
+    """Give the shortest and the longest delay that may be chosen, in seconds."""
     low = max(1.0, ruled.least)
     return low, max(low, min(declared.cap, 3600.0 if left is None else left / 2))
 

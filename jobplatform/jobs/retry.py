@@ -134,7 +134,7 @@ def _informed(facts: RetryFacts, error: Mapping[str, Any]) -> RetryFacts:
 def _backoff(
     luck: random.Random, rule: RetryRule, error: Mapping[str, Any], facts: RetryFacts, number: int
 ) -> RetryDecision:
-    ceiling = min(rule.cap, rule.base * rule.factor ** min(facts.retry_count, 64))
+    ceiling = ceiling_of(rule, facts.retry_count)
     delay = luck.uniform(0.0, ceiling) if rule.jitter else ceiling
     reason = f"{error.get('type', 'error')}: retry {number} of {facts.max_retries} in {delay:.1f} s"
     after = error.get("after")
@@ -144,6 +144,11 @@ def _backoff(
         return RetryDecision(delay, reason, flexible=True, least=delay)
     reason += f" (backoff up to {ceiling:.0f} s, {'full jitter' if rule.jitter else 'fixed'})"
     return RetryDecision(delay, reason, flexible=True, least=float(after or 0.0))
+
+
+def ceiling_of(rule: RetryRule, retries: int) -> float:
+    """Give the longest backoff after so many retries, in seconds."""
+    return min(rule.cap, rule.base * rule.factor ** min(retries, 64))
 
 
 def has_had_all_retries(error: Mapping[str, Any], facts: RetryFacts) -> bool:

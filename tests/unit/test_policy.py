@@ -129,12 +129,12 @@ def test_chance_draws_delays_over_all_scales_and_logs_how_likely_they_were() -> 
     drawn = [each for each in decisions if each.decided_by == "chance"]
     assert 500 < len(drawn) < 700
     logs = [math.log(each.delay or 0) for each in drawn]
-    assert min(logs) >= 0 and max(logs) <= math.log(3600)
-    middle = sum(1 for each in logs if each < math.log(3600) / 2)
+    low, high = math.log(20 / 16), math.log(20 * 16)
+    assert low <= min(logs) and max(logs) <= high
+    middle = sum(1 for each in logs if each < (low + high) / 2)
     assert 0.4 < middle / len(logs) < 0.6
-    assert {round(each.evidence.propensity or 0, 6) for each in drawn if each.evidence} == {
-        round(0.2 / math.log(3600), 6)
-    }
+    propensities = {round(each.evidence.propensity or 0, 6) for each in drawn if each.evidence}
+    assert propensities == {round(0.2 / (high - low), 6)}
 
 
 def test_chance_leaves_alone_what_is_in_a_hurry() -> None:
