@@ -53,16 +53,21 @@ class Breakers:
         self._types = Traffic()
         self._pairs = Traffic()
         self._began: float | None = None
+        #: The last failure of each cause that is not judged yet.
+        self._rising: dict[str, FailedAttempt] = {}
         self._types_of: dict[str, dict[str, float]] = defaultdict(dict)
 
     def failed(self, failures: Sequence[FailedAttempt]) -> None:
-        """Count failures of which backoff alone would decide; opens breakers."""
+        """Count failures of which backoff alone would decide."""
         with self._lock:
             counted = [each for each in failures if not (is_lasting(each.error) or is_throttled(each.error))]
             for failed in counted:
                 self._count(failed)
+                self._rising[failed.cause] = failed
             for cause in {failed.cause for failed in counted}:
-                self._judge(cause, [failed for failed in counted if failed.cause == cause])
+                breaker = self._breakers.get(cause)
+                if breaker is not None and breaker.holds:
+                    self._put(self._told(breaker, [failed for failed in counted if failed.cause == cause]))
 
     def answered(self, failures: Sequence[FailedAttempt]) -> None:
         """Count failures that show that the other side is there."""
@@ -73,7 +78,7 @@ class Breakers:
                     self._put(breaker.seen(failed.at, 1, 0))
 
     def observe(self, seen: Seen) -> None:
-        """Count what succeeded."""
+        """Count what succeeded, and open breakers: not before what succeeded beside the failures is known."""
         with self._lock:
             for job_type, jobs in seen.completed.items():
                 self._types.add(f"+{job_type}", seen.at, jobs)
@@ -87,6 +92,7 @@ class Breakers:
                 told = max(whole, succeeded[cause])
                 if breaker.holds and (told or self._is_past(breaker, seen)):
                     self._put(breaker.seen(seen.at, told, 0) if told else breaker.recovered(seen.at))
+            self._open()
 
     def holding(self, cause: str) -> Breaker | None:
         """Give the breaker that holds what fails of a cause, None when none does."""
@@ -175,18 +181,25 @@ class Breakers:
             self._pairs.add(f"{cause}\0{job_type}", at)
         self._types_of[cause][job_type] = at
 
-    def _judge(self, cause: str, failures: Sequence[FailedAttempt]) -> None:
-        now, breaker = max(failed.at for failed in failures), self._breakers.get(cause)
-        if breaker is not None and breaker.holds:
-            trials = [failed for failed in failures if failed.facts.trial]
-            witnesses = sum(breaker.canary_at is not None or failed.attempt <= _WITNESS for failed in trials)
-            told = breaker.seen(now, 0, witnesses, len(trials) - witnesses)
-            after = max((float(failed.error.get("after") or 0.0) for failed in failures), default=0.0)
-            self._put(replace(told, job_types=told.job_types | self._gated(cause, now)).delayed(now + after))
-        elif breaker is None or breaker.forced is None:
-            reason = self._rise(cause, failures[-1], now)
+    def _told(self, breaker: Breaker, failures: Sequence[FailedAttempt]) -> Breaker:
+        now = max(failed.at for failed in failures)
+        trials = [failed for failed in failures if failed.facts.trial]
+        witnesses = sum(breaker.canary_at is not None or failed.attempt <= _WITNESS for failed in trials)
+        told = breaker.seen(now, 0, witnesses, len(trials) - witnesses)
+        after = max(float(failed.error.get("after") or 0.0) for failed in failures)
+        return replace(told, job_types=told.job_types | self._gated(breaker.cause, now)).delayed(now + after)
+
+    def _open(self) -> None:
+        rising, self._rising = self._rising, {}
+        for cause, failed in rising.items():
+            breaker = self._breakers.get(cause)
+            if breaker is not None and (breaker.holds or breaker.forced is not None):
+                continue
+            reason = self._rise(cause, failed, failed.at)
             if reason is not None:
-                self._put(replace(open_breaker(cause, now, reason), job_types=self._gated(cause, now)))
+                after = float(failed.error.get("after") or 0.0)
+                opened = replace(open_breaker(cause, failed.at, reason), job_types=self._gated(cause, failed.at))
+                self._put(opened.delayed(failed.at + after))
 
     def _rise(self, cause: str, failed: FailedAttempt, now: float) -> str | None:
         """Say why a breaker is to open, None when it is not."""
@@ -235,7 +248,7 @@ class Breakers:
             for job_type, at in self._types_of[cause].items()
             if at >= now - 60.0
             and (failed := self._pairs.count(f"{cause}\0{job_type}", now, 20.0)) >= _TYPE_FAILURES
-            and failed >= _TYPE_SHARE * (failed + self._types.count(f"+{job_type}", now, 10.0))
+            and failed >= _TYPE_SHARE * (failed + self._types.count(f"+{job_type}", now, 20.0))
         )
 
 

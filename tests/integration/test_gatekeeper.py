@@ -28,6 +28,8 @@ from jobplatform.transport import keys
 from jobplatform.transport.publisher import Publisher
 
 CAUSE = "host:api.local"
+#: No retry is due before its breaker has opened.
+SLOW = {"base": 600.0, "jitter": False}
 DOWN = {"type": "ConnectionError", "message": "no", "classes": ["ConnectionError", "OSError"], "host": "api.local"}
 
 
@@ -96,7 +98,7 @@ class Place:
 
     def down(self, count: int = 10) -> list[str]:
         """Make jobs that fail of one cause until its breaker is open."""
-        job_ids = [self.cli.add() for _ in range(count)]
+        job_ids = [self.cli.add(retry_rule=SLOW) for _ in range(count)]
         self.told(job_ids[:-2], 0.0)
         self.told(job_ids[-2:], 0.5)
         assert self.breakers.holding(CAUSE) is not None
@@ -198,7 +200,7 @@ def test_a_person_has_the_last_word(place: Place, command: str) -> None:
     place.cli.json("breakers", "auto", CAUSE)
     assert place.cli.json("breakers", "show", CAUSE)["forced"] is None
     place.step(7.0)
-    later = [place.cli.add() for _ in range(10)]
+    later = [place.cli.add(retry_rule=SLOW) for _ in range(10)]
     place.told(later, 8.0)
     place.step(9.0)
     assert place.breakers.holding(CAUSE) is not None

@@ -27,18 +27,25 @@ def failed(job: int, at: float, trial: bool = False, dependency: str | None = CA
     return FailedAttempt(f"job-{job}", 1, at, {**ERROR, **error}, facts, "f00d", dependency)
 
 
+def tell(board: Breakers, failures: list[FailedAttempt], completed: int = 0) -> None:
+    """Tell what a batch showed."""
+    board.failed(failures)
+    if failures:
+        board.observe(Seen(max(each.at for each in failures), Counter({"shop.charge": completed} if completed else {})))
+
+
 def opened(at: float = 0.0) -> Breakers:
     board = Breakers()
-    board.failed([failed(job, at) for job in range(8)])
+    tell(board, [failed(job, at) for job in range(8)])
     assert board.holding(CAUSE) is not None
     return board
 
 
 def test_it_opens_when_many_jobs_fail_of_one_cause_and_says_why() -> None:
     board = Breakers()
-    board.failed([failed(job, 1.0) for job in range(4)])
+    tell(board, [failed(job, 1.0) for job in range(4)])
     assert board.holding(CAUSE) is None
-    board.failed([failed(job, 2.0) for job in range(4, 8)])
+    tell(board, [failed(job, 2.0) for job in range(4, 8)])
     breaker = board.holding(CAUSE)
     assert breaker is not None
     assert "ConnectionError from api.local: 8 jobs within 10 s" in breaker.reason
@@ -46,7 +53,13 @@ def test_it_opens_when_many_jobs_fail_of_one_cause_and_says_why() -> None:
 
 def test_one_job_that_fails_often_opens_nothing() -> None:
     board = Breakers()
-    board.failed([failed(1, float(at)) for at in range(30)])
+    tell(board, [failed(1, float(at)) for at in range(30)])
+    assert board.holding(CAUSE) is None
+
+
+def test_what_succeeded_in_the_same_batch_counts() -> None:
+    board = Breakers()
+    tell(board, [failed(job, 1.0 + job) for job in range(50)], completed=200)
     assert board.holding(CAUSE) is None
 
 
@@ -56,7 +69,7 @@ def test_the_permanent_errors_of_a_few_open_nothing_however_often_they_are_tried
         at = float(second)
         board.observe(Seen(at, Counter({"shop.charge": 1})))
         again = replace(failed(second % 7, at), attempt=3)
-        board.failed([again, replace(again, job_id="other")] + [failed(second, at)] * (second % 10 == 0))
+        tell(board, [again, replace(again, job_id="other")] + [failed(second, at)] * (second % 10 == 0))
         assert board.holding(CAUSE) is None
 
 
@@ -64,12 +77,12 @@ def test_a_surge_of_one_reason_among_others_opens_when_it_is_not_usual() -> None
     board = Breakers()
     for second in range(1, 700):
         board.observe(Seen(float(second), Counter({"shop.charge": 10})))
-        board.failed([failed(second, float(second))] * (second % 60 == 0))
+        tell(board, [failed(second, float(second))] * (second % 60 == 0))
     assert board.holding(CAUSE) is None
     for second in range(700, 730):
         at = float(second)
         board.observe(Seen(at, Counter({"shop.charge": 7})))
-        board.failed([failed(3 * second + job, at) for job in range(3)] + [replace(failed(second, at), attempt=2)])
+        tell(board, [failed(3 * second + job, at) for job in range(3)] + [replace(failed(second, at), attempt=2)])
     breaker = board.holding(CAUSE)
     assert breaker is not None and "are usual" in breaker.reason
     assert board.held_types() == {}
@@ -77,14 +90,14 @@ def test_a_surge_of_one_reason_among_others_opens_when_it_is_not_usual() -> None
 
 def test_what_asks_for_patience_is_not_held() -> None:
     board = Breakers()
-    board.failed([failed(job, 1.0, status=429, after=5.0) for job in range(50)])
+    tell(board, [failed(job, 1.0, status=429, after=5.0) for job in range(50)])
     assert board.holding(CAUSE) is None
 
 
 def test_jobs_that_are_not_held_show_that_a_cause_is_over() -> None:
     breaker = open_breaker(CAUSE, 0.0, "surge")
     board = Breakers([breaker])
-    board.failed([failed(1, 1.0)])
+    tell(board, [failed(1, 1.0)])
     board.observe(Seen(30.0, Counter({"shop.charge": 9})))
     assert board.tick(30.0, {CAUSE: 5}) == [Release(CAUSE, 1, canary=True, begun=False)]
     board.observe(Seen(31.0, Counter({"shop.charge": 1})))
@@ -94,24 +107,24 @@ def test_jobs_that_are_not_held_show_that_a_cause_is_over() -> None:
 def test_failures_among_many_successes_open_nothing() -> None:
     board = Breakers()
     board.observe(Seen(1.0, Counter({"shop.charge": 40})))
-    board.failed([failed(job, 1.0) for job in range(12)])
+    tell(board, [failed(job, 1.0) for job in range(12)])
     assert board.holding(CAUSE) is None
 
 
 def test_what_may_be_anything_is_held_only_when_nearly_everything_fails_of_it() -> None:
     board = Breakers()
     bug = {"type": "ShopError", "classes": ["ShopError"], "host": None}
-    board.failed([failed(job, 1.0, dependency=None, **bug) for job in range(19)])
+    tell(board, [failed(job, 1.0, dependency=None, **bug) for job in range(19)])
     assert board.holding("fingerprint:f00d") is None
-    board.failed([failed(19, 1.0, dependency=None, **bug)])
+    tell(board, [failed(19, 1.0, dependency=None, **bug)])
     assert board.holding("fingerprint:f00d") is not None
 
 
 @pytest.mark.parametrize("kind", ["ValueError", "SoftTimeLimitExceeded"])
 def test_what_is_wrong_with_the_jobs_themselves_is_never_held(kind: str) -> None:
     board = Breakers()
-    board.failed([failed(job, 1.0, type=kind, classes=[kind, "Exception"]) for job in range(50)])
-    board.failed([failed(job, 1.0, died=True) for job in range(50)])
+    tell(board, [failed(job, 1.0, type=kind, classes=[kind, "Exception"]) for job in range(50)])
+    tell(board, [failed(job, 1.0, died=True) for job in range(50)])
     assert board.tick(60.0, {}) == []
     assert board.holding(CAUSE) is None
 
@@ -121,7 +134,7 @@ def test_one_canary_at_a_time_then_steps_then_nothing_is_held() -> None:
     assert board.tick(2.0, {CAUSE: 8}) == []
     assert board.tick(3.5, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True, begun=False)]
     assert board.tick(4.5, {CAUSE: 7}) == []
-    board.failed([failed(1, 5.0, trial=True)])
+    tell(board, [failed(1, 5.0, trial=True)])
     assert board.tick(6.0, {CAUSE: 8}) == []
     assert board.tick(9.0, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True, begun=True)]
     board.observe(Seen(10.0, outcomes=[outcome(10.0)]))
@@ -174,8 +187,8 @@ def test_job_types_that_do_nothing_but_fail_do_not_begin() -> None:
 
 def test_no_canary_goes_before_the_time_that_the_other_side_asks_for() -> None:
     board = Breakers()
-    board.failed([failed(job, 0.0, status=503, after=120.0) for job in range(8)])
-    board.failed([failed(9, 1.0, status=503, after=120.0)])
+    tell(board, [failed(job, 0.0, status=503, after=120.0) for job in range(8)])
+    tell(board, [failed(9, 1.0, status=503, after=120.0)])
     assert board.tick(100.0, {CAUSE: 9}) == []
     assert board.tick(122.0, {CAUSE: 9}) == [Release(CAUSE, 1, canary=True, begun=False)]
 
@@ -186,10 +199,10 @@ def test_a_person_has_the_last_word(forced: BreakerState) -> None:
     board.hear([open_breaker(CAUSE, 0.0, "kept").force(forced, "me")], 10.0)
     assert board.tick(100.0, {CAUSE: 8}) == []
     board.observe(Seen(100.0, outcomes=[outcome(100.0)]))
-    board.failed([failed(job, 101.0) for job in range(20)])
+    tell(board, [failed(job, 101.0) for job in range(20)])
     assert (board.holding(CAUSE) is not None) is (forced is BreakerState.OPEN)
     board.hear([], 110.0)
-    board.failed([failed(job, 111.0) for job in range(20)])
+    tell(board, [failed(job, 111.0) for job in range(20)])
     assert board.holding(CAUSE) is not None
 
 

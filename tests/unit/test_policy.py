@@ -166,6 +166,7 @@ def test_nobody_comes_back_too_early_too_late_or_too_often(
 def board() -> Breakers:
     made = Breakers()
     made.failed([failed(number) for number in range(100, 110)])
+    made.observe(Seen(1000.0))
     return made
 
 
