@@ -15,7 +15,7 @@ from jobplatform.decision import Evidence, FailedAttempt, RetryDecision, Seen
 from jobplatform.jobs.breaker import Breaker, Release
 from jobplatform.jobs.breakers import Breakers, is_answer
 from jobplatform.jobs.budget import FailureBudget, RetryBudget
-from jobplatform.jobs.choice import DELAYS, Choice, chance_after, choose
+from jobplatform.jobs.choice import DELAYS, Choice, chance_after, choose, draw
 from jobplatform.jobs.retry import RetryRule, ceiling_of, has_had_all_retries, rule, within_deadline
 
 #: A job is held for so many seconds at most, and so often without using up a retry.
@@ -23,6 +23,8 @@ _HOLD_SECONDS, _MOST_TIMES = 6 * 3600.0, 9
 #: A delay that is drawn at random is at most so many times as long, or as short, as the longest backoff; a job that has
 #: less time left is not drawn.
 _DRAWN, _HURRIED_SECONDS = 16.0, 120.0
+#: No job is given up that was not retried so often: what fails for the first time cannot be told from what always will.
+_TRIED = 2
 Chances = Sequence[tuple[float, float]]
 
 
@@ -222,10 +224,15 @@ class Policy:
         # What is given up can prove nobody wrong: the model says so, this delay does, and what others came to.
         shown = self.ends.share(groups_of(failed, facts.job_type))
         ever = max(advice.eventual, advice.choice.ever, 1.0 if shown is None else shown)
-        if ever < declared.threshold and self.failure_budget.may_give_up(facts.job_type, failed.at):
+        hopeless = ever < declared.threshold and facts.retry_count >= _TRIED
+        if hopeless and self.failure_budget.may_give_up(facts.job_type, failed.at):
             return RetryDecision(None, words.gives_up(failed, ever, declared.threshold), by)
-        most = advice.choice.delay * max(1, facts.max_retries - facts.retry_count)
-        return RetryDecision(advice.choice.delay, words.waits(failed, advice.choice, most), by, least=ruled.least)
+        drawn = draw(advice.chances, max(1, facts.max_retries - facts.retry_count), facts.left, self.luck)
+        high = _bounds(ruled, declared, facts.left)[1]
+        choice = replace(drawn.choice, delay=min(max(ruled.least, drawn.delay), high))
+        most = drawn.choice.delay * max(1, facts.max_retries - facts.retry_count)
+        evidence = Evidence(propensity=(1.0 - self.explore) * drawn.propensity)
+        return RetryDecision(choice.delay, words.waits(failed, choice, most), by, least=ruled.least, evidence=evidence)
 
 
 def _bounds(ruled: RetryDecision, declared: RetryRule, left: float | None) -> tuple[float, float]:

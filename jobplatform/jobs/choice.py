@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import exp, log
+from random import Random
 
 #: Delays that are considered, in seconds.
 DELAYS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 90.0, 150.0, 240.0, 400.0, 700.0, 1200.0, 2400.0, 3600.0)
 #: What a success is worth, and what an attempt costs, in seconds of waiting.
 SUCCESS_SECONDS, ATTEMPT_SECONDS = 3600.0, 45.0
+#: A delay that is worth so many seconds less than the best is chosen by 1/e as often.
+_TEMPERATURE = 20.0
+#: No delay is shorter, in seconds, so that those that failed together are spread.
+_SHORTEST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,30 @@ def choose(chances: Sequence[tuple[float, float]], attempts_left: int, seconds_l
     :param seconds_left: until the deadline of the job; None for no deadline.
     """
     return max((_weigh(delay, chance, attempts_left, seconds_left) for delay, chance in chances), key=_by_value)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A delay in seconds that was drawn, the choice behind it, and its density over the logarithm of the delay."""
+
+    choice: Choice
+    delay: float
+    propensity: float
+
+
+def draw(chances: Sequence[tuple[float, float]], attempts_left: int, seconds_left: float | None, luck: Random) -> Drawn:
+    """Draw a delay: the more likely, the less its value falls short of the greatest.
+
+    Those that failed together would come back together, if each chose the best delay. A delay stands for all until the
+    next; the weights are those of a softmax (R. Sutton, A. Barto, "Reinforcement Learning", 2nd ed., section 2.8).
+    """
+    choices = [_weigh(delay, chance, attempts_left, seconds_left) for delay, chance in chances]
+    best = max(choice.value for choice in choices)
+    weights = [exp((choice.value - best) / _TEMPERATURE) for choice in choices]
+    place = luck.choices(range(len(choices)), weights)[0]
+    low = max(choices[place].delay, _SHORTEST)
+    high = choices[place + 1].delay if place + 1 < len(choices) else 2.0 * low
+    return Drawn(choices[place], low * (high / low) ** luck.random(), weights[place] / sum(weights) / log(high / low))
 
 
 def chance_after(chances: Sequence[tuple[float, float]], delay: float) -> float:
