@@ -23,7 +23,7 @@ class Comparison:
 
     :param failed: the difference of the failed shares of recoverable jobs, with its 95 % interval over seeds.
     :param fewer: by which part of the other's fewer jobs failed.
-    :param latency, attempts, retries: ratios of means; None if there is nothing to divide by.
+    :param latency, restricted, attempts, retries: ratios of means; None if there is nothing to divide by.
     :param rejections: the difference for each 1,000 jobs.
     """
 
@@ -33,6 +33,7 @@ class Comparison:
     failed: Interval
     fewer: float | None
     latency: float | None
+    restricted: float | None
     attempts: float | None
     retries: float | None
     rejections: Interval
@@ -65,6 +66,7 @@ def compare(mine: Sequence[Measures], theirs: Sequence[Measures], world: str) ->
         failed=confidence(failed),
         fewer=_fewer(fmean(map(_failed_share, mine)), fmean(map(_failed_share, theirs))),
         latency=_ratio(sum(each.paired_added for each in mine), sum(each.reference_added for each in mine)),
+        restricted=_ratio(sum(each.restricted for each in mine), sum(each.restricted for each in theirs)),
         attempts=_ratio(_per_job(mine, lambda each: each.attempts), _per_job(theirs, lambda each: each.attempts)),
         retries=_ratio(_per_job(mine, lambda each: each.retries), _per_job(theirs, lambda each: each.retries)),
         rejections=confidence(rejections),
@@ -86,7 +88,8 @@ def goals(by_world: Mapping[str, Comparison], mixed: Comparison | None) -> list[
     found = [
         _in_all("failed recoverable jobs: 95 % interval below 0", by_world, lambda each: each.failed.high < 0),
         _same_sign(by_world),
-        _ratio_goal("added latency", LATENCY, by_world, lambda each: each.latency),
+        _ratio_goal("added latency of what completed under both", LATENCY, by_world, lambda each: each.latency),
+        _ratio_goal("added latency, failed as late as the deadline", LATENCY, by_world, lambda each: each.restricted),
         _ratio_goal("attempts a job", ATTEMPTS, by_world, lambda each: each.attempts),
         _rejections(by_world),
     ]

@@ -48,6 +48,8 @@ class Measures:
     limited: int
     decisions: int
     seconds: float
+    #: The mean over all recoverable jobs, of which those that failed count as late as their deadline.
+    restricted: float = 0.0
 
     @property
     def failed_share(self) -> float:
@@ -89,6 +91,7 @@ def measure(world: World, policy: str, run: Run, reference: Run, seconds: float)
         limited=run.limited,
         decisions=run.decisions,
         seconds=seconds,
+        restricted=_mean(added(job) if job.completed else world.deadline for job in mine),
     )
 
 
