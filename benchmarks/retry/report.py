@@ -18,8 +18,8 @@ DEFINITIONS = (
     f"Every policy may make {CAP} attempts of a job, the last of which begins within {DEADLINE:.0f} s of its arrival.",
     "Recoverable: the error is not permanent, the dependency is up at some moment between arrival and deadline, and",
     "one of the attempts that the job may have is lucky; the oracle's reach where policies do not meet each other.",
-    "Latency: mean seconds added to recoverable jobs that completed under both policies; to 900 s: to all of them, what",
-    "failed counted as late as its deadline (a restricted mean survival time). Intervals: 95 %, Student's t",
+    "Latency: mean seconds added to recoverable jobs that completed under both policies; to 900 s: to all of them,",
+    "what failed counted as late as its deadline (restricted mean survival time). Intervals: 95 %, Student's t",
     "over seeds. Regret: (policy - oracle) / (fixed - oracle); no bound where calls are limited or overloaded.",
 )
 
