@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 #: The wait between two canaries: a share of how long it has been open already, between these many seconds.
-_PROBE_SHARE, _PROBE_LEAST, _PROBE_MOST = 0.1, 3.0, 20.0
+_PROBE_SHARE, _PROBE_LEAST, _PROBE_MOST = 0.1, 3.0, 10.0
 #: A canary that has not ended after so many seconds is not waited for.
 _CANARY_SECONDS = 60.0
 #: Jobs a second that a release begins with, that it may always have, and what it grows by each second.
 _FIRST_RATE, _LEAST_PACE, _GROWTH = 2.0, 5.0, 1.5
-#: Jobs are let go so many times as fast as they came while they were held: all are done within a seventh of that time,
+#: Jobs are let go so many times as fast as they came while they were held: all are done within a sixth of that time,
 #: what comes meanwhile included, and no more is asked of the other side than that takes. A release that has not ended
 #: after so many seconds is twice as fast each so many.
-_HASTE, _RELEASE_SECONDS, _HASTE_SECONDS = 8.0, 250.0, 30.0
+_HASTE, _RELEASE_SECONDS, _HASTE_SECONDS = 7.2, 300.0, 30.0
 #: Of a step, the share of failures that slows a release down, that which ends it, and how many failures that takes.
 _SLOW_SHARE, _STOP_SHARE, _STOP_FAILURES = 0.1, 0.5, 3
 #: So many jobs may be under way for each job a second, and in any case.
