@@ -16,7 +16,7 @@ from jobplatform.jobs.breaker import Breaker, Release
 from jobplatform.jobs.breakers import Breakers, is_answer
 from jobplatform.jobs.budget import FailureBudget, RetryBudget
 from jobplatform.jobs.choice import DELAYS, Choice, chance_after, choose, draw
-from jobplatform.jobs.retry import RetryRule, ceiling_of, has_had_all_retries, rule, within_deadline
+from jobplatform.jobs.retry import RetryRule, ceiling_of, has_had_all_retries, informed, rule, within_deadline
 
 #: A job is held for so many seconds at most, and so often without using up a retry.
 _HOLD_SECONDS, _MOST_TIMES = 6 * 3600.0, 9
@@ -97,6 +97,7 @@ class Policy:
 
     def decide(self, attempts: Sequence[FailedAttempt]) -> list[RetryDecision]:
         """Decide on each of some attempts that failed."""
+        attempts = [replace(each, facts=informed(each.facts, each.error)) for each in attempts]
         rules = [rule(each.job_id, each.attempt, each.error, each.facts) for each in attempts]
         self._tell_breakers(attempts, rules)
         self._note_ends(attempts)
@@ -210,7 +211,7 @@ class Policy:
         if self.luck.random() >= self.explore or (left is not None and left < _HURRIED_SECONDS):
             return None
         usual = max(ceiling_of(declared, failed.facts.retry_count), 1e-3)
-        low, high = max(usual / _DRAWN, ruled.least), min(usual * _DRAWN, _bounds(ruled, declared, left)[1])
+        low, high = max(usual / _DRAWN, ruled.least), min(usual * _DRAWN, _longest(ruled, declared, left))
         if low >= high:
             return None
         delay = max(low, math.exp(self.luck.uniform(math.log(low), math.log(high))))
@@ -228,22 +229,21 @@ class Policy:
         if hopeless and self.failure_budget.may_give_up(facts.job_type, failed.at):
             return RetryDecision(None, words.gives_up(failed, ever, declared.threshold), by)
         drawn = draw(advice.chances, max(1, facts.max_retries - facts.retry_count), facts.left, self.luck)
-        high = _bounds(ruled, declared, facts.left)[1]
+        high = _longest(ruled, declared, facts.left)
         choice = replace(drawn.choice, delay=min(max(ruled.least, drawn.delay), high))
         most = drawn.choice.delay * max(1, facts.max_retries - facts.retry_count)
         evidence = Evidence(propensity=(1.0 - self.explore) * drawn.propensity)
         return RetryDecision(choice.delay, words.waits(failed, choice, most), by, least=ruled.least, evidence=evidence)
 
 
-def _bounds(ruled: RetryDecision, declared: RetryRule, left: float | None) -> tuple[float, float]:
-    """Give the shortest and the longest delay that may be chosen, in seconds."""
-    low = max(1.0, ruled.least)
-    return low, max(low, min(declared.cap, 3600.0 if left is None else left / 2))
+def _longest(ruled: RetryDecision, declared: RetryRule, left: float | None) -> float:
+    """Give the longest delay that may be chosen, in seconds."""
+    return max(ruled.least, min(declared.cap, math.inf if left is None else left / 2))
 
 
 def _advise(version: int, failed: FailedAttempt, ruled: RetryDecision, chances: Chances, ever: float | None) -> Advice:
     facts = failed.facts
-    _, high = _bounds(ruled, RetryRule.of(facts.retry_rule), facts.left)
+    high = _longest(ruled, RetryRule.of(facts.retry_rule), facts.left)
     fitting = [(delay, chance) for delay, chance in chances if ruled.least <= delay <= high]
     fitting = fitting or [(ruled.least, chance_after(chances, ruled.least))]
     choice = choose(fitting, max(1, facts.max_retries - facts.retry_count), facts.left)

@@ -99,7 +99,7 @@ def rule(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFacts)
     """Decide on a failed attempt as if it had all the time that it wants."""
     if error.get("deadline"):
         return RetryDecision(None, f"deadline: {error.get('message')}"[:300])
-    facts = _informed(facts, error)
+    facts = informed(facts, error)
     if error.get("interrupted") and not error.get("died"):
         return RetryDecision(0.0, f"{error.get('message')}; goes on at once"[:300], free=True)
     death = _decide_death(error, facts) if error.get("died") else None
@@ -126,7 +126,8 @@ def _decide_death(error: Mapping[str, Any], facts: RetryFacts) -> RetryDecision 
     return None
 
 
-def _informed(facts: RetryFacts, error: Mapping[str, Any]) -> RetryFacts:
+def informed(facts: RetryFacts, error: Mapping[str, Any]) -> RetryFacts:
+    """Put what the worker knows of a job's type in place of what a client without its code had to guess."""
     guessed, declared = (facts.retry_rule or {}).get(GUESSED, ()), error.get("declared")
     return replace(facts, **{name: declared[name] for name in guessed}) if declared else facts
 

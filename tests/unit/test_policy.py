@@ -144,6 +144,15 @@ def test_chance_draws_delays_over_all_scales_and_logs_how_likely_they_were() -> 
     assert propensities == {round(0.2 / (high - low), 6)}
 
 
+def test_what_a_client_had_to_guess_counts_for_nobody() -> None:
+    case = failed(declared={"retry_rule": {"base": 0.1, "cap": 0.2}, "max_retries": 2})
+    guessed = replace(case, facts=replace(case.facts, retry_rule={"guessed": ["retry_rule", "max_retries"]}))
+    decisions = [policy(explore=1.0).decide([guessed])[0] for _ in range(20)]
+    assert {each.decided_by for each in decisions} == {"chance"}
+    assert all(0.1 / 16 <= (each.delay or 0) <= 0.2 for each in decisions)
+    assert "retry 1 of 2" in decisions[0].reason
+
+
 def test_chance_leaves_alone_what_is_in_a_hurry() -> None:
     asked = policy(explore=1.0)
     assert asked.decide([failed(left=100.0)])[0].decided_by == "static"
