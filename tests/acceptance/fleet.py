@@ -107,6 +107,8 @@ class Fleet:
             "JOBPLATFORM_SCHEMA": schema,
             "JOBPLATFORM_IMPORTS": ",".join(imports),
             "JOBPLATFORM_ORPHAN_GRACE_SECONDS": "2",
+            # No retry waits for a time that was drawn to learn from.
+            "JOBPLATFORM_RETRY_EXPLORE": "0",
             **environment,
         }
         self.settings: Settings = load_settings(self.environment)
