@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -15,6 +14,7 @@ from typing import ClassVar
 
 import psutil
 
+from jobplatform.devstack import ports
 from jobplatform.devstack.placement import Owner
 from jobplatform.devstack.spawn import spawn
 from jobplatform.errors import DevStackError
@@ -30,17 +30,6 @@ def leftovers(program: str, directory: Path) -> list[psutil.Process]:
             if process.info["name"] == program and Path(process.cwd()) == directory:
                 found.append(process)
     return found
-
-
-def port_is_free(port: int) -> bool:
-    """Tell whether a TCP port of the loopback can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 class Server(ABC):
@@ -115,7 +104,7 @@ class Server(ABC):
             self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         self.prepare()
         self._end_leftovers()
-        if not port_is_free(self.port):
+        if not ports.is_free(self.port):
             raise DevStackError(
                 f"{self.title}: port {self.port} is taken; stop the program that listens there, "
                 f"or delete {self.home.with_name('stack.json')} to let other ports be chosen"

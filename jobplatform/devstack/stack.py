@@ -5,24 +5,25 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import random
 import shutil
+import socket
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from jobplatform.devstack import ports
 from jobplatform.devstack.placement import remove_home
 from jobplatform.devstack.postgres import Postgres
 from jobplatform.devstack.redis import Redis
-from jobplatform.devstack.server import Server, port_is_free
+from jobplatform.devstack.server import Server
 from jobplatform.errors import DevStackError
 from jobplatform.settings import Settings
 
-# Below the range of outgoing connections, one of which could take our port while we are stopped.
-_PORTS = range(20_000, 32_000)
+_PORT_NAMES = ("postgres_port", "redis_port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ class DevStack:
         with ExitStack() as undo:
             self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
             undo.callback(os.close, _lock(self.directory))
-            servers = self._make_servers()
+            claims = _claim_ports(self.directory)
+            undo.callback(ports.release, claims.values())
+            servers = self._make_servers(claims)
             for server in servers:
                 undo.callback(server.stop)
                 server.spawn()
@@ -128,13 +131,13 @@ class DevStack:
             raise DevStackError("this stack runs no Redis; start it, without REDIS_URL")
         return self._redis
 
-    def _make_servers(self) -> list[Server]:
+    def _make_servers(self, claims: Iterable[int]) -> list[Server]:
         """Make the servers that no setting replaces, the quick one first, on ports chosen once."""
-        ports = _choose_ports(self.directory)
+        postgres_port, redis_port = claims
         if not self.settings.redis_url:
-            self._redis = Redis(self.directory / "redis", ports["redis_port"])
+            self._redis = Redis(self.directory / "redis", redis_port)
         if not self.settings.database_url:
-            self._postgres = Postgres(self.directory / "postgres", ports["postgres_port"])
+            self._postgres = Postgres(self.directory / "postgres", postgres_port)
         return [server for server in (self._redis, self._postgres) if server is not None]
 
     def _describe(self) -> StackInfo:
@@ -188,23 +191,25 @@ def _lock(directory: Path) -> int:
     )
 
 
-def _choose_ports(directory: Path) -> dict[str, int]:
-    """Give the ports of a directory, chosen at the first start and kept."""
-    names = ("postgres_port", "redis_port")
+def _claim_ports(directory: Path) -> dict[int, socket.socket]:
+    """Claim the ports of a directory, chosen at the first start and kept, in the order of their names."""
     record = _read_record(directory)
-    ports = {name: int(record[name]) for name in names if name in record}
-    if len(ports) < len(names):
-        ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    _write_record(directory, ports)
-    return ports
-
-
-def _free_ports(count: int) -> list[int]:
-    shuffled = random.SystemRandom().sample(_PORTS, 200)
-    free = [port for port in shuffled if port_is_free(port)]
-    if len(free) < count:
-        raise DevStackError(f"no free port among 200 of {_PORTS}; stop some of the programs that listen")
-    return free[:count]
+    if not all(name in record for name in _PORT_NAMES):
+        chosen = ports.claim_free(len(_PORT_NAMES))
+        _write_record(directory, dict(zip(_PORT_NAMES, chosen, strict=True)))
+        return chosen
+    claims: dict[int, socket.socket] = {}
+    for name in _PORT_NAMES:
+        port = int(record[name])
+        if (holder := ports.claim(port)) is None:
+            ports.release(claims.values())
+            raise DevStackError(
+                f"port {port} is another stack's; stop that one, "
+                f"or delete {directory / 'stack.json'} to let other ports be chosen"
+            )
+        claims[port] = holder
+    _write_record(directory, dict(zip(_PORT_NAMES, claims, strict=True)))
+    return claims
 
 
 def _read_record(directory: Path) -> dict[str, Any]:
