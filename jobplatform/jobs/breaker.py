@@ -1,11 +1,13 @@
 """A breaker: what fails of one cause is held until one job of them, the canary, succeeds; then it is let go in steps.
 
-States and the canary follow M. Nygard, "Release It!" (2nd ed., 2018, chapter 5.2); instead of one half-open request, a
-ramp that grows while it succeeds and shrinks when it does not, so that what recovers is not felled by those who waited.
+States and the canary follow M. Nygard, "Release It!" (2nd ed., 2018, chapter 5.2). Instead of one half-open request, a
+window of jobs under way, which doubles while all goes well, is halved when too many fail and then grows by one a round,
+as TCP's does (RFC 5681 section 3.1): it follows what the other side can do, and those who waited do not fell it again.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -13,16 +15,17 @@ from enum import StrEnum
 _PROBE_SHARE, _PROBE_LEAST, _PROBE_MOST = 0.1, 3.0, 10.0
 #: A canary that has not ended after so many seconds is not waited for.
 _CANARY_SECONDS = 60.0
-#: Jobs a second that a release begins with, that it may always have, and what it grows by each second.
-_FIRST_RATE, _LEAST_PACE, _GROWTH = 2.0, 5.0, 1.5
-#: Jobs are let go so many times as fast as they came while they were held: all are done within a sixth of that time,
-#: what comes meanwhile included, and no more is asked of the other side than that takes. A release that has not ended
-#: after so many seconds is twice as fast each so many.
-_HASTE, _RELEASE_SECONDS, _HASTE_SECONDS = 7.2, 300.0, 30.0
-#: Of a step, the share of failures that slows a release down, that which ends it, and how many failures that takes.
-_SLOW_SHARE, _STOP_SHARE, _STOP_FAILURES = 0.1, 0.5, 3
-#: So many jobs may be under way for each job a second, and in any case.
-_UNDER_WAY, _LEAST_UNDER_WAY = 10.0, 20
+#: Jobs under way with which a release begins. One that has not ended after so many seconds has not failed so far, and
+#: is not waited for.
+_FIRST_WINDOW, _LONG_SECONDS = 2.0, 60.0
+#: Jobs are let go at most so many times as fast as they came while they were held: all are done within a sixth of that
+#: time, what comes meanwhile included; so many a second in any case. A release that has not ended after so many seconds
+#: may be twice as fast each so many.
+_HASTE, _LEAST_PACE, _RELEASE_SECONDS, _HASTE_SECONDS = 7.2, 5.0, 300.0, 30.0
+#: The share of failures that halves the window, that which ends a release, and how many failures that takes.
+_CUT_SHARE, _STOP_SHARE, _STOP_FAILURES = 0.2, 0.5, 3
+#: Ended jobs are counted over so many windows, and so many jobs in any case.
+_ROUNDS, _LEAST_COUNTED = 2.0, 8.0
 #: With nothing held, a breaker is forgotten after so many seconds without a failure.
 _QUIET_SECONDS = 30.0
 
@@ -55,9 +58,11 @@ class Breaker:
 
     :param probes: canaries that failed since it opened.
     :param canary_at: since when a canary is under way.
-    :param rate: jobs a second that are let go.
     :param pace: jobs a second at which all are let go in time.
+    :param window: jobs that may be under way; below ``threshold`` it grows by one for each that succeeds.
     :param under_way: jobs that were let go and have not ended.
+    :param draining: those of them that were let go before the window was halved; they say nothing new.
+    :param succeeded, failed: of those let go that ended lately.
     :param job_types: those whose jobs do nearly nothing but fail of it; none of them begins.
     :param forced: what a person wants it to be.
     """
@@ -72,11 +77,13 @@ class Breaker:
     canary_at: float | None = None
     releasing_at: float = 0.0
     stepped_at: float = 0.0
-    rate: float = 0.0
     pace: float = 0.0
+    window: float = _FIRST_WINDOW
+    threshold: float = math.inf
     under_way: int = 0
-    succeeded: int = 0
-    failed: int = 0
+    draining: int = 0
+    succeeded: float = 0.0
+    failed: float = 0.0
     job_types: frozenset[str] = frozenset()
     forced: BreakerState | None = None
     forced_by: str | None = None
@@ -96,7 +103,7 @@ class Breaker:
         if self.forced is not None or not self.holds:
             return told
         if self.state is BreakerState.RELEASING:
-            return replace(told, succeeded=self.succeeded + succeeded, failed=self.failed + failed)
+            return self._counted(told, succeeded, failed)
         if self.canary_at is None:
             return told
         if succeeded > failed:
@@ -105,8 +112,10 @@ class Breaker:
 
     def recovered(self, at: float) -> Breaker:
         """Let go what is held, as others show that the cause is over."""
-        begun = replace(self, state=BreakerState.RELEASING, canary_at=None, releasing_at=at, stepped_at=at, rate=0.0)
-        return begun if self.forced is None else self
+        if self.forced is not None:
+            return self
+        begun = replace(self, state=BreakerState.RELEASING, canary_at=None, releasing_at=at, stepped_at=at, under_way=0)
+        return replace(begun, pace=0.0)._begin_round(window=_FIRST_WINDOW, threshold=math.inf)
 
     def delayed(self, until: float) -> Breaker:
         """Send no canary before a time that the cause itself asks for."""
@@ -136,29 +145,45 @@ class Breaker:
             return self._wait(now), None
         if not held:
             return (self if self.under_way and now - self.stepped_at < _QUIET_SECONDS else self.close()), None
+        ready = self._passed_over() if now - self.stepped_at > _LONG_SECONDS else self
         came = held / max(self.releasing_at - self.opened_at, 1.0)
         pace = self.pace or max(_LEAST_PACE, _HASTE * came)
-        rate = self._next_rate(now, pace)
-        jobs = min(held, int(rate * min(now - self.stepped_at, 5.0)) or int(self.rate == 0.0))
-        jobs = min(jobs, max(_LEAST_UNDER_WAY, int(rate * _UNDER_WAY)) - self.under_way)
+        haste = max(0.0, (now - self.releasing_at - _RELEASE_SECONDS) / _HASTE_SECONDS)
+        most = max(1, int(pace * 2 ** min(haste, 16.0) * min(now - self.stepped_at, 5.0)))
+        jobs = min(held, most, int(ready.window) - ready.under_way)
         if jobs <= 0:
             return self, None
-        counted = replace(self, pace=pace, rate=rate, stepped_at=now, succeeded=0, failed=0)
-        return replace(counted, under_way=self.under_way + jobs), Release(self.cause, jobs)
+        stepped = replace(ready, pace=pace, stepped_at=now, under_way=ready.under_way + jobs)
+        return stepped, Release(self.cause, jobs)
 
-    def _next_rate(self, now: float, pace: float) -> float:
-        if self.rate == 0.0:
-            return _FIRST_RATE
-        if self.failed > _SLOW_SHARE * (self.succeeded + self.failed):
-            return max(1.0, self.rate / 2)
-        haste = max(0.0, (now - self.releasing_at - _RELEASE_SECONDS) / _HASTE_SECONDS)
-        seconds = min(max(0.0, now - self.stepped_at), 2.0)
-        return float(min(self.rate * _GROWTH**seconds, pace * 2 ** min(haste, 16.0)))
+    def _counted(self, told: Breaker, succeeded: int, failed: int) -> Breaker:
+        """Let the window grow or shrink with what ended."""
+        left = max(0, self.draining - succeeded - failed)
+        if self.draining and not left:
+            return told._begin_round(self.window, self.threshold)
+        well, ill = self.succeeded + succeeded, self.failed + failed
+        fade = min(1.0, max(_LEAST_COUNTED, _ROUNDS * self.window) / max(well + ill, 1.0))
+        counted = replace(told, draining=left, succeeded=well * fade, failed=ill * fade)
+        if left:
+            return counted
+        if failed and ill > _CUT_SHARE * (well + ill):
+            return replace(counted, window=(half := max(1.0, self.window / 2)), threshold=half, draining=told.under_way)
+        # What is not used up shows nothing of how much would go well.
+        is_used = 2 * self.under_way >= self.window
+        growth = succeeded if self.window < self.threshold else succeeded / self.window
+        return replace(counted, window=self.window + growth) if is_used else counted
+
+    def _begin_round(self, window: float, threshold: float) -> Breaker:
+        return replace(self, window=window, threshold=threshold, draining=0, succeeded=0.0, failed=0.0)
+
+    def _passed_over(self) -> Breaker:
+        """Wait no longer for those under way."""
+        return replace(self, window=self.window + self.under_way, under_way=0, draining=0)
 
     def _wait(self, now: float) -> Breaker:
         wait = min(_PROBE_MOST, max(_PROBE_LEAST, _PROBE_SHARE * (now - self.opened_at)))
-        waiting = replace(self, state=BreakerState.OPEN, canary_at=None, probes=self.probes + 1, succeeded=0, failed=0)
-        return replace(waiting, probe_at=max(now + wait, self.probe_at), rate=0.0, pace=0.0)
+        waiting = replace(self, state=BreakerState.OPEN, canary_at=None, probes=self.probes + 1)
+        return replace(waiting, probe_at=max(now + wait, self.probe_at))
 
     def close(self) -> Breaker:
         """Hold nothing any more."""

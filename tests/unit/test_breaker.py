@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 
 import pytest
@@ -204,6 +204,69 @@ def test_a_person_has_the_last_word(forced: BreakerState) -> None:
     board.hear([], 110.0)
     tell(board, [failed(job, 111.0) for job in range(20)])
     assert board.holding(CAUSE) is not None
+
+
+def releasing() -> Breaker:
+    """A breaker whose canary has just succeeded."""
+    breaker, _ = open_breaker(CAUSE, 0.0, "why").step(600.0, 1000)
+    return breaker.seen(600.0, 1, 0)
+
+
+def step(breaker: Breaker, now: float) -> tuple[Breaker, int]:
+    breaker, release = breaker.step(now, 1000)
+    return breaker, release.jobs if release is not None else 0
+
+
+def test_what_goes_well_doubles_what_is_under_way() -> None:
+    breaker, jobs = step(releasing(), 601.0)
+    assert jobs == 2
+    breaker, jobs = step(breaker.seen(602.0, 2, 0), 602.0)
+    assert jobs == 4
+    breaker, jobs = step(breaker.seen(603.0, 3, 0), 603.0)
+    assert jobs == 6 and breaker.under_way == 7
+
+
+def test_too_many_failures_halve_the_window_once_for_all_that_was_under_way() -> None:
+    breaker = replace(releasing(), window=16.0, under_way=16, succeeded=8.0)
+    breaker = breaker.seen(610.0, 2, 4)
+    assert (breaker.window, breaker.draining, step(breaker, 611.0)[1]) == (8.0, 10, 0)
+    breaker = breaker.seen(612.0, 4, 3)
+    assert (breaker.window, breaker.draining, breaker.under_way) == (8.0, 3, 3)
+    assert step(breaker, 613.0)[1] == 5
+    breaker = breaker.seen(614.0, 3, 0)
+    assert (breaker.draining, breaker.failed) == (0, 0.0)
+    # From here on it grows by one for each window that went well.
+    breaker = replace(breaker, under_way=8).seen(615.0, 8, 0)
+    assert breaker.window == 9.0
+
+
+def test_what_runs_for_long_is_not_waited_for() -> None:
+    breaker, _ = step(releasing(), 601.0)
+    assert step(breaker, 650.0)[1] == 0
+    assert step(breaker, 662.0)[1] == 4
+
+
+@given(st.floats(0.3, 40.0), st.integers(10, 400))
+def test_what_is_let_go_follows_what_the_other_side_can_do(capacity: float, held: int) -> None:
+    timeout, now, wasted = 20.0, 600.0, 0
+    breaker = replace(releasing(), opened_at=now - held / capacity)
+    busy_until, under_way, left = now, deque[tuple[float, bool]](), held
+    while left or under_way:
+        now += 1.0
+        while under_way and under_way[0][0] <= now:
+            _, went_well = under_way.popleft()
+            wasted += not went_well
+            left += not went_well
+            breaker = breaker.seen(now, int(went_well), int(not went_well))
+        breaker, release = breaker.step(now, left)
+        for _ in range(release.jobs if release is not None else 0):
+            left -= 1
+            goes_well = busy_until <= now + timeout
+            busy_until = max(busy_until, now) + (1 / capacity if goes_well else 0.0)
+            under_way.append((busy_until if goes_well else now + timeout, goes_well))
+        assert breaker.state is not BreakerState.OPEN
+    assert wasted <= 0.5 * held + 3
+    assert now - 600.0 <= 2.0 * held / min(capacity, 5.0) + 60.0
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 30), st.integers(0, 5), st.integers(0, 5), st.integers(0, 50)), max_size=80))
