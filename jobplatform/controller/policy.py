@@ -25,6 +25,8 @@ _HOLD_SECONDS, _MOST_TIMES = 6 * 3600.0, 9
 _DRAWN, _HURRIED_SECONDS = 16.0, 120.0
 #: No job is given up that was not retried so often: what fails for the first time cannot be told from what always will.
 _TRIED = 2
+#: Of a cause that fails most attempts but not all, each job tries its luck so often, after the delays of the rule.
+_BY_CHANCE = 3
 Chances = Sequence[tuple[float, float]]
 
 
@@ -156,6 +158,8 @@ class Policy:
     def _held(failed: FailedAttempt, decision: RetryDecision, breaker: Breaker) -> RetryDecision:
         left = failed.facts.left
         most = _HOLD_SECONDS if left is None else min(_HOLD_SECONDS, left - min(10.0, 0.1 * left))
+        if breaker.is_partial and failed.attempt <= _BY_CHANCE and decision.delay is not None:
+            most = min(most, decision.delay)
         if most <= decision.least:
             return decision
         reason = words.held(failed, breaker, most)

@@ -24,6 +24,8 @@ _FIRST_WINDOW, _LONG_SECONDS = 2.0, 60.0
 _HASTE, _LEAST_PACE, _RELEASE_SECONDS, _HASTE_SECONDS = 7.2, 5.0, 300.0, 30.0
 #: The share of failures that halves the window, that which ends a release, and how many failures that takes.
 _CUT_SHARE, _STOP_SHARE, _STOP_FAILURES = 0.2, 0.5, 3
+#: The share of failures that nobody listened to, from which on waiting is not what is wrong.
+_REFUSED_SHARE = 0.2
 #: Ended jobs are counted over so many windows, and so many jobs in any case.
 _ROUNDS, _LEAST_COUNTED = 2.0, 8.0
 #: With nothing held, a breaker is forgotten after so many seconds without a failure.
@@ -63,6 +65,8 @@ class Breaker:
     :param under_way: jobs that were let go and have not ended.
     :param draining: those of them that were let go before the window was halved; they say nothing new.
     :param succeeded, failed: of those let go that ended lately.
+    :param relapses: how often a release ended before a second job had succeeded.
+    :param heard, refused: failures since it opened, and those of them that nobody listened to.
     :param job_types: those whose jobs do nearly nothing but fail of it; none of them begins.
     :param forced: what a person wants it to be.
     """
@@ -85,8 +89,20 @@ class Breaker:
     succeeded: float = 0.0
     failed: float = 0.0
     job_types: frozenset[str] = frozenset()
+    relapses: int = 0
+    heard: int = 0
+    refused: int = 0
     forced: BreakerState | None = None
     forced_by: str | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some attempts succeed by chance, however few are made, and those that fail cost little.
+
+        So it looks when a few of several servers are away. One that has too much to do lets callers wait, and more
+        attempts would make that worse.
+        """
+        return self.relapses > 0 and self.refused >= _REFUSED_SHARE * self.heard
 
     @property
     def holds(self) -> bool:
@@ -109,6 +125,13 @@ class Breaker:
         if succeeded > failed:
             return told.recovered(at)
         return told._wait(at) if failed else told
+
+    def hear(self, failures: int, refused: int) -> Breaker:
+        """Count what failed of the cause.
+
+        :param refused: those that nobody listened to.
+        """
+        return replace(self, heard=self.heard + failures, refused=self.refused + refused)
 
     def recovered(self, at: float) -> Breaker:
         """Let go what is held, as others show that the cause is over."""
@@ -142,7 +165,7 @@ class Breaker:
 
     def _release(self, now: float, held: int) -> tuple[Breaker, Release | None]:
         if self.failed >= _STOP_FAILURES and self.failed > _STOP_SHARE * (self.succeeded + self.failed):
-            return self._wait(now), None
+            return self._relapse(now), None
         if not held:
             return (self if self.under_way and now - self.stepped_at < _QUIET_SECONDS else self.close()), None
         ready = self._passed_over() if now - self.stepped_at > _LONG_SECONDS else self
@@ -179,6 +202,10 @@ class Breaker:
     def _passed_over(self) -> Breaker:
         """Wait no longer for those under way."""
         return replace(self, window=self.window + self.under_way, under_way=0, draining=0)
+
+    def _relapse(self, now: float) -> Breaker:
+        waiting = replace(self._wait(now), relapses=self.relapses + (self.succeeded < 2.0))
+        return replace(waiting, job_types=frozenset()) if waiting.is_partial else waiting
 
     def _wait(self, now: float) -> Breaker:
         wait = min(_PROBE_MOST, max(_PROBE_LEAST, _PROBE_SHARE * (now - self.opened_at)))

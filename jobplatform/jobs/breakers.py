@@ -34,6 +34,7 @@ _LASTING = frozenset(
     | {"ImportError", "NotImplementedError", "SyntaxError", "MemoryError", "KeyError", "IndexError"}
     | {"TimeLimitExceeded", "SoftTimeLimitExceeded", "WorkerLostError"}
 )
+_REFUSED = frozenset({"ConnectionError", "ConnectionRefusedError", "ConnectError", "EndpointConnectionError"})
 #: Jobs that are told apart of one cause, and causes that are watched.
 _JOBS, _CAUSES = 64, 2_000
 
@@ -187,7 +188,9 @@ class Breakers:
         witnesses = sum(breaker.canary_at is not None or failed.attempt <= _WITNESS for failed in trials)
         told = breaker.seen(now, 0, witnesses, len(trials) - witnesses)
         after = max(float(failed.error.get("after") or 0.0) for failed in failures)
-        return replace(told, job_types=told.job_types | self._gated(breaker.cause, now)).delayed(now + after)
+        told = told.hear(len(failures), sum(is_refused(failed.error) for failed in failures))
+        gated = frozenset() if told.is_partial else told.job_types | self._gated(breaker.cause, now)
+        return replace(told, job_types=gated).delayed(now + after)
 
     def _open(self) -> None:
         rising, self._rising = self._rising, {}
@@ -268,6 +271,12 @@ def may_pass(failed: FailedAttempt) -> bool:
         return False
     known = failed.dependency is not None or isinstance(failed.error.get("status"), int)
     return known or not _PASSING.isdisjoint(failed.error.get("classes", ()))
+
+
+def is_refused(error: Mapping[str, Any]) -> bool:
+    """Tell whether nobody listened on the other side (RFC 9293 section 3.10.7.1), which costs it nothing."""
+    classes = error.get("classes", ())
+    return not _REFUSED.isdisjoint(classes) and not any("Timeout" in name for name in classes)
 
 
 def is_answer(error: Mapping[str, Any]) -> bool:

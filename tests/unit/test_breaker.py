@@ -240,6 +240,34 @@ def test_too_many_failures_halve_the_window_once_for_all_that_was_under_way() ->
     assert breaker.window == 9.0
 
 
+def relapsed(board: Breakers, at: float, **error: object) -> Breaker:
+    """Let a canary succeed and what follows it fail."""
+    tell(board, [failed(job, at, **error) for job in range(8)])
+    assert board.tick(at + 4.0, {CAUSE: 9})[0].canary
+    board.observe(Seen(at + 5.0, outcomes=[outcome(at + 5.0)]))
+    assert not board.tick(at + 6.0, {CAUSE: 9})[0].canary
+    tell(board, [failed(job, at + 7.0, trial=True, **error) for job in range(3)])
+    board.tick(at + 8.0, {CAUSE: 9})
+    breaker = board.holding(CAUSE)
+    assert breaker is not None and breaker.state is BreakerState.OPEN
+    return breaker
+
+
+def test_when_some_succeed_by_chance_job_types_begin_again() -> None:
+    board = opened()
+    assert relapsed(board, 1.0).is_partial
+    assert board.held_types() == {}
+    tell(board, [failed(job, 10.0) for job in range(30, 40)])
+    assert board.held_types() == {}
+
+
+@pytest.mark.parametrize("kind", [["ReadTimeout", "ConnectionError"], ["HTTPError"]])
+def test_what_may_have_too_much_to_do_is_not_tried_by_chance(kind: list[str]) -> None:
+    board = Breakers()
+    assert not relapsed(board, 1.0, classes=kind).is_partial
+    assert board.held_types() == {"shop.charge": CAUSE}
+
+
 def test_what_runs_for_long_is_not_waited_for() -> None:
     breaker, _ = step(releasing(), 601.0)
     assert step(breaker, 650.0)[1] == 0

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from jobplatform.controller.policy import Policy
 from jobplatform.decision import FailedAttempt, Outcome, RetryFacts, Seen
+from jobplatform.jobs.breaker import open_breaker
 from jobplatform.jobs.breakers import Breakers
 from jobplatform.jobs.budget import FailureBudget, RetryBudget
 from jobplatform.jobs.choice import DELAYS, chance_after, choose
@@ -191,6 +192,16 @@ def test_what_fails_of_an_open_cause_is_held_whatever_else_would_be_chosen() -> 
     (decision,) = asked.decide([failed()])
     assert (decision.gate, decision.free, decision.decided_by) == ("host:api.local", True, "breaker")
     assert decision.delay == 6 * 3600.0
+
+
+def test_of_a_cause_that_fails_most_but_not_all_each_job_tries_its_luck_a_few_times() -> None:
+    partial = Breakers([replace(open_breaker("host:api.local", 990.0, "why"), relapses=1, heard=10, refused=4)])
+    asked = policy(breakers=partial)
+    (decision,) = asked.decide([failed()])
+    assert decision.gate == "host:api.local" and decision.free
+    assert decision.delay is not None and decision.delay <= 20.0
+    (patient,) = asked.decide([replace(failed(), attempt=4)])
+    assert (patient.gate, patient.delay) == ("host:api.local", 6 * 3600.0)
 
 
 def test_also_a_job_whose_last_retry_that_was_but_none_for_ever() -> None:
