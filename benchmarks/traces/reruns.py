@@ -7,6 +7,7 @@ taken to happen in the order of (id, attempt), and an outcome is known from its 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,7 +53,8 @@ def _trace(name: str, table: pd.DataFrame, work: str) -> Trace:
     steps = list(_steps(table, work))
     own = ("commit", *_OWN) if work == "set" else _OWN
     levels = (*own, "file", "event")
-    retries = [_retry(place, step) for place, step in enumerate(steps)]
+    usual: defaultdict[str, Usual] = defaultdict(Usual)
+    retries = [_retry(place, step, usual[f"{step.run.repo}|{step.run.wf}"]) for place, step in enumerate(steps)]
     eventually: list[bool] = []
     ends: dict[str, bool] = {}
     for step in reversed(steps):
@@ -77,7 +79,33 @@ def _steps(table: pd.DataFrame, work: str) -> Iterator[_Step]:
 _LOOKED_BACK = 50
 
 
-def _retry(place: int, step: _Step) -> Retry:
+class Usual:
+    """How long failed runs of a workflow took until now: all, and those by what came of the next one."""
+
+    def __init__(self) -> None:
+        self._sums: dict[bool | None, tuple[int, float]] = {}
+
+    def features(self, ran: float | None) -> dict[str, float | None]:
+        """Give by how much a run took longer, in logarithms of seconds; None where that cannot be told."""
+        return {
+            "ran.more": self._more(ran, None, 1),
+            "ran.more_than_good": self._more(ran, True, 2),
+            "ran.more_than_bad": self._more(ran, False, 2),
+        }
+
+    def note(self, ran: float | None, succeeded: bool) -> None:
+        """Add a run and what came of the next one."""
+        if ran is not None:
+            for kind in (None, succeeded):
+                count, total = self._sums.get(kind, (0, 0.0))
+                self._sums[kind] = count + 1, total + ran
+
+    def _more(self, ran: float | None, kind: bool | None, least: int) -> float | None:
+        count, total = self._sums.get(kind, (0, 0.0))
+        return None if ran is None or count < least else ran - total / count
+
+
+def _retry(place: int, step: _Step, usual: Usual) -> Retry:
     run = step.run
     workflow = f"{run.repo}|{run.wf}"
     groups = {
@@ -88,7 +116,10 @@ def _retry(place: int, step: _Step) -> Retry:
         "file": str(run.wf).rsplit("/", 1)[-1],
         "event": str(run.event),
     }
-    return Retry(groups, int(run.k), place, place, run.concl == _SUCCEEDED, _extra(step), timed=False)
+    extra, succeeded = _extra(step), run.concl == _SUCCEEDED
+    more = usual.features(extra["ran"])
+    usual.note(extra["ran"], succeeded)
+    return Retry(groups, int(run.k), place, place, succeeded, {**extra, **more}, timed=False)
 
 
 def _extra(step: _Step) -> dict[str, float | None]:
