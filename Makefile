@@ -46,7 +46,7 @@ $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 
 oldest: $(OLDEST)/.ready ## Run what touches Celery with the oldest Celery that is supported.
 	@$(OLDEST)/bin/python -c "import celery, kombu; print('with Celery', celery.__version__, 'and kombu', kombu.__version__)"
-	@$(OLDEST)/bin/python -m pytest -q -n 2 --dist worksteal tests/unit/test_pool.py tests/unit/test_credit.py \
+	@$(OLDEST)/bin/python -m pytest -q -n 3 --dist worksteal tests/unit/test_pool.py tests/unit/test_credit.py \
 		tests/integration/test_transport.py tests/integration/test_submission.py tests/acceptance \
 		$(addprefix --ignore=tests/acceptance/test_,$(addsuffix .py,$(OF_STORES)))
 

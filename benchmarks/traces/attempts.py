@@ -7,6 +7,7 @@ known when the attempt ends, which for many is hours after others were decided o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def load_attempts(data: Path) -> Trace | None:
     rows = list(after.sort_values(["prev_end", "end"], kind="stable").itertuples(index=False))
     retries = [_retry(row) for row in rows]
     jobs, users = ([str(retry.groups[level]) for retry in retries] for level in ("job", "user"))
-    return Trace("google2011", _LEVELS, _LEVELS[:3], retries, jobs, users, _eventually(rows))
+    fails = _fails(table, retries)
+    return Trace("google2011", _LEVELS, _LEVELS[:3], retries, jobs, users, _eventually(rows), fails)
 
 
 def _retry(row: Any) -> Retry:
@@ -51,6 +53,22 @@ def _extra(row: Any) -> dict[str, float | None]:
     asked = {name: float(getattr(row, name)) for name in ("sclass", "prio", "cpu", "ram", "disk")}
     ran = None if pd.isna(row.prev_start) else math.log1p(max(0.0, row.prev_end - row.prev_start) * _MICROSECONDS)
     return {"ran": ran, **{name: None if math.isnan(value) else value for name, value in asked.items()}}
+
+
+def _fails(table: pd.DataFrame, retries: Sequence[Retry]) -> list[int]:
+    """Count how many attempts of each retry's job had failed when it was decided on, since one had finished."""
+    ended = table[table.out.isin([_FAILED, _FINISHED])]
+    rows = zip(ended.end, ended.job, ended.out, strict=True)
+    events = sorted((end * _MICROSECONDS, str(job), out == _FAILED) for end, job, out in rows)
+    counts: Counter[str] = Counter()
+    found, place = [0] * len(retries), 0
+    for index, retry in sorted(enumerate(retries), key=lambda pair: pair[1].decided):
+        while place < len(events) and events[place][0] <= retry.decided:
+            _, job, failed = events[place]
+            counts[job] = counts[job] + 1 if failed else 0
+            place += 1
+        found[index] = counts[str(retry.groups["job"])]
+    return found
 
 
 def _eventually(rows: Sequence[Any]) -> list[bool]:

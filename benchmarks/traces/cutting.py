@@ -3,8 +3,9 @@
 A model is trained anew with every twentieth of a trace from what was known by then, as the product does it after so
 many outcomes. Below which chance a retry is cut follows from what was foretold of retries that had succeeded by then:
 at most ``LOST`` of these may lie below (an order statistic, as in conformal prediction: V. Vovk, A. Gammerman, G.
-Shafer, "Algorithmic Learning in a Random World", 2005), and it is never above ``MOST``. What has not failed ``OWN``
-times on the second level (a job) is not cut at all: as with the product's cold start, nothing is known of it.
+Shafer, "Algorithmic Learning in a Random World", 2005), and it is never above ``MOST``. Of a job (the second level)
+that has not failed ``OWN`` times since it succeeded nothing is cut at all: as with the product's cold start, too little
+is known of it. A first attempt that failed counts for a third of a retry that did.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from jobplatform.learning.model import matrix
 from jobplatform.learning.scores import Floats
 from jobplatform.learning.training import WHOLE, train, weights_of
 
-WINDOWS, STEPS = 5, 20
-LOST, MOST, OWN = 0.005, 0.05, 3
+#: The first of these windows is the cold start, in which a model has been taught by little or nothing.
+WINDOWS, STEPS = 6, 24
+LOST, MOST, OWN = 0.005, 0.05, 5
+_FIRST = 1 / 3
 #: Successes whose forecasts are known before anything is cut.
-ENOUGH = 50
+ENOUGH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ def _cut(trace: Trace, seed: int) -> Floats:
     examples = trace.examples()
     came, said = outcomes(examples), np.full(len(trace), np.nan)
     known = np.array([retry.known for retry in trace.retries])
-    own = np.array([each.features[f"{trace.levels[1]}.failures"] or 0.0 for each in examples])
+    retried = np.array([each.features[f"{trace.levels[1]}.failures"] or 0.0 for each in examples])
+    own = np.maximum(retried, np.array(trace.fails) * _FIRST)
     cut = np.zeros(len(trace))
     step = -(-len(trace) // STEPS)
     for begins in range(step, len(trace), step):

@@ -61,7 +61,8 @@ def _trace(name: str, table: pd.DataFrame, work: str) -> Trace:
         ends[step.work] = ends.get(step.work, False) or step.run.concl == _SUCCEEDED
         eventually.append(ends[step.work])
     workflows = [str(retry.groups["workflow"]) for retry in retries]
-    return Trace(name, levels, own, retries, workflows, [str(step.run.repo) for step in steps], eventually[::-1])
+    owners = [str(step.run.repo) for step in steps]
+    return Trace(name, levels, own, retries, workflows, owners, eventually[::-1], [0] * len(steps))
 
 
 def _steps(table: pd.DataFrame, work: str) -> Iterator[_Step]:

@@ -25,6 +25,7 @@ class Trace:
     :param groups: what each is weighed with.
     :param owners: whom each belongs to; held out together.
     :param eventually: whether it or a later attempt of the same work succeeded.
+    :param fails: attempts of the same group that had failed by then, since one had succeeded; first attempts included.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Trace:
     groups: Sequence[str]
     owners: Sequence[str]
     eventually: Sequence[bool]
+    fails: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.retries)
@@ -51,7 +53,7 @@ class Trace:
         part = [index for index, each in enumerate(wanted) if each]
         columns: dict[str, Any] = {
             name: [getattr(self, name)[index] for index in part]
-            for name in ("retries", "groups", "owners", "eventually")
+            for name in ("retries", "groups", "owners", "eventually", "fails")
         }
         return replace(self, **columns)
 
