@@ -16,6 +16,8 @@ from jobplatform.cli.output import Output, iso, json_option
 from jobplatform.cli.parameters import MOMENT
 from jobplatform.errors import TransitionRefused
 from jobplatform.fingerprint.similarity import LEAST, alike, embed
+from jobplatform.store import cluster_edits as edits
+from jobplatform.store import cluster_texts
 from jobplatform.store import clusters as rows
 from jobplatform.store.database import Transaction
 
@@ -115,7 +117,7 @@ def _report(output: Output, name: str, words: str, **values: Any) -> None:
 def assign(fingerprint: str, who: str | None, output: Output) -> None:
     """Say WHO looks after a cluster; nobody if left out."""
     with _chosen(fingerprint) as (transaction, name):
-        rows.assign(transaction, name, who)
+        edits.assign(transaction, name, who)
     _report(output, name, f"is looked after by {who or 'nobody'}", assignee=who)
 
 
@@ -127,7 +129,7 @@ def assign(fingerprint: str, who: str | None, output: Output) -> None:
 def note(fingerprint: str, text: str, output: Output) -> None:
     """Note something on a cluster."""
     with _chosen(fingerprint) as (transaction, name):
-        rows.note(transaction, name, text, operator())
+        edits.note(transaction, name, text, operator())
     _report(output, name, "is noted on", note=text)
 
 
@@ -138,7 +140,7 @@ def note(fingerprint: str, text: str, output: Output) -> None:
 def mute(fingerprint: str, output: Output) -> None:
     """Leave a cluster out of the list; its errors are still counted."""
     with _chosen(fingerprint) as (transaction, name):
-        rows.mute(transaction, name, True)
+        edits.mute(transaction, name, True)
     _report(output, name, "is muted", muted=True)
 
 
@@ -149,7 +151,7 @@ def mute(fingerprint: str, output: Output) -> None:
 def unmute(fingerprint: str, output: Output) -> None:
     """Show a muted cluster in the list again."""
     with _chosen(fingerprint) as (transaction, name):
-        rows.mute(transaction, name, False)
+        edits.mute(transaction, name, False)
     _report(output, name, "is no longer muted", muted=False)
 
 
@@ -161,10 +163,10 @@ def unmute(fingerprint: str, output: Output) -> None:
 def resolve(fingerprint: str, text: str | None, output: Output) -> None:
     """Mark a cluster as resolved; it opens by itself if its error comes again."""
     with _chosen(fingerprint) as (transaction, name):
-        if not rows.resolve(transaction, name):
+        if not edits.resolve(transaction, name):
             raise TransitionRefused(f"cluster {name} is resolved already; see: jobplatform clusters show {name}")
         if text:
-            rows.note(transaction, name, text, operator())
+            edits.note(transaction, name, text, operator())
     _report(output, name, "is resolved", state="resolved")
 
 
@@ -175,7 +177,7 @@ def resolve(fingerprint: str, text: str | None, output: Output) -> None:
 def reopen(fingerprint: str, output: Output) -> None:
     """Mark a resolved cluster as open."""
     with _chosen(fingerprint) as (transaction, name):
-        if not rows.reopen(transaction, name):
+        if not edits.reopen(transaction, name):
             raise TransitionRefused(f"cluster {name} is open already; see: jobplatform clusters show {name}")
     _report(output, name, "is open", state="open")
 
@@ -189,7 +191,7 @@ def merge(fingerprint: str, target: str, output: Output) -> None:
     """Count the errors of one cluster for TARGET as well, and list it no longer by itself."""
     with _chosen(fingerprint) as (transaction, name):
         into = rows.find(transaction, target)
-        rows.merge(transaction, name, into)
+        edits.merge(transaction, name, into)
     _report(output, name, f"is merged into {into}", merged_into=into)
 
 
@@ -203,12 +205,12 @@ def similar(fingerprint: str | None, least: float, limit: int, output: Output) -
     """List pairs of open clusters that are alike, of the 500 that were seen last: they may be one error."""
     with open_database() as database, database.session() as session:
         name = rows.find(session, fingerprint) if fingerprint else None
-        texts = rows.open_texts(session)
+        texts = cluster_texts.open_texts(session)
         if name is not None:
             texts.setdefault(name, rows.show(session, name, [name])["text"])
         vectors = {each: embed(text) for each, text in texts.items()}
-        if rows.has_vectors(session):
-            pairs = rows.compare(session, vectors, name, least, limit)
+        if cluster_texts.has_vectors(session):
+            pairs = cluster_texts.compare(session, vectors, name, least, limit)
         else:
             pairs = alike(vectors, name, least, limit)
     report = [_pair(texts, *pair) for pair in pairs]

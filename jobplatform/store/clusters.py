@@ -13,18 +13,18 @@ from jobplatform.store.statement import Statement
 
 Row = Mapping[str, Any]
 
-_EXAMPLE = "0123456789abcdef"
+EXAMPLE = "0123456789abcdef"
 _RELEASES = 20
 
 
-def _summed(one: str, other: str) -> str:
+def summed(one: str, other: str) -> str:
     """Write the sum of two objects that hold a number for each job type."""
     return f"""(select coalesce(jsonb_object_agg(key, total), '{{}}') from (select key, sum(value::bigint) as total
         from (select * from jsonb_each_text({one}) union all select * from jsonb_each_text({other})) as both_of
         group by key) as by_type)"""
 
 
-def _joined(newer: str, older: str) -> str:
+def joined(newer: str, older: str) -> str:
     """Write two lists of releases as one, the newer in front, none twice, and not too long."""
     return f"(array(select each from unnest({newer}) as each where each <> all ({older})) || {older})[:{_RELEASES}]"
 
@@ -66,8 +66,8 @@ COUNT_ERRORS = Statement(
         first_seen = least(c.first_seen, excluded.first_seen),
         last_seen = greatest(c.last_seen, excluded.last_seen),
         dependency = coalesce(c.dependency, excluded.dependency),
-        job_types = {_summed("c.job_types", "excluded.job_types")},
-        releases = {_joined("excluded.releases", "c.releases")},
+        job_types = {summed("c.job_types", "excluded.job_types")},
+        releases = {joined("excluded.releases", "c.releases")},
         state = case when {_RETURNS} then 'open' else c.state end,
         reopened = c.reopened + ({_RETURNS})::int,
         resolved_at = case when {_RETURNS} then null else c.resolved_at end,
@@ -99,7 +99,7 @@ LIST_CLUSTERS = Statement(
         "muted": False,
         "job_type": "shop.charge",
         "before_time": datetime(2026, 1, 1, tzinfo=UTC),
-        "before_id": _EXAMPLE,
+        "before_id": EXAMPLE,
         "limit": 50,
     },
 )
@@ -110,7 +110,7 @@ FIND_CLUSTERS = Statement(
     select fingerprint from @error_clusters
     where fingerprint >= %(prefix)s and fingerprint < %(prefix)s || 'g' order by fingerprint limit 2
     """,
-    {"prefix": _EXAMPLE},
+    {"prefix": EXAMPLE},
 )
 
 SHOW_CLUSTER = Statement(
@@ -122,7 +122,7 @@ SHOW_CLUSTER = Statement(
             as open_dead_letters
     from @error_clusters where fingerprint = %(fingerprint)s
     """,
-    {"fingerprint": _EXAMPLE, "family": [_EXAMPLE]},
+    {"fingerprint": EXAMPLE, "family": [EXAMPLE]},
 )
 
 LIST_CLUSTER_LETTERS = Statement(
@@ -131,13 +131,13 @@ LIST_CLUSTER_LETTERS = Statement(
     select dlq_id, job_id::text, job_type, reason, failed_at from @dead_letter_jobs
     where resolved_at is null and fingerprint = any(%(family)s) order by dlq_id desc limit %(limit)s
     """,
-    {"family": [_EXAMPLE], "limit": 10},
+    {"family": [EXAMPLE], "limit": 10},
 )
 
 LIST_MERGED = Statement(
     "list_merged",
     f"select {_COLUMNS} from @error_clusters where merged_into = %(fingerprint)s order by fingerprint",
-    {"fingerprint": _EXAMPLE},
+    {"fingerprint": EXAMPLE},
 )
 
 LIST_CLUSTER_NOTES = Statement(
@@ -146,103 +146,7 @@ LIST_CLUSTER_NOTES = Statement(
     select note_id, fingerprint, note, noted_by, noted_at from @cluster_notes
     where fingerprint = any(%(family)s) order by note_id
     """,
-    {"family": [_EXAMPLE]},
-)
-
-NOTE_CLUSTER = Statement(
-    "note_cluster",
-    """
-    insert into @cluster_notes (fingerprint, note, noted_by) values (%(fingerprint)s, %(note)s, %(noted_by)s)
-    """,
-    {"fingerprint": _EXAMPLE, "note": "fixed", "noted_by": "ann"},
-)
-
-ASSIGN_CLUSTER = Statement(
-    "assign_cluster",
-    "update @error_clusters set assignee = %(assignee)s where fingerprint = %(fingerprint)s",
-    {"fingerprint": _EXAMPLE, "assignee": "ann"},
-)
-
-MUTE_CLUSTER = Statement(
-    "mute_cluster",
-    "update @error_clusters set muted = %(muted)s where fingerprint = %(fingerprint)s",
-    {"fingerprint": _EXAMPLE, "muted": True},
-)
-
-RESOLVE_CLUSTER = Statement(
-    "resolve_cluster",
-    """
-    update @error_clusters set state = 'resolved', resolved_at = now()
-    where fingerprint = %(fingerprint)s and state = 'open'
-    """,
-    {"fingerprint": _EXAMPLE},
-)
-
-REOPEN_CLUSTER = Statement(
-    "reopen_cluster",
-    """
-    update @error_clusters set state = 'open', resolved_at = null
-    where fingerprint = %(fingerprint)s and state = 'resolved'
-    """,
-    {"fingerprint": _EXAMPLE},
-)
-
-LOCK_CLUSTERS = Statement(
-    "lock_clusters",
-    """
-    select fingerprint, merged_into from @error_clusters where fingerprint = any(%(fingerprints)s)
-    order by fingerprint for update
-    """,
-    {"fingerprints": [_EXAMPLE]},
-)
-
-# What was merged into the one that is merged now counts for the target already once this is counted.
-MERGE_CLUSTER = Statement(
-    "merge_cluster",
-    f"""
-    with merged as (
-        update @error_clusters set merged_into = %(target)s
-        where fingerprint = %(fingerprint)s or merged_into = %(fingerprint)s
-    )
-    update @error_clusters as c
-    set errors = c.errors + m.errors, first_seen = least(c.first_seen, m.first_seen),
-        last_seen = greatest(c.last_seen, m.last_seen), dependency = coalesce(c.dependency, m.dependency),
-        job_types = {_summed("c.job_types", "m.job_types")}, releases = {_joined("m.releases", "c.releases")},
-        state = case when m.state = 'open' then 'open' else c.state end,
-        resolved_at = case when m.state = 'open' then null else c.resolved_at end
-    from @error_clusters as m
-    where c.fingerprint = %(target)s and m.fingerprint = %(fingerprint)s
-    """,
-    {"fingerprint": _EXAMPLE, "target": "fedcba9876543210"},
-)
-
-LIST_OPEN_TEXTS = Statement(
-    "list_open_texts",
-    """
-    select fingerprint, text from @error_clusters where state = 'open' and merged_into is null
-    order by last_seen desc limit %(limit)s
-    """,
-    {"limit": 500},
-)
-
-READ_VECTOR_EXTENSION = Statement("read_vector_extension", "select from pg_extension where extname = 'vector'", {})
-
-# It can be planned only where the extension pgvector is.
-COMPARE_VECTORS = Statement(
-    "compare_vectors",
-    """
-    with texts as (
-        select v.fingerprint, v.vector::text::vector
-        from json_to_recordset(%(rows)s) as v(fingerprint text, vector json)
-    )
-    select a.fingerprint as one, b.fingerprint as other, 1 - (a.vector <=> b.vector) as likeness
-    from texts a join texts b on a.fingerprint < b.fingerprint
-    where (%(fingerprint)s::text is null or %(fingerprint)s in (a.fingerprint, b.fingerprint))
-        and 1 - (a.vector <=> b.vector) >= %(least)s
-    order by a.vector <=> b.vector, one, other limit %(limit)s
-    """,
-    {"rows": "[]", "fingerprint": None, "least": 0.7, "limit": 20},
-    registered=False,
+    {"family": [EXAMPLE]},
 )
 
 
@@ -321,67 +225,3 @@ def open_letters(transaction: Transaction, family: Sequence[str], limit: int = 1
 def notes(transaction: Transaction, family: Sequence[str]) -> Sequence[Row]:
     """List what people noted, first to last."""
     return transaction.rows(LIST_CLUSTER_NOTES, family=list(family))
-
-
-def note(transaction: Transaction, fingerprint: str, text: str, by: str) -> None:
-    """Note something on a cluster."""
-    transaction.count(NOTE_CLUSTER, fingerprint=fingerprint, note=text, noted_by=by)
-
-
-def assign(transaction: Transaction, fingerprint: str, assignee: str | None) -> None:
-    """Say who looks after a cluster; None for nobody."""
-    transaction.count(ASSIGN_CLUSTER, fingerprint=fingerprint, assignee=assignee)
-
-
-def mute(transaction: Transaction, fingerprint: str, muted: bool) -> None:
-    """Leave a cluster out of the list of open ones, or show it there again."""
-    transaction.count(MUTE_CLUSTER, fingerprint=fingerprint, muted=muted)
-
-
-def resolve(transaction: Transaction, fingerprint: str) -> bool:
-    """Mark a cluster as resolved; tells whether it was open."""
-    return transaction.count(RESOLVE_CLUSTER, fingerprint=fingerprint) > 0
-
-
-def reopen(transaction: Transaction, fingerprint: str) -> bool:
-    """Mark a cluster as open; tells whether it was resolved."""
-    return transaction.count(REOPEN_CLUSTER, fingerprint=fingerprint) > 0
-
-
-def merge(transaction: Transaction, fingerprint: str, target: str) -> None:
-    """Count what was and will be seen of one cluster for another as well.
-
-    :raises JobOptionError: when they are the same, or one of them was merged already.
-    """
-    rows = transaction.rows(LOCK_CLUSTERS, fingerprints=[fingerprint, target])
-    into = {row["fingerprint"]: row["merged_into"] for row in rows}
-    for name in (fingerprint, target):
-        if name not in into:
-            raise ClusterNotFound(name)
-        if into[name]:
-            raise JobOptionError(f"merge: {name} was merged into {into[name]} already; name that one instead")
-    if fingerprint == target:
-        raise JobOptionError("merge: both are the same cluster; name another")
-    transaction.count(MERGE_CLUSTER, fingerprint=fingerprint, target=target)
-
-
-def open_texts(transaction: Transaction, limit: int = 500) -> dict[str, str]:
-    """Read what the fingerprints of open clusters are made of, those seen last first."""
-    return {row["fingerprint"]: row["text"] for row in transaction.rows(LIST_OPEN_TEXTS, limit=limit)}
-
-
-def has_vectors(transaction: Transaction) -> bool:
-    """Tell whether the extension pgvector is there."""
-    return bool(transaction.rows(READ_VECTOR_EXTENSION))
-
-
-def compare(
-    transaction: Transaction, vectors: Mapping[str, Sequence[float]], fingerprint: str | None, least: float, limit: int
-) -> list[tuple[str, str, float]]:
-    """List the pairs of vectors whose cosine is largest, with pgvector.
-
-    :param fingerprint: of which one is to be in each pair; None for all pairs.
-    """
-    rows = json.dumps([{"fingerprint": name, "vector": list(vector)} for name, vector in vectors.items()])
-    found = transaction.rows(COMPARE_VECTORS, rows=rows, fingerprint=fingerprint, least=least, limit=limit)
-    return [(row["one"], row["other"], row["likeness"]) for row in found]

@@ -27,7 +27,7 @@ from jobplatform.journal.failure import describe_interruption
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.records import NewJob, new_job_id, row_of
-from jobplatform.store import clusters, new_jobs
+from jobplatform.store import cluster_edits, cluster_texts, clusters, new_jobs
 from jobplatform.store.database import Database
 
 PAST = 1_700_000_000.0
@@ -136,8 +136,8 @@ def test_an_interruption_is_no_error(mirror: Mirror) -> None:
 def test_a_resolved_cluster_opens_again_when_its_error_comes_later_than_that(mirror: Mirror) -> None:
     name = fail(mirror, "no 1")
     with mirror.database.transaction() as transaction:
-        assert clusters.resolve(transaction, name)
-        assert not clusters.resolve(transaction, name)
+        assert cluster_edits.resolve(transaction, name)
+        assert not cluster_edits.resolve(transaction, name)
     fail(mirror, "no 2", PAST + 60)
     row = cluster(mirror.database, name)
     assert (row["state"], row["reopened"], row["errors"], row["sample"]) == ("resolved", 0, 2, "no 1")
@@ -151,16 +151,16 @@ def test_a_resolved_cluster_opens_again_when_its_error_comes_later_than_that(mir
 def test_errors_of_a_merged_cluster_count_for_both(mirror: Mirror) -> None:
     first, second, third = (fail(mirror, words) for words in ("red 1", "green 1", "blue 1"))
     with mirror.database.transaction() as transaction:
-        clusters.merge(transaction, first, second)
-        clusters.merge(transaction, second, third)
+        cluster_edits.merge(transaction, first, second)
+        cluster_edits.merge(transaction, second, third)
         assert clusters.family(transaction, third) == [third, *sorted((first, second))]
         with pytest.raises(JobOptionError, match="already"):
-            clusters.merge(transaction, first, third)
+            cluster_edits.merge(transaction, first, third)
         with pytest.raises(JobOptionError, match="same cluster"):
-            clusters.merge(transaction, third, third)
+            cluster_edits.merge(transaction, third, third)
         with pytest.raises(ClusterNotFound):
-            clusters.merge(transaction, third, "none")
-        clusters.resolve(transaction, third)
+            cluster_edits.merge(transaction, third, "none")
+        cluster_edits.resolve(transaction, third)
     later = (datetime.now(UTC) + timedelta(seconds=60)).timestamp()
     lines = [line_of(submitted(mirror.database), error_of(words), later) for words in ("red 2", "green 2", "blue 2")]
     write(mirror, *lines)
@@ -233,12 +233,12 @@ def test_similar_clusters_are_offered_with_and_without_pgvector(
     assert {pair["one"], pair["other"]} == {one, other}
     assert [each["likeness"] for each in cli_environment.json("clusters", "similar", one[:9])] == [pair["likeness"]]
     with mirror.database.session() as session:
-        assert not clusters.has_vectors(session)
+        assert not cluster_texts.has_vectors(session)
         session.connection.exec_driver_sql("create extension vector")
         try:
             assert cli_environment.json("clusters", "similar") == [pair]
-            vectors = {name: embed(text) for name, text in clusters.open_texts(session).items()}
-            found = clusters.compare(session, vectors, None, -1.0, 9)
+            vectors = {name: embed(text) for name, text in cluster_texts.open_texts(session).items()}
+            found = cluster_texts.compare(session, vectors, None, -1.0, 9)
             assert [each[:2] for each in found] == [each[:2] for each in alike(vectors, None, -1.0, 9)]
         finally:
             session.connection.exec_driver_sql("drop extension vector")
