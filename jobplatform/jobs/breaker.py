@@ -24,8 +24,9 @@ _FIRST_WINDOW, _LONG_SECONDS = 2.0, 60.0
 _HASTE, _LEAST_PACE, _RELEASE_SECONDS, _HASTE_SECONDS = 7.2, 5.0, 300.0, 30.0
 #: The share of failures that halves the window, that which ends a release, and how many failures that takes.
 _CUT_SHARE, _STOP_SHARE, _STOP_FAILURES = 0.2, 0.5, 3
-#: The share of failures that nobody listened to, from which on waiting is not what is wrong.
-_REFUSED_SHARE = 0.2
+#: The share of failures that nobody listened to, from which on waiting is not what is wrong; and with how many jobs
+#: held job types may begin again, all of which then come at once.
+_REFUSED_SHARE, _AT_ONCE = 0.2, 200
 #: Ended jobs are counted over so many windows, and so many jobs in any case.
 _ROUNDS, _LEAST_COUNTED = 2.0, 8.0
 #: With nothing held, a breaker is forgotten after so many seconds without a failure.
@@ -65,7 +66,7 @@ class Breaker:
     :param under_way: jobs that were let go and have not ended.
     :param draining: those of them that were let go before the window was halved; they say nothing new.
     :param succeeded, failed: of those let go that ended lately.
-    :param relapses: how often a release ended before a second job had succeeded.
+    :param relapses: how often a release ended before a second job had succeeded, with few held.
     :param heard, refused: failures since it opened, and those of them that nobody listened to.
     :param job_types: those whose jobs do nearly nothing but fail of it; none of them begins.
     :param forced: what a person wants it to be.
@@ -165,7 +166,7 @@ class Breaker:
 
     def _release(self, now: float, held: int) -> tuple[Breaker, Release | None]:
         if self.failed >= _STOP_FAILURES and self.failed > _STOP_SHARE * (self.succeeded + self.failed):
-            return self._relapse(now), None
+            return self._relapse(now, held), None
         if not held:
             return (self if self.under_way and now - self.stepped_at < _QUIET_SECONDS else self.close()), None
         ready = self._passed_over() if now - self.stepped_at > _LONG_SECONDS else self
@@ -203,8 +204,9 @@ class Breaker:
         """Wait no longer for those under way."""
         return replace(self, window=self.window + self.under_way, under_way=0, draining=0)
 
-    def _relapse(self, now: float) -> Breaker:
-        waiting = replace(self._wait(now), relapses=self.relapses + (self.succeeded < 2.0))
+    def _relapse(self, now: float, held: int) -> Breaker:
+        by_chance = self.succeeded < 2.0 and held <= _AT_ONCE
+        waiting = replace(self._wait(now), relapses=self.relapses + by_chance)
         return replace(waiting, job_types=frozenset()) if waiting.is_partial else waiting
 
     def _wait(self, now: float) -> Breaker:

@@ -240,14 +240,14 @@ def test_too_many_failures_halve_the_window_once_for_all_that_was_under_way() ->
     assert breaker.window == 9.0
 
 
-def relapsed(board: Breakers, at: float, **error: object) -> Breaker:
+def relapsed(board: Breakers, at: float, held: int = 9, **error: object) -> Breaker:
     """Let a canary succeed and what follows it fail."""
     tell(board, [failed(job, at, **error) for job in range(8)])
-    assert board.tick(at + 4.0, {CAUSE: 9})[0].canary
+    assert board.tick(at + 4.0, {CAUSE: held})[0].canary
     board.observe(Seen(at + 5.0, outcomes=[outcome(at + 5.0)]))
-    assert not board.tick(at + 6.0, {CAUSE: 9})[0].canary
+    assert not board.tick(at + 6.0, {CAUSE: held})[0].canary
     tell(board, [failed(job, at + 7.0, trial=True, **error) for job in range(3)])
-    board.tick(at + 8.0, {CAUSE: 9})
+    board.tick(at + 8.0, {CAUSE: held})
     breaker = board.holding(CAUSE)
     assert breaker is not None and breaker.state is BreakerState.OPEN
     return breaker
@@ -259,6 +259,12 @@ def test_when_some_succeed_by_chance_job_types_begin_again() -> None:
     assert board.held_types() == {}
     tell(board, [failed(job, 10.0) for job in range(30, 40)])
     assert board.held_types() == {}
+
+
+def test_no_crowd_comes_back_by_chance() -> None:
+    board = Breakers()
+    assert not relapsed(board, 1.0, held=1000).is_partial
+    assert board.held_types() == {"shop.charge": CAUSE}
 
 
 @pytest.mark.parametrize("kind", [["ReadTimeout", "ConnectionError"], ["HTTPError"]])
