@@ -1,34 +1,29 @@
 """A breaker: what fails of one cause is held until one job of them, the canary, succeeds; then it is let go in steps.
 
-States and the canary follow M. Nygard, "Release It!" (2nd ed., 2018, chapter 5.2). Instead of one half-open request, a
-window of jobs under way, which doubles while all goes well, is halved when too many fail and then grows by one a round,
-as TCP's does (RFC 5681 section 3.1): it follows what the other side can do, and those who waited do not fell it again.
+States and the canary follow M. Nygard, "Release It!" (2nd ed., 2018, chapter 5.2); instead of one half-open request, a
+window of jobs under way follows what the other side can do, so that those who waited do not fell it again.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from jobplatform.jobs.window import Window
 
 #: The wait between two canaries: a share of how long it has been open already, between these many seconds.
 _PROBE_SHARE, _PROBE_LEAST, _PROBE_MOST = 0.1, 3.0, 10.0
 #: A canary that has not ended after so many seconds is not waited for.
 _CANARY_SECONDS = 60.0
-#: Jobs under way with which a release begins. One that has not ended after so many seconds has not failed so far, and
-#: is not waited for.
-_FIRST_WINDOW, _LONG_SECONDS = 2.0, 60.0
+#: A job that was let go and has not ended after so many seconds is not waited for either.
+_LONG_SECONDS = 60.0
 #: Jobs are let go at most so many times as fast as they came while they were held: all are done within a sixth of that
 #: time, what comes meanwhile included; so many a second in any case. A release that has not ended after so many seconds
 #: may be twice as fast each so many.
 _HASTE, _LEAST_PACE, _RELEASE_SECONDS, _HASTE_SECONDS = 7.2, 5.0, 300.0, 30.0
-#: The share of failures that halves the window, that which ends a release, and how many failures that takes.
-_CUT_SHARE, _STOP_SHARE, _STOP_FAILURES = 0.2, 0.5, 3
 #: The share of failures that nobody listened to, from which on waiting is not what is wrong; and with how many jobs
 #: held job types may begin again, all of which then come at once.
 _REFUSED_SHARE, _AT_ONCE = 0.2, 200
-#: Ended jobs are counted over so many windows, and so many jobs in any case.
-_ROUNDS, _LEAST_COUNTED = 2.0, 8.0
 #: With nothing held, a breaker is forgotten after so many seconds without a failure.
 _QUIET_SECONDS = 30.0
 
@@ -62,10 +57,7 @@ class Breaker:
     :param probes: canaries that failed since it opened.
     :param canary_at: since when a canary is under way.
     :param pace: jobs a second at which all are let go in time.
-    :param window: jobs that may be under way; below ``threshold`` it grows by one for each that succeeds.
-    :param under_way: jobs that were let go and have not ended.
-    :param draining: those of them that were let go before the window was halved; they say nothing new.
-    :param succeeded, failed: of those let go that ended lately.
+    :param window: those that were let go and have not ended, and how many may be.
     :param relapses: how often a release ended before a second job had succeeded, with few held.
     :param heard, refused: failures since it opened, and those of them that nobody listened to.
     :param job_types: those whose jobs do nearly nothing but fail of it; none of them begins.
@@ -83,12 +75,7 @@ class Breaker:
     releasing_at: float = 0.0
     stepped_at: float = 0.0
     pace: float = 0.0
-    window: float = _FIRST_WINDOW
-    threshold: float = math.inf
-    under_way: int = 0
-    draining: int = 0
-    succeeded: float = 0.0
-    failed: float = 0.0
+    window: Window = field(default_factory=Window)
     job_types: frozenset[str] = frozenset()
     relapses: int = 0
     heard: int = 0
@@ -115,12 +102,11 @@ class Breaker:
 
         :param others: that failed as well, which says nothing of the cause.
         """
-        under_way = max(0, self.under_way - succeeded - failed - others)
-        told = replace(self, under_way=under_way, failed_at=at if failed else self.failed_at)
+        told = replace(self, failed_at=at if failed else self.failed_at)
         if self.forced is not None or not self.holds:
             return told
         if self.state is BreakerState.RELEASING:
-            return self._counted(told, succeeded, failed)
+            return replace(told, window=self.window.ended(succeeded, failed, others))
         if self.canary_at is None:
             return told
         if succeeded > failed:
@@ -138,8 +124,8 @@ class Breaker:
         """Let go what is held, as others show that the cause is over."""
         if self.forced is not None:
             return self
-        begun = replace(self, state=BreakerState.RELEASING, canary_at=None, releasing_at=at, stepped_at=at, under_way=0)
-        return replace(begun, pace=0.0)._begin_round(window=_FIRST_WINDOW, threshold=math.inf)
+        begun = replace(self, state=BreakerState.RELEASING, canary_at=None, releasing_at=at, stepped_at=at)
+        return replace(begun, pace=0.0, window=Window())
 
     def delayed(self, until: float) -> Breaker:
         """Send no canary before a time that the cause itself asks for."""
@@ -157,55 +143,30 @@ class Breaker:
     def _probe(self, now: float, held: int) -> tuple[Breaker, Release | None]:
         if self.canary_at is not None:
             lost = now - self.canary_at > _CANARY_SECONDS
-            return (replace(self, canary_at=None, probe_at=now, under_way=0) if lost else self), None
+            return (replace(self, canary_at=None, probe_at=now) if lost else self), None
         if not held:
             return (self.close() if now - max(self.failed_at, self.opened_at) > _QUIET_SECONDS else self), None
         if now < self.probe_at:
             return self, None
-        return replace(self, canary_at=now, under_way=1), Release(self.cause, 1, True, self.probes % 2 == 1)
+        return replace(self, canary_at=now), Release(self.cause, 1, True, self.probes % 2 == 1)
 
     def _release(self, now: float, held: int) -> tuple[Breaker, Release | None]:
-        if self.failed >= _STOP_FAILURES and self.failed > _STOP_SHARE * (self.succeeded + self.failed):
+        if self.window.is_failing:
             return self._relapse(now, held), None
         if not held:
-            return (self if self.under_way and now - self.stepped_at < _QUIET_SECONDS else self.close()), None
-        ready = self._passed_over() if now - self.stepped_at > _LONG_SECONDS else self
+            return (self if self.window.under_way and now - self.stepped_at < _QUIET_SECONDS else self.close()), None
+        window = self.window.passed_over() if now - self.stepped_at > _LONG_SECONDS else self.window
         came = held / max(self.releasing_at - self.opened_at, 1.0)
         pace = self.pace or max(_LEAST_PACE, _HASTE * came)
         haste = max(0.0, (now - self.releasing_at - _RELEASE_SECONDS) / _HASTE_SECONDS)
         most = max(1, int(pace * 2 ** min(haste, 16.0) * min(now - self.stepped_at, 5.0)))
-        jobs = min(held, most, int(ready.window) - ready.under_way)
-        if jobs <= 0:
+        jobs = min(held, most, window.room)
+        if not jobs:
             return self, None
-        stepped = replace(ready, pace=pace, stepped_at=now, under_way=ready.under_way + jobs)
-        return stepped, Release(self.cause, jobs)
-
-    def _counted(self, told: Breaker, succeeded: int, failed: int) -> Breaker:
-        """Let the window grow or shrink with what ended."""
-        left = max(0, self.draining - succeeded - failed)
-        if self.draining and not left:
-            return told._begin_round(self.window, self.threshold)
-        well, ill = self.succeeded + succeeded, self.failed + failed
-        fade = min(1.0, max(_LEAST_COUNTED, _ROUNDS * self.window) / max(well + ill, 1.0))
-        counted = replace(told, draining=left, succeeded=well * fade, failed=ill * fade)
-        if left:
-            return counted
-        if failed and ill > _CUT_SHARE * (well + ill):
-            return replace(counted, window=(half := max(1.0, self.window / 2)), threshold=half, draining=told.under_way)
-        # What is not used up shows nothing of how much would go well.
-        is_used = 2 * self.under_way >= self.window
-        growth = succeeded if self.window < self.threshold else succeeded / self.window
-        return replace(counted, window=self.window + growth) if is_used else counted
-
-    def _begin_round(self, window: float, threshold: float) -> Breaker:
-        return replace(self, window=window, threshold=threshold, draining=0, succeeded=0.0, failed=0.0)
-
-    def _passed_over(self) -> Breaker:
-        """Wait no longer for those under way."""
-        return replace(self, window=self.window + self.under_way, under_way=0, draining=0)
+        return replace(self, pace=pace, stepped_at=now, window=window.let_go(jobs)), Release(self.cause, jobs)
 
     def _relapse(self, now: float, held: int) -> Breaker:
-        by_chance = self.succeeded < 2.0 and held <= _AT_ONCE
+        by_chance = self.window.succeeded < 2.0 and held <= _AT_ONCE
         waiting = replace(self._wait(now), relapses=self.relapses + by_chance)
         return replace(waiting, job_types=frozenset()) if waiting.is_partial else waiting
 
@@ -216,7 +177,7 @@ class Breaker:
 
     def close(self) -> Breaker:
         """Hold nothing any more."""
-        return replace(self, state=BreakerState.CLOSED, job_types=frozenset(), canary_at=None, under_way=0)
+        return replace(self, state=BreakerState.CLOSED, job_types=frozenset(), canary_at=None, window=Window())
 
     def force(self, state: BreakerState | None, by: str | None) -> Breaker:
         """Let a person say what it is; None lets it decide by itself again."""

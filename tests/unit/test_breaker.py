@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jobplatform.decision import FailedAttempt, Outcome, RetryFacts, Seen
 from jobplatform.jobs.breaker import Breaker, BreakerState, Release, open_breaker
 from jobplatform.jobs.breakers import Breakers
+from jobplatform.jobs.window import Window
 
 CAUSE = "host:api.local"
 ERROR = {
@@ -223,21 +224,21 @@ def test_what_goes_well_doubles_what_is_under_way() -> None:
     breaker, jobs = step(breaker.seen(602.0, 2, 0), 602.0)
     assert jobs == 4
     breaker, jobs = step(breaker.seen(603.0, 3, 0), 603.0)
-    assert jobs == 6 and breaker.under_way == 7
+    assert jobs == 6 and breaker.window.under_way == 7
 
 
 def test_too_many_failures_halve_the_window_once_for_all_that_was_under_way() -> None:
-    breaker = replace(releasing(), window=16.0, under_way=16, succeeded=8.0)
+    breaker = replace(releasing(), window=Window(16.0, under_way=16, succeeded=8.0))
     breaker = breaker.seen(610.0, 2, 4)
-    assert (breaker.window, breaker.draining, step(breaker, 611.0)[1]) == (8.0, 10, 0)
+    assert (breaker.window.size, breaker.window.draining, step(breaker, 611.0)[1]) == (8.0, 10, 0)
     breaker = breaker.seen(612.0, 4, 3)
-    assert (breaker.window, breaker.draining, breaker.under_way) == (8.0, 3, 3)
+    assert (breaker.window.size, breaker.window.draining, breaker.window.under_way) == (8.0, 3, 3)
     assert step(breaker, 613.0)[1] == 5
     breaker = breaker.seen(614.0, 3, 0)
-    assert (breaker.draining, breaker.failed) == (0, 0.0)
+    assert (breaker.window.draining, breaker.window.failed) == (0, 0.0)
     # From here on it grows by one for each window that went well.
-    breaker = replace(breaker, under_way=8).seen(615.0, 8, 0)
-    assert breaker.window == 9.0
+    window = replace(breaker.window, under_way=8)
+    assert window.ended(8, 0).size == 9.0
 
 
 def relapsed(board: Breakers, at: float, held: int = 9, **error: object) -> Breaker:
@@ -318,7 +319,7 @@ def test_no_more_than_what_is_held_goes_and_canaries_go_alone(
                 assert was.canary_at is None and release.jobs == 1
                 canaries += 1
         breaker = breaker.seen(now, succeeded, failures)
-        assert breaker.under_way >= 0
+        assert breaker.window.under_way >= 0
         assert breaker.state is not BreakerState.RELEASING or canaries
 
 
