@@ -56,18 +56,18 @@ def _extra(row: Any) -> dict[str, float | None]:
 
 
 def _fails(table: pd.DataFrame, retries: Sequence[Retry]) -> list[int]:
-    """Count how many attempts of each retry's job had failed when it was decided on, since one had finished."""
+    """Count how many attempts of each retry's job had failed when it was decided on, its own included, in a row."""
     ended = table[table.out.isin([_FAILED, _FINISHED])]
     rows = zip(ended.end, ended.job, ended.out, strict=True)
     events = sorted((end * _MICROSECONDS, str(job), out == _FAILED) for end, job, out in rows)
     counts: Counter[str] = Counter()
     found, place = [0] * len(retries), 0
     for index, retry in sorted(enumerate(retries), key=lambda pair: pair[1].decided):
-        while place < len(events) and events[place][0] <= retry.decided:
+        while place < len(events) and events[place][0] < retry.decided:
             _, job, failed = events[place]
             counts[job] = counts[job] + 1 if failed else 0
             place += 1
-        found[index] = counts[str(retry.groups["job"])]
+        found[index] = counts[str(retry.groups["job"])] + 1
     return found
 
 
