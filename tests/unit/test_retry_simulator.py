@@ -17,10 +17,12 @@ from benchmarks.retry.calendar import Calendar, Span, fixed_windows, read_durati
 from benchmarks.retry.comparison import compare, regret
 from benchmarks.retry.contenders import CONTENDERS, NOTHING, Fixed, Turn
 from benchmarks.retry.measure import Measures, measure
+from benchmarks.retry.product import product
 from benchmarks.retry.ranges import EVALUATION, TRAINING
-from benchmarks.retry.run import Run
+from benchmarks.retry.run import Run, attempts_of
 from benchmarks.retry.server import Server
 from benchmarks.retry.simulation import simulate
+from benchmarks.retry.training import gather
 from benchmarks.retry.world import Bucket, Capacity, Dependency, Job, JobType, Luck, Trouble, World
 from benchmarks.retry.worlds import WORLDS, draw_world, job_id
 from benchmarks.statistics import confidence
@@ -150,6 +152,32 @@ def test_no_job_of_a_held_type_begins_until_it_is_let_go() -> None:
     (job,) = simulate(world_of(10.0), policy).jobs
     assert (job.attempts, job.started) == (1, 30.0)
     assert policy.held[20.0] == {"cause": 1}
+
+
+def test_the_product_holds_an_outage_and_all_complete_with_few_attempts() -> None:
+    world = world_of(*(float(at) for at in range(600)), dependency=away(100.0, 400.0))
+    ours, rule = (simulate(world, make(world)) for make in (product(None, explore=0.0), CONTENDERS["static"]))
+    assert all(job.completed for job in ours.jobs)
+    assert attempts_of(ours.jobs) < 0.75 * attempts_of(rule.jobs)
+
+
+def test_the_product_lets_a_dependency_with_too_much_to_do_recover() -> None:
+    gone = Calendar((Span(50.0, 150.0, 0.95),))
+    dependency = Dependency(_HOST, capacity=Capacity(1.3, waste=0.8, brownouts=gone))
+    world = world_of(*(float(at) for at in range(600)), dependency=dependency)
+    ours, rule = (simulate(world, make(world)) for make in (product(None, explore=0.0), CONTENDERS["static"]))
+    assert sum(job.completed for job in ours.jobs) >= 0.99 * len(ours.jobs)
+    assert sum(job.completed for job in rule.jobs) < 0.9 * len(rule.jobs)
+    assert ours.rejections < rule.rejections / 4
+
+
+def test_what_a_model_is_taught_by_was_known_when_it_was_decided_on() -> None:
+    world = world_of(*(float(at) for at in range(300)), dependency=away(100.0, 110.0))
+    examples = gather(world)
+    assert {each.succeeded for each in examples} == {True, False}
+    assert all(each.waited is not None and each.waited >= 0.0 for each in examples)
+    first = min(examples, key=lambda each: each.at or 0.0)
+    assert first.features["dependency.seen"] == 0.0
 
 
 def test_a_bucket_gives_what_it_has_and_says_when_to_come_back() -> None:
