@@ -82,7 +82,7 @@ def test_a_job_that_looks_stops_in_every_pool(fleet: Fleet, marks: Path, pool: s
     # Celery starts a new process in place of one that was killed only after some seconds.
     fleet.start_worker("-c", "2", "-P", pool)
     for count, name in enumerate(("careful", "watchful"), 1):
-        submit(fleet, marks, name, deadline=2)
+        submit(fleet, marks, name, deadline=4)
         assert fleet.wait_final(count, 60) == {"FAILED": count}
     assert ends(fleet)["careful"] == ("FAILED", "DeadlineExceeded")
     assert ends(fleet)["watchful"][0] == "FAILED"
