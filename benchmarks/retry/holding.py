@@ -50,10 +50,8 @@ class Holding:
     def take(self, release: Release, types: Mapping[str, str]) -> list[int]:
         """Let jobs go, those first that failed or those that never began; a canary that failed was tried least."""
         cause, limit = release.cause, release.jobs
-        fresh = [] if release.begun else self._parked_of(cause, types, limit)
-        if fresh:
-            return fresh
-        taken = self._failed_of(cause, limit, lambda each: each[1:] if release.canary else each)
+        taken = [] if release.begun else self._parked_of(cause, types, limit)
+        taken += self._failed_of(cause, limit - len(taken), lambda each: each[1:] if release.canary else each)
         return taken + self._parked_of(cause, types, limit - len(taken))
 
     def _failed_of(self, cause: str, limit: int, order: Callable[[Waiting], tuple[float, ...]]) -> list[int]:

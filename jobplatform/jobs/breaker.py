@@ -6,6 +6,7 @@ window of jobs under way follows what the other side can do, so that those who w
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -57,6 +58,7 @@ class Breaker:
     :param probes: canaries that failed since it opened.
     :param canary_at: since when a canary is under way.
     :param pace: jobs a second at which all are let go in time.
+    :param turns: steps of the release.
     :param window: those that were let go and have not ended, and how many may be.
     :param relapses: how often a release ended before a second job had succeeded, with few held.
     :param heard, refused: failures since it opened, and those of them that nobody listened to.
@@ -75,6 +77,7 @@ class Breaker:
     releasing_at: float = 0.0
     stepped_at: float = 0.0
     pace: float = 0.0
+    turns: int = 0
     window: Window = field(default_factory=Window)
     job_types: frozenset[str] = frozenset()
     relapses: int = 0
@@ -159,11 +162,12 @@ class Breaker:
         came = held / max(self.releasing_at - self.opened_at, 1.0)
         pace = self.pace or max(_LEAST_PACE, _HASTE * came)
         haste = max(0.0, (now - self.releasing_at - _RELEASE_SECONDS) / _HASTE_SECONDS)
-        most = max(1, int(pace * 2 ** min(haste, 16.0) * min(now - self.stepped_at, 5.0)))
-        jobs = min(held, most, window.room)
+        most = math.ceil(pace * 2 ** min(haste, 16.0) * min(now - self.stepped_at, 5.0))
+        jobs = min(held, max(1, most), window.room)
         if not jobs:
             return self, None
-        return replace(self, pace=pace, stepped_at=now, window=window.let_go(jobs)), Release(self.cause, jobs)
+        stepped = replace(self, pace=pace, stepped_at=now, window=window.let_go(jobs), turns=self.turns + 1)
+        return stepped, Release(self.cause, jobs, begun=self.turns % 2 == 0)
 
     def _relapse(self, now: float, held: int) -> Breaker:
         by_chance = self.window.succeeded < 2.0 and held <= _AT_ONCE

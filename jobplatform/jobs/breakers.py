@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -48,6 +48,7 @@ class Breakers:
     def __init__(self, known: Iterable[Breaker] = ()) -> None:
         self._breakers = {breaker.cause: breaker for breaker in known}
         self._changed: set[str] = set()
+        self._told_of: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._failing: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
         self._causes = Traffic(int(_MEMORY_SECONDS))
@@ -76,6 +77,7 @@ class Breakers:
             for failed in failures:
                 breaker = self._breakers.get(failed.cause)
                 if breaker is not None and failed.facts.trial:
+                    self._told_of[failed.cause] += 1
                     self._put(breaker.seen(failed.at, 1, 0))
 
     def observe(self, seen: Seen) -> None:
@@ -83,16 +85,18 @@ class Breakers:
         with self._lock:
             for job_type, jobs in seen.completed.items():
                 self._types.add(f"+{job_type}", seen.at, jobs)
-            succeeded: dict[str, int] = defaultdict(int)
+            succeeded: defaultdict[str, Counter[str]] = defaultdict(Counter)
             for outcome in seen.outcomes:
                 if outcome.succeeded:
                     self._causes.add(f"+{outcome.cause}", outcome.at)
-                    succeeded[outcome.gate or outcome.cause] += 1
+                    succeeded[outcome.gate or outcome.cause][outcome.job_type] += 1
             for cause, breaker in self._breakers.items():
+                # Of job types that are held as a whole, all that runs was let go.
                 whole = sum(seen.completed[job_type] for job_type in breaker.job_types)
-                told = max(whole, succeeded[cause])
+                told = whole + sum(jobs for name, jobs in succeeded[cause].items() if name not in breaker.job_types)
                 if breaker.holds and (told or self._is_past(breaker, seen)):
                     self._put(breaker.seen(seen.at, told, 0) if told else breaker.recovered(seen.at))
+            self._pass_over(seen)
             self._open()
 
     def holding(self, cause: str) -> Breaker | None:
@@ -155,6 +159,17 @@ class Breakers:
                     del self._breakers[breaker.cause]
             return changed
 
+    def _pass_over(self, seen: Seen) -> None:
+        """Count what was let go and failed of something else, which says nothing of the cause."""
+        told, self._told_of = self._told_of, Counter()
+        trials = {failed.job_id: failed for failed in seen.failures if failed.facts.trial}
+        held_for = Counter(each.gate or each.cause for each in seen.outcomes if each.job_id in trials)
+        begun = Counter(failed.facts.job_type for failed in trials.values() if failed.attempt == 1)
+        for cause, breaker in self._breakers.items():
+            ended = held_for[cause] + sum(begun[job_type] for job_type in breaker.job_types) - told[cause]
+            if ended > 0 and breaker.state is BreakerState.RELEASING:
+                self._put(breaker.seen(seen.at, 0, 0, ended))
+
     def _put(self, breaker: Breaker) -> None:
         self._breakers[breaker.cause] = breaker
         self._changed.add(breaker.cause)
@@ -185,6 +200,7 @@ class Breakers:
     def _told(self, breaker: Breaker, failures: Sequence[FailedAttempt]) -> Breaker:
         now = max(failed.at for failed in failures)
         trials = [failed for failed in failures if failed.facts.trial]
+        self._told_of[breaker.cause] += len(trials)
         witnesses = sum(breaker.canary_at is not None or failed.attempt <= _WITNESS for failed in trials)
         told = breaker.seen(now, 0, witnesses, len(trials) - witnesses)
         after = max(float(failed.error.get("after") or 0.0) for failed in failures)

@@ -22,6 +22,7 @@ class Window:
     """Jobs that may be under way, those that are, and what became of others lately.
 
     :param size: jobs that may be under way; below ``threshold`` it grows by one for each that succeeds.
+    :param usual: the share that fails however few are under way.
     :param draining: those under way that were let go before the window was halved; they say nothing new.
     """
 
@@ -31,6 +32,7 @@ class Window:
     draining: int = 0
     succeeded: float = 0.0
     failed: float = 0.0
+    usual: float = 0.0
 
     @property
     def room(self) -> int:
@@ -40,7 +42,8 @@ class Window:
     @property
     def is_failing(self) -> bool:
         """Whether so many fail that no size helps."""
-        return self.failed >= _STOP_FAILURES and self.failed > _STOP_SHARE * (self.succeeded + self.failed)
+        most = self.usual + _STOP_SHARE
+        return self.failed >= _STOP_FAILURES and self.failed > most * (self.succeeded + self.failed)
 
     def let_go(self, jobs: int) -> Window:
         """Count jobs that begin."""
@@ -60,11 +63,15 @@ class Window:
         counted = replace(told, draining=left, succeeded=well * fade, failed=ill * fade)
         if left:
             return counted
-        if failed and ill > _CUT_SHARE * (well + ill):
-            return replace(counted, size=(half := max(1.0, self.size / 2)), threshold=half, draining=told.under_way)
+        if self.size <= _FIRST and well + ill >= _LEAST_COUNTED:
+            # However few are under way, so many fail: for reasons of their own.
+            counted = replace(counted, usual=min(_STOP_SHARE, ill / (well + ill)), threshold=math.inf)
+        if failed and ill > (counted.usual + _CUT_SHARE) * (well + ill):
+            half = max(1.0, self.size / 2)
+            return replace(counted, size=half, threshold=half, draining=told.under_way if half > _FIRST else 0)
         # What is not used up shows nothing of how much would go well.
         is_used = 2 * self.under_way >= self.size
-        growth = succeeded if self.size < self.threshold else succeeded / self.size
+        growth = succeeded if self.size < counted.threshold else succeeded / self.size
         return replace(counted, size=self.size + growth) if is_used else counted
 
     def passed_over(self) -> Window:

@@ -202,10 +202,8 @@ def release(
     :param job_types: those that do not begin because of it.
     :param begun: those first that failed of it, rather than those that never began.
     """
-    first = 0 if begun else _release_parked(transaction, job_types, now, limit)
-    if first:
-        return first
-    released = transaction.count(RELEASE_HELD, cause=cause, now=now, limit=limit, canary=canary)
+    released = 0 if begun else _release_parked(transaction, job_types, now, limit)
+    released += transaction.count(RELEASE_HELD, cause=cause, now=now, limit=limit - released, canary=canary)
     return released + _release_parked(transaction, job_types, now, limit - released)
 
 

@@ -138,20 +138,25 @@ def test_one_canary_at_a_time_then_steps_then_nothing_is_held() -> None:
     tell(board, [failed(1, 5.0, trial=True)])
     assert board.tick(6.0, {CAUSE: 8}) == []
     assert board.tick(9.0, {CAUSE: 8}) == [Release(CAUSE, 1, canary=True, begun=True)]
-    board.observe(Seen(10.0, outcomes=[outcome(10.0)]))
+    board.observe(well(10.0))
     released, now = 0, 10.0
     while board.holding(CAUSE) is not None and now < 300:
         now += 1.0
         for release in board.tick(now, {CAUSE: 7 - released} if released < 7 else {}):
             assert not release.canary
             released += release.jobs
-            board.observe(Seen(now, outcomes=[outcome(now)] * release.jobs))
+            board.observe(well(now, release.jobs))
     assert released == 7
     assert board.holding(CAUSE) is None
 
 
 def outcome(at: float, succeeded: bool = True) -> Outcome:
     return Outcome("job-1", "shop.charge", 1, "f00d", CAUSE, "breaker", succeeded, 5.0, at, gate=CAUSE)
+
+
+def well(at: float, jobs: int = 1) -> Seen:
+    """A batch in which jobs that were held succeed."""
+    return Seen(at, Counter({"shop.charge": jobs}), outcomes=[outcome(at)] * jobs)
 
 
 def test_a_lost_canary_is_not_waited_for() -> None:
@@ -245,7 +250,7 @@ def relapsed(board: Breakers, at: float, held: int = 9, **error: object) -> Brea
     """Let a canary succeed and what follows it fail."""
     tell(board, [failed(job, at, **error) for job in range(8)])
     assert board.tick(at + 4.0, {CAUSE: held})[0].canary
-    board.observe(Seen(at + 5.0, outcomes=[outcome(at + 5.0)]))
+    board.observe(well(at + 5.0))
     assert not board.tick(at + 6.0, {CAUSE: held})[0].canary
     tell(board, [failed(job, at + 7.0, trial=True, **error) for job in range(3)])
     board.tick(at + 8.0, {CAUSE: held})
@@ -273,6 +278,36 @@ def test_what_may_have_too_much_to_do_is_not_tried_by_chance(kind: list[str]) ->
     board = Breakers()
     assert not relapsed(board, 1.0, classes=kind).is_partial
     assert board.held_types() == {"shop.charge": CAUSE}
+
+
+def test_failures_that_come_however_few_are_under_way_slow_nothing_down() -> None:
+    window = Window()
+    for number in range(400):
+        window = window.let_go(window.room).ended(int(number % 5 not in (1, 3)), int(number % 5 in (1, 3)))
+        assert not window.is_failing
+    assert window.usual == pytest.approx(0.4, abs=0.15)
+    assert window.size > 20
+
+
+def test_what_was_let_go_and_failed_of_something_else_is_under_way_no_more() -> None:
+    board = Breakers([replace(releasing(), job_types=frozenset({"shop.charge"}), window=Window(4.0, under_way=3))])
+    held = failed(1, 610.0, trial=True, dependency="host:other")
+    never_begun = failed(2, 610.0, trial=True, dependency="host:other")
+    board.failed([replace(held, attempt=2), never_begun])
+    outcomes = [outcome(610.0, succeeded=False)]
+    board.observe(Seen(610.0, failures=[replace(held, attempt=2), never_begun], outcomes=outcomes))
+    breaker = board.holding(CAUSE)
+    assert breaker is not None
+    assert (breaker.window.under_way, breaker.window.failed, breaker.window.size) == (1, 0.0, 4.0)
+
+
+def test_what_failed_of_the_cause_counts_once() -> None:
+    board = Breakers([replace(releasing(), job_types=frozenset({"shop.charge"}), window=Window(4.0, under_way=3))])
+    again = replace(failed(1, 610.0, trial=True), attempt=2)
+    board.failed([again])
+    board.observe(Seen(610.0, failures=[again], outcomes=[outcome(610.0, succeeded=False)]))
+    breaker = board.holding(CAUSE)
+    assert breaker is not None and breaker.window.under_way == 2
 
 
 def test_what_runs_for_long_is_not_waited_for() -> None:

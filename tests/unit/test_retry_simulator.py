@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.retry.calendar import Calendar, Span, fixed_windows, read_durations
 from benchmarks.retry.comparison import compare, regret
 from benchmarks.retry.contenders import CONTENDERS, NOTHING, Fixed, Turn
+from benchmarks.retry.holding import Holding
 from benchmarks.retry.measure import Measures, measure
 from benchmarks.retry.product import product
 from benchmarks.retry.ranges import EVALUATION, TRAINING
@@ -152,6 +153,13 @@ def test_no_job_of_a_held_type_begins_until_it_is_let_go() -> None:
     (job,) = simulate(world_of(10.0), policy).jobs
     assert (job.attempts, job.started) == (1, 30.0)
     assert policy.held[20.0] == {"cause": 1}
+
+
+def test_a_release_takes_as_many_as_it_may_of_those_that_failed_and_those_that_never_began() -> None:
+    holding = Holding()
+    holding.hold("cause", 1, 1, 100.0)
+    holding.park("kind", 2)
+    assert holding.take(Release("cause", 3, begun=False), {"kind": "cause"}) == [2, 1]
 
 
 def test_the_product_holds_an_outage_and_all_complete_with_few_attempts() -> None:
