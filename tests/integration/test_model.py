@@ -319,7 +319,7 @@ def test_whatever_happens_each_job_is_in_one_place_and_settles_once(world: World
     run_state_machine_as_test(
         Here,
         settings=hypothesis_settings(
-            max_examples=chosen.max_examples,
+            max_examples=2 * chosen.max_examples,
             stateful_step_count=min(40, chosen.stateful_step_count),
             # The same examples each time, unless more are asked for.
             derandomize=hypothesis_settings.get_current_profile_name() == "patient",
