@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobplatform.decision import FailedAttempt, Outcome
-from jobplatform.jobs.breakers import may_pass
+from jobplatform.jobs.symptom import may_pass
 
 #: Kinds of errors that say something of what follows, by class name.
 _KINDS = ("TimeoutError", "ConnectionError", "OSError")

@@ -13,10 +13,11 @@ from jobplatform.controller.case import extra_of, groups_of
 from jobplatform.controller.ends import Ends
 from jobplatform.decision import Evidence, FailedAttempt, RetryDecision, Seen
 from jobplatform.jobs.breaker import Breaker, Release
-from jobplatform.jobs.breakers import Breakers, is_answer
+from jobplatform.jobs.breakers import Breakers
 from jobplatform.jobs.budget import FailureBudget, RetryBudget
 from jobplatform.jobs.choice import DELAYS, Choice, chance_after, choose, draw
 from jobplatform.jobs.retry import RetryRule, ceiling_of, has_had_all_retries, informed, rule, within_deadline
+from jobplatform.jobs.symptom import is_answer
 
 #: A job is held for so many seconds at most, and so often without using up a retry.
 _HOLD_SECONDS, _MOST_TIMES = 6 * 3600.0, 9

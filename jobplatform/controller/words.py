@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from jobplatform.decision import FailedAttempt
 from jobplatform.jobs.breaker import Breaker
-from jobplatform.jobs.breakers import describe
 from jobplatform.jobs.choice import Choice
+from jobplatform.jobs.symptom import describe
 
 
 def span(seconds: float) -> str:

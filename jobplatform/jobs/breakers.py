@@ -6,11 +6,10 @@ import threading
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from jobplatform.decision import FailedAttempt, Seen
 from jobplatform.jobs.breaker import Breaker, BreakerState, Release, open_breaker
-from jobplatform.jobs.retry import PASSING_STATUS
+from jobplatform.jobs.symptom import describe, is_lasting, is_refused, is_throttled, may_pass
 from jobplatform.jobs.traffic import Traffic
 
 #: A breaker opens when, within so many seconds, so many jobs failed of a cause for the first time, and such a share of
@@ -27,14 +26,6 @@ _TYPE_FAILURES, _TYPE_SHARE = 3, 0.8
 _WITNESS = 3
 #: An open breaker ends when so many jobs of its types succeeded within so many seconds and at most such a share failed.
 _PAST_SUCCESSES, _PAST_SECONDS, _PAST_SHARE = 10, 20.0, 0.3
-#: Class names of errors that pass, and of those that the same input meets again: a bug is no outage.
-_PASSING = frozenset({"TimeoutError", "ConnectionError", "OperationalError", "InterfaceError"})
-_LASTING = frozenset(
-    {"TypeError", "ValueError", "LookupError", "AttributeError", "NameError", "AssertionError", "ArithmeticError"}
-    | {"ImportError", "NotImplementedError", "SyntaxError", "MemoryError", "KeyError", "IndexError"}
-    | {"TimeLimitExceeded", "SoftTimeLimitExceeded", "WorkerLostError"}
-)
-_REFUSED = frozenset({"ConnectionError", "ConnectionRefusedError", "ConnectError", "EndpointConnectionError"})
 #: Jobs that are told apart of one cause, and causes that are watched.
 _JOBS, _CAUSES = 64, 2_000
 
@@ -269,40 +260,3 @@ class Breakers:
             and (failed := self._pairs.count(f"{cause}\0{job_type}", now, 20.0)) >= _TYPE_FAILURES
             and failed >= _TYPE_SHARE * (failed + self._types.count(f"+{job_type}", now, 20.0))
         )
-
-
-def is_lasting(error: Mapping[str, Any]) -> bool:
-    """Tell whether an error is one of the job itself: a bug, or a process that died of it."""
-    return bool(error.get("died")) or not _LASTING.isdisjoint(error.get("classes", ()))
-
-
-def is_throttled(error: Mapping[str, Any]) -> bool:
-    """Tell whether the other side only asks for patience, and says when (RFC 6585 section 4)."""
-    return error.get("status") == 429
-
-
-def may_pass(failed: FailedAttempt) -> bool:
-    """Tell whether an error looks like one that passes by itself."""
-    if is_lasting(failed.error):
-        return False
-    known = failed.dependency is not None or isinstance(failed.error.get("status"), int)
-    return known or not _PASSING.isdisjoint(failed.error.get("classes", ()))
-
-
-def is_refused(error: Mapping[str, Any]) -> bool:
-    """Tell whether nobody listened on the other side (RFC 9293 section 3.10.7.1), which costs it nothing."""
-    classes = error.get("classes", ())
-    return not _REFUSED.isdisjoint(classes) and not any("Timeout" in name for name in classes)
-
-
-def is_answer(error: Mapping[str, Any]) -> bool:
-    """Tell whether the other side answered, and refused this request only (RFC 9110 section 15.5)."""
-    status = error.get("status")
-    return isinstance(status, int) and 400 <= status < 500 and status not in PASSING_STATUS
-
-
-def describe(error: Mapping[str, Any]) -> str:
-    """Name an error and where it came from, in a few words."""
-    status, host = error.get("status"), error.get("host")
-    kind = f"HTTP {status}" if isinstance(status, int) else str(error.get("type", "error"))
-    return f"{kind} from {host}" if host else kind
