@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.report import machine, write_json
 from benchmarks.retry.calendar import read_durations
-from benchmarks.retry.contenders import CONTENDERS, RetryPolicy, Turn
+from benchmarks.retry.contenders import RetryPolicy, Static
 from benchmarks.retry.product import product
 from benchmarks.retry.ranges import EVALUATION
 from benchmarks.retry.simulation import simulate
@@ -22,30 +22,21 @@ from benchmarks.retry.training import train_model
 from benchmarks.retry.world import World
 from benchmarks.retry.worlds import draw_world
 from benchmarks.statistics import percentile
-from jobplatform.decision import FailedAttempt, RetryDecision, Seen
+from jobplatform.decision import FailedAttempt, RetryDecision
 
 BATCH, MOST_MS = 100, 50.0
 
 
-class Listener:
-    """Keep what failed under a policy."""
+class Listener(Static):
+    """The rule, and what failed under it."""
 
-    def __init__(self, policy: RetryPolicy) -> None:
-        self.policy = policy
+    def __init__(self) -> None:
         self.failed: list[FailedAttempt] = []
 
     def decide(self, attempts: Sequence[FailedAttempt]) -> Sequence[RetryDecision]:
-        """Let the policy decide."""
+        """Keep what failed, and decide by the rule."""
         self.failed.extend(attempts)
-        return self.policy.decide(attempts)
-
-    def observe(self, seen: Seen) -> None:
-        """Let the policy learn."""
-        self.policy.observe(seen)
-
-    def tick(self, now: float, held: object) -> Turn:
-        """Hold nothing."""
-        return Turn()
+        return super().decide(attempts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def decide_all(world: World, policy: RetryPolicy) -> list[float]:
     """Let a policy decide on all that fails under the rule; gives the seconds of each batch."""
-    listener = Listener(CONTENDERS["static"](world))
+    listener = Listener()
     simulate(world, listener)
     times = []
     for first in range(0, len(listener.failed) - BATCH, BATCH):
