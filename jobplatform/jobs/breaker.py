@@ -60,7 +60,7 @@ class Breaker:
     :param pace: jobs a second at which all are let go in time.
     :param turns: steps of the release.
     :param window: those that were let go and have not ended, and how many may be.
-    :param relapses: how often a release ended before a second job had succeeded, with few held.
+    :param relapsed: whether a release has ended before a second job had succeeded, with few held.
     :param heard, refused: failures since it opened, and those of them that nobody listened to.
     :param job_types: those whose jobs do nearly nothing but fail of it; none of them begins.
     :param forced: what a person wants it to be.
@@ -80,7 +80,7 @@ class Breaker:
     turns: int = 0
     window: Window = field(default_factory=Window)
     job_types: frozenset[str] = frozenset()
-    relapses: int = 0
+    relapsed: bool = False
     heard: int = 0
     refused: int = 0
     forced: BreakerState | None = None
@@ -93,7 +93,7 @@ class Breaker:
         So it looks when a few of several servers are away. One that has too much to do lets callers wait, and more
         attempts would make that worse.
         """
-        return self.relapses > 0 and self.refused >= _REFUSED_SHARE * self.heard
+        return self.relapsed and self.refused >= _REFUSED_SHARE * self.heard
 
     @property
     def holds(self) -> bool:
@@ -171,7 +171,7 @@ class Breaker:
 
     def _relapse(self, now: float, held: int) -> Breaker:
         by_chance = self.window.succeeded < 2.0 and held <= _AT_ONCE
-        waiting = replace(self._wait(now), relapses=self.relapses + by_chance)
+        waiting = replace(self._wait(now), relapsed=self.relapsed or by_chance)
         return replace(waiting, job_types=frozenset()) if waiting.is_partial else waiting
 
     def _wait(self, now: float) -> Breaker:

@@ -195,7 +195,7 @@ def test_what_fails_of_an_open_cause_is_held_whatever_else_would_be_chosen() -> 
 
 
 def test_of_a_cause_that_fails_most_but_not_all_each_job_tries_its_luck_a_few_times() -> None:
-    partial = Breakers([replace(open_breaker("host:api.local", 990.0, "why"), relapses=1, heard=10, refused=4)])
+    partial = Breakers([replace(open_breaker("host:api.local", 990.0, "why"), relapsed=True, heard=10, refused=4)])
     asked = policy(breakers=partial)
     (decision,) = asked.decide([failed()])
     assert decision.gate == "host:api.local" and decision.free
