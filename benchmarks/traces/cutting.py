@@ -1,11 +1,11 @@
 """Doomed retries that would have been cut, and successes that this would have lost, window by window.
 
 A model is trained anew with each of ``STEPS`` parts of a trace from what was known by then, as the product does it
-after so many outcomes. Below which chance a retry is cut follows from what was foretold of retries that had succeeded by then:
-at most ``LOST`` of these may lie below (an order statistic, as in conformal prediction: V. Vovk, A. Gammerman, G.
-Shafer, "Algorithmic Learning in a Random World", 2005), and it is never above ``MOST``. Of a job (the second level)
-that has not failed ``OWN`` times since it succeeded nothing is cut at all: as with the product's cold start, too little
-is known of it. A first attempt that failed counts for a third of a retry that did.
+after so many outcomes. Below which chance a retry is cut follows from what was foretold of retries that had succeeded
+by then: at most ``LOST`` of these may lie below (an order statistic, as in conformal prediction: V. Vovk, A.
+Gammerman, G. Shafer, "Algorithmic Learning in a Random World", 2005), and it is never above ``MOST``. Of a job (the
+second level) that has not failed ``OWN`` times since it succeeded nothing is cut at all: as with the product's cold
+start, too little is known of it. A first attempt that failed counts for a third of a retry that did.
 """
 
 from __future__ import annotations
