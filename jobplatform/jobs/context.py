@@ -16,7 +16,7 @@ from jobplatform.jobs.checkpoint import Checkpoint
 from jobplatform.jobs.membership import BATCH_HEADER
 from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.jobs.upstream import Upstream
-from jobplatform.journal import entry
+from jobplatform.journal import entry, tracer
 from jobplatform.journal.foreign import DEADLINE_HEADER
 from jobplatform.journal.inbound import ATTEMPT_HEADER
 from jobplatform.journal.leaving import is_leaving
@@ -105,7 +105,11 @@ class CurrentJob:
         return None if self._deadline is None else max(0.0, self._deadline - self._clock())
 
     def _is_late(self) -> bool:
-        return self._deadline is not None and self._clock() >= self._deadline
+        late = self._deadline is not None and self._clock() >= self._deadline
+        if late:
+            # By the clock of the process that decides on the failure it may not be late yet.
+            tracer.tell(self._task_id, late=True)
+        return late
 
     def _ask(self) -> float:
         """Tell how far the fence of the job is above this attempt, as Redis said last."""

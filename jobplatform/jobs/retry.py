@@ -99,6 +99,9 @@ def rule(job_id: str, attempt: int, error: Mapping[str, Any], facts: RetryFacts)
     """Decide on a failed attempt as if it had all the time that it wants."""
     if error.get("deadline"):
         return RetryDecision(None, f"deadline: {error.get('message')}"[:300])
+    if error.get("late"):
+        what = f"{error.get('type')}: {error.get('message')}"
+        return RetryDecision(None, f"deadline: the job saw that it had come, and failed with {what}"[:300])
     facts = informed(facts, error)
     if error.get("interrupted") and not error.get("died"):
         return RetryDecision(0.0, f"{error.get('message')}; goes on at once"[:300], free=True)

@@ -39,19 +39,25 @@ class Failure(NamedTuple):
     told: dict[str, Any]
 
 
-#: What the exceptions of the jobs that run here told, by task id.
+#: What is told of how the jobs that run here fail, by task id.
 _told: dict[str, dict[str, Any]] = {}
+
+
+def tell(task_id: str, **told: Any) -> None:
+    """Add to what is told of a job that runs here, should it fail."""
+    if task_id in _told:
+        _told[task_id].update(told)
 
 
 def _hear(task_id: str, **_: Any) -> None:
     error = sys.exc_info()[1]
-    if error is not None and task_id in _told:
-        _told[task_id] = describe(error, None, time.time())
+    if error is not None:
+        tell(task_id, **describe(error, None, time.time()))
 
 
 def _hear_retry(request: Any, reason: Any, **_: Any) -> None:
-    if isinstance(reason.exc, BaseException) and request.id in _told:
-        _told[request.id] = describe(reason.exc, None, time.time())
+    if isinstance(reason.exc, BaseException):
+        tell(request.id, **describe(reason.exc, None, time.time()))
 
 
 task_failure.connect(_hear, weak=False)

@@ -48,6 +48,12 @@ def test_a_job_that_ended_its_process_uses_up_a_retry() -> None:
     assert decide("job", 1, DEAD, facts(most=0)).delay is None
 
 
+def test_a_job_that_saw_its_deadline_is_not_retried_though_it_is_not_late_here() -> None:
+    decision = decide("job", 1, {**BOOM, "late": True}, replace(facts(), left=0.01))
+    assert decision.delay is None
+    assert decision.reason == "deadline: the job saw that it had come, and failed with ValueError: boom"
+
+
 def test_a_job_that_its_worker_interrupted_begins_again_at_once_and_for_nothing() -> None:
     decision = decide("job", 1, describe_interruption("w1", 25), replace(facts(most=0), deaths=2))
     assert decision == RetryDecision(
