@@ -32,7 +32,7 @@ up: $(READY) ## Start PostgreSQL, Redis, worker, controller and beat on this mac
 test: $(READY) ## Run all tests; they start servers of their own.
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/unit tests/integration
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal $(patsubst %,tests/acceptance/test_%.py,$(OUTAGES))
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal tests/acceptance \
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/acceptance \
 		$(patsubst %,--ignore=tests/acceptance/test_%.py,$(OUTAGES))
 
 $(OLDEST)/.ready: $(READY) requirements-oldest.txt

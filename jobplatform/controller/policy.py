@@ -24,8 +24,9 @@ _HOLD_SECONDS, _MOST_TIMES = 6 * 3600.0, 9
 #: A delay that is drawn at random is at most so many times as long, or as short, as the longest backoff; a job that has
 #: less time left is not drawn.
 _DRAWN, _HURRIED_SECONDS = 16.0, 120.0
-#: No job is given up that was not retried so often: what fails for the first time cannot be told from what always will.
-_TRIED = 2
+#: No job is given up that was not retried so often, or so often with few retries in all: what fails of bad luck cannot
+#: be told from what always will.
+_TRIED, _TRIED_OF_FEW = 3, 2
 #: Of a cause that fails most attempts but not all, each job tries its luck so often, after the delays of the rule.
 _BY_CHANCE = 3
 Chances = Sequence[tuple[float, float]]
@@ -230,7 +231,8 @@ class Policy:
         # What is given up can prove nobody wrong: the model says so, this delay does, and what others came to.
         shown = self.ends.share(groups_of(failed, facts.job_type))
         ever = max(advice.eventual, advice.choice.ever, 1.0 if shown is None else shown)
-        hopeless = ever < declared.threshold and facts.retry_count >= _TRIED
+        tried = facts.retry_count >= max(_TRIED_OF_FEW, min(_TRIED, facts.max_retries - 1))
+        hopeless = tried and ever < declared.threshold
         if hopeless and self.failure_budget.may_give_up(facts.job_type, failed.at):
             return RetryDecision(None, words.gives_up(failed, ever, declared.threshold), by)
         drawn = draw(advice.chances, max(1, facts.max_retries - facts.retry_count), facts.left, self.luck)

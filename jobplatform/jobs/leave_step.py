@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import bootsteps
 
-from jobplatform.journal.leaving import begin_to_leave
+from jobplatform.journal.leaving import begin_to_leave, begin_to_stay
 from jobplatform.transport.committers import retire_committers
 
 
@@ -15,6 +15,10 @@ class LeaveStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     A signal handler would be too early for both: the main process may be anywhere.
     """
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        begin_to_stay()
 
     def close(self, worker: Any) -> None:
         """Hear that the worker begins to stop."""

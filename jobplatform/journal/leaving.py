@@ -14,12 +14,18 @@ class Leaving:
 
     :cvar grace: seconds that running jobs have to end.
     :cvar deadline: monotonic seconds by which they must have, None for a worker that stays.
+    :cvar shared: a byte that the processes of the pool share with the one that forked them: whether it leaves.
     """
 
     grace: float = 25.0
     deadline: float | None = None
-    #: A byte that the processes of the pool share with the one that forked them: whether it leaves.
-    shared = mmap(-1, 1)
+    shared: mmap | bytearray = bytearray(1)
+
+
+def begin_to_stay() -> None:
+    """Begin as a worker that does not leave, before the processes of the pool are forked."""
+    Leaving.shared = mmap(-1, 1)
+    Leaving.deadline = None
 
 
 def ask_to_leave(grace: float | None) -> None:

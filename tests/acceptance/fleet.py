@@ -18,6 +18,7 @@ from typing import Any
 import redis
 from celery import Celery
 from kombu import pools
+from nursery import Seedling, nursery
 from processes import eventually
 
 from jobplatform.devstack.spawn import spawn
@@ -36,13 +37,20 @@ _schemas = itertools.count(1)
 
 
 class Process:
-    """One of our programs as a child process, with its output in a file."""
+    """One of our programs as a child process, with its output in a file; it does not outlive us.
 
-    def __init__(self, argv: Sequence[str], log: Path, env: Mapping[str, str]) -> None:
+    :param grown: whether a module begins as a fork of the nursery instead of a process that imports everything.
+    """
+
+    popen: subprocess.Popen[bytes] | Seedling
+
+    def __init__(self, arguments: Sequence[str], log: Path, env: Mapping[str, str], grown: bool) -> None:
         self.log = log
-        with log.open("ab") as output:
-            # SIGKILL at our death: whatever happens to the test run, nothing of it stays.
-            self.popen = spawn(argv, signal.SIGKILL, env=env, cwd=ROOT, stdout=output)
+        if grown and arguments[0] == "-m":
+            self.popen = nursery().start(arguments[1], arguments[2:], env, ROOT, log)
+        else:
+            with log.open("ab") as output:
+                self.popen = spawn([sys.executable, *arguments], signal.SIGKILL, env=env, cwd=ROOT, stdout=output)
 
     @property
     def pid(self) -> int:
@@ -86,6 +94,7 @@ class Fleet:
     :param directory: where the logs are written.
     :param imports: the modules of this directory that define the jobs.
     :param broker_options: of the client's connection to its broker.
+    :param grown: whether the processes come from the nursery.
     :param environment: further variables for the processes; the platform's own also count for the client.
     """
 
@@ -95,9 +104,11 @@ class Fleet:
         directory: Path,
         imports: Iterable[str],
         broker_options: Mapping[str, Any] | None = None,
+        grown: bool = True,
         **environment: str,
     ) -> None:
         self.stack = stack
+        self.grown = grown
         self.directory = directory
         schema = f"fleet{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
         self.environment = {
@@ -132,7 +143,7 @@ class Fleet:
     ) -> None:
         try:
             for process in reversed(self.processes):
-                process.stop()
+                process.stop(signal.SIGKILL)
                 print(f"--- {process.log.name}\n{process.tail()}")
         finally:
             self._close()
@@ -155,7 +166,7 @@ class Fleet:
         if ahead:
             arguments = (str(HERE / "skewed.py"), str(ahead), *(part for part in arguments if part != "-m"))
         log = self.directory / f"{name}.log"
-        made = Process([sys.executable, *arguments], log, {**self.environment, **environment})
+        made = Process(arguments, log, {**self.environment, **environment}, self.grown)
         self.processes.append(made)
         return made
 

@@ -16,7 +16,7 @@ HEAVY = {"xgboost", "pandas", "numpy", "scipy", "jobplatform.learning"}
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
 def test_no_process_of_a_worker_loads_what_models_need(stack: DevStack, tmp_path: Path, pool: str) -> None:
     main = tmp_path / "modules"
-    with Fleet(stack, tmp_path, [module_jobs.__name__]) as fleet:
+    with Fleet(stack, tmp_path, [module_jobs.__name__], grown=False) as fleet:
         fleet.start_controller()
         worker = fleet.start_worker("-c", "1", "-P", pool, **{module_jobs.FILE: str(main)})
         for name in ("modules", "fails_once"):
