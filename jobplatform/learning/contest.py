@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -17,10 +17,10 @@ _MOST_ATTEMPTS = 10
 #: Outcomes of a type before the rule's forecast is worth comparing with; a cold rule would be beaten by anything.
 WARM = 50
 #: Standard errors that a bound is away: 0.1 % of a normal distribution lie further out. One looks often, so the bounds
-#: are strict ones; that a group is worse is believed at 1 %, as nothing but a model is lost by that.
-_SURE, _WORSE = 3.0, 2.33
+#: are strict ones.
+_SURE = 3.0
 _BINS = 5
-#: Each group needs so many outcomes for the normal approximation of a share.
+#: Each group needs the outcomes of so many jobs for the normal approximation of a share.
 _GROUP = 20
 
 
@@ -146,11 +146,11 @@ class Group:
     """
 
     def __init__(self, most: int) -> None:
-        self._ends: deque[tuple[bool, float]] = deque(maxlen=most)
+        self._ends: deque[tuple[str, bool, float]] = deque(maxlen=most)
 
-    def add(self, succeeded: bool, waited: float) -> None:
+    def add(self, job_id: str, succeeded: bool, waited: float) -> None:
         """Take an outcome in."""
-        self._ends.append((succeeded, waited))
+        self._ends.append((job_id, succeeded, waited))
 
     def clear(self) -> None:
         """Forget all."""
@@ -162,21 +162,34 @@ class Group:
     @property
     def share(self) -> float:
         """The share of successes."""
-        return sum(succeeded for succeeded, _ in self._ends) / max(1, len(self))
+        return sum(succeeded for _, succeeded, _ in self._ends) / max(1, len(self))
 
     @property
     def waited(self) -> float:
         """The mean wait in seconds."""
-        return sum(waited for _, waited in self._ends) / max(1, len(self))
+        return sum(waited for _, _, waited in self._ends) / max(1, len(self))
 
     def is_worse_than(self, other: Group) -> bool:
-        """Tell whether fewer succeed than in another group, and that is hardly by chance.
-
-        The test of two proportions with a pooled variance (J. Fleiss, "Statistical Methods for Rates and Proportions",
-        2nd edition, 1981, section 2.1).
-        """
-        if min(len(self), len(other)) < _GROUP:
+        """Tell whether fewer attempts succeed than in another group, and that is hardly by chance."""
+        jobs, others = self._by_job(), other._by_job()
+        if min(len(jobs), len(others)) < _GROUP:
             return False
-        pooled = (self.share * len(self) + other.share * len(other)) / (len(self) + len(other))
-        doubt = math.sqrt(pooled * (1 - pooled) * (1 / len(self) + 1 / len(other)))
-        return self.share - other.share < -_WORSE * doubt if doubt else False
+        doubt = math.sqrt(_variance(jobs) + _variance(others))
+        return self.share - other.share < -_SURE * doubt if doubt else False
+
+    def _by_job(self) -> list[tuple[int, int]]:
+        """Count the successes and the attempts of each job."""
+        attempts = Counter(job_id for job_id, _, _ in self._ends)
+        successes = Counter(job_id for job_id, succeeded, _ in self._ends if succeeded)
+        return [(successes[job_id], count) for job_id, count in attempts.items()]
+
+
+def _variance(jobs: Sequence[tuple[int, int]]) -> float:
+    """Estimate the variance of a share of attempts, of which those of one job resemble each other.
+
+    That of a ratio under cluster sampling (W. Cochran, "Sampling Techniques", 3rd edition, 1977, section 9A.1).
+    """
+    attempts = sum(count for _, count in jobs)
+    share = sum(successes for successes, _ in jobs) / attempts
+    apart = sum((successes - share * count) ** 2 for successes, count in jobs)
+    return apart * len(jobs) / (len(jobs) - 1) / attempts**2

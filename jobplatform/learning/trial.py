@@ -24,6 +24,8 @@ OUTCOMES = 200
 _STRIDE = 10
 _LEAST_SKILL = 0.02
 _MOST_GAP = 0.1
+#: A mean squared error above the rule's by so much is bad before all outcomes are in.
+_BADLY = 0.05
 #: Under this name a score keeps why a model that is on trial again had lost.
 _LOST = "lost"
 #: The share of jobs on which the rule goes on deciding, so that there is something to compare with.
@@ -111,9 +113,9 @@ class Trial:
         if self.standing.state is not State.ACTIVE or outcome.at < self.standing.since:
             return
         if outcome.decided_by.startswith(MODEL):
-            self.of_model.add(outcome.succeeded, outcome.waited)
+            self.of_model.add(outcome.job_id, outcome.succeeded, outcome.waited)
         elif outcome.decided_by == RULE and in_control(outcome.job_id):
-            self.of_rule.add(outcome.succeeded, outcome.waited)
+            self.of_rule.add(outcome.job_id, outcome.succeeded, outcome.waited)
 
     def enter(self, standing: Standing) -> None:
         """Come into another state; a job type that left a model has to win anew."""
@@ -152,9 +154,9 @@ class Trial:
     def _why_lost(self, found: Score) -> str | None:
         if found.outcomes >= self.outcomes and found.skill < 0:
             return f"lost: {found.words()}"
-        # What goes badly wrong shows before all outcomes are in.
+        # What goes badly wrong shows before all outcomes are in; who is worse at what both foretell well is not.
         lately = score(self.foretold_so_far[-self.outcomes // 4 :])
-        if lately.outcomes >= self.outcomes // 4 and lately.high < 0:
+        if lately.outcomes >= self.outcomes // 4 and lately.high < 0 and lately.model - lately.rule > _BADLY:
             return f"lost: {lately.words()}"
         if self.of_model.is_worse_than(self.of_rule):
             return (

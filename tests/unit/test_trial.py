@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -207,13 +208,33 @@ def test_scores_of_extremes() -> None:
 def test_few_outcomes_or_equal_ones_are_no_worse() -> None:
     few, many, none = Group(200), Group(200), Group(200)
     for number in range(100):
-        many.add(True, 1.0)
-        none.add(False, 1.0)
+        many.add(f"{number}", True, 1.0)
+        none.add(f"{number}", number == 0, 1.0)
         if number < 5:
-            few.add(False, 1.0)
+            few.add(f"{number}", False, 1.0)
     assert not few.is_worse_than(many)
     assert none.is_worse_than(many)
     assert not many.is_worse_than(many)
+
+
+def test_many_failed_attempts_of_one_job_are_no_more_than_that_job() -> None:
+    """Half of the jobs succeed at their first retry, half fail at all four, whoever chose their times."""
+    worse = 0
+    for seed in range(100):
+        luck, model, rule = random.Random(seed), Group(200), Group(200)
+        for number in range(300):
+            group = rule if luck.random() < 0.1 else model
+            for succeeded in luck.choice(([True], [False] * 4)):
+                group.add(f"job-{number}", succeeded, 1.0)
+            worse += model.is_worse_than(rule)
+    assert worse == 0
+
+
+def test_a_model_stays_that_is_worse_at_what_both_foretell_well() -> None:
+    trials = promoted()
+    failures = [outcome(1_000 + number, False, 0.15) for number in range(OUTCOMES // 2)]
+    trials.observe(replace(each, attempt=7) for each in failures)
+    assert trials.state("shop.charge") is State.ACTIVE
 
 
 def test_a_tenth_of_jobs_stays_with_the_rule() -> None:
