@@ -26,7 +26,7 @@ _HOLD_SECONDS, _MOST_TIMES = 6 * 3600.0, 9
 _DRAWN, _HURRIED_SECONDS = 16.0, 120.0
 #: No job is given up that was not retried so often, or so often with few retries in all: what fails of bad luck cannot
 #: be told from what always will.
-_TRIED, _TRIED_OF_FEW = 3, 2
+_TRIED, _TRIED_OF_FEW = 4, 2
 #: Of a cause that fails most attempts but not all, each job tries its luck so often, after the delays of the rule.
 _BY_CHANCE = 3
 Chances = Sequence[tuple[float, float]]

@@ -35,9 +35,10 @@ def waits(failed: FailedAttempt, choice: Choice, most: float) -> str:
 
 def gives_up(failed: FailedAttempt, ever: float, threshold: float) -> str:
     """Say why a job is given up before its retries are."""
-    retries = failed.facts.max_retries - failed.facts.retry_count
+    left = failed.facts.max_retries - failed.facts.retry_count
+    retries = "one more retry" if left == 1 else f"{left} more retries"
     return (
-        f"{describe(failed.error)}; {ever * 100:.0f} % of these succeed with {retries} more retries, "
+        f"{describe(failed.error)}; {ever * 100:.0f} % of these succeed with {retries}, "
         f"which is less than {threshold * 100:.0f} %"
     )[:500]
 
