@@ -174,8 +174,7 @@ class Group:
         jobs, others = self._by_job(), other._by_job()
         if min(len(jobs), len(others)) < _GROUP:
             return False
-        doubt = math.sqrt(_variance(jobs) + _variance(others))
-        return self.share - other.share < -_SURE * doubt if doubt else False
+        return self.share - other.share < -_SURE * math.sqrt(_variance(jobs) + _variance(others))
 
     def _by_job(self) -> list[tuple[int, int]]:
         """Count the successes and the attempts of each job."""
@@ -187,8 +186,11 @@ class Group:
 def _variance(jobs: Sequence[tuple[int, int]]) -> float:
     """Estimate the variance of a share of attempts, of which those of one job resemble each other.
 
-    That of a ratio under cluster sampling (W. Cochran, "Sampling Techniques", 3rd edition, 1977, section 9A.1).
+    That of a ratio under cluster sampling (W. Cochran, "Sampling Techniques", 3rd edition, 1977, section 9A.1), with a
+    success and a failure more, as a group that always fails would seem to vary by nothing (A. Agresti and B. Caffo, The
+    American Statistician 54(4), 2000).
     """
+    jobs = [*jobs, (1, 1), (0, 1)]
     attempts = sum(count for _, count in jobs)
     share = sum(successes for successes, _ in jobs) / attempts
     apart = sum((successes - share * count) ** 2 for successes, count in jobs)
