@@ -16,10 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from seedbed import MOST_BYTES
+
 from jobplatform.devstack.spawn import spawn
 
 _SEEDBED = Path(__file__).with_name("seedbed.py")
-_MOST_BYTES = 1 << 17
 
 
 class Seedling:
@@ -74,7 +75,7 @@ class Nursery:
         """Ask the seedbed for something, and return its answer."""
         with self._lock:
             self._line.send(json.dumps(request).encode())
-            answer = self._line.recv(_MOST_BYTES)
+            answer = self._line.recv(MOST_BYTES)
         assert answer, f"the seedbed has ended with {self._process.poll()}"
         return json.loads(answer)
 

@@ -30,8 +30,8 @@ _MODULES = (
     "celery.worker.consumer",
     "jobplatform.jobs.attach",
 )
-_MOST_BYTES = 1 << 17
-
+#: The longest request, in bytes.
+MOST_BYTES = 1 << 17
 
 #: How programs ended, by process id.
 _codes: dict[int, int] = {}
@@ -54,18 +54,17 @@ def fork(parent: int) -> int:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         die_with(parent, signal.SIGKILL)
-    _codes.pop(begun, None)
     return begun
 
 
 def serve(line: socket.socket) -> dict[str, Any]:
     """Answer requests; return only in a new process, with what it is to become."""
     signal.signal(signal.SIGCHLD, reap)
-    while request := line.recv(_MOST_BYTES):
+    while request := line.recv(MOST_BYTES):
         asked = json.loads(request)
         if "pid" in asked:
             reap()
-            answer = _codes.get(asked["pid"])
+            answer = _codes.pop(asked["pid"], None)
         elif (answer := fork(os.getpid())) == 0:
             return dict(asked)
         line.send(json.dumps(answer).encode())
