@@ -40,7 +40,7 @@ _TROUBLES = (JobPlatformError, OperationalError, SQLAlchemyError, redis.RedisErr
 _STEPS_A_SECOND = 12.0
 _MANY = (100, 500)
 #: How often each kind is submitted; what is missing to the rate is submitted together.
-_WEIGHTS = {"single": 50, "medium": 4, "long": 0.6, "flaky": 8, "doomed": 2, "scheduled": 8, "parent": 4, "chain": 8,
+_WEIGHTS = {"single": 50, "medium": 4, "long": 0.6, "flaky": 8, "doomed": 5, "scheduled": 8, "parent": 4, "chain": 8,
             "transactional": 15}  # fmt: skip
 _TOGETHER = {together.workflow: 3, together.in_batch: 1, together.unique: 3, together.keyed: 4, together.limited: 3}
 

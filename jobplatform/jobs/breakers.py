@@ -17,6 +17,9 @@ from jobplatform.jobs.traffic import Traffic
 _RISES = ((10.0, 8, 0.7), (60.0, 5, 0.75))
 #: The same for a cause of which nothing says that it passes.
 _DOUBTFUL_RISES = ((60.0, 20, 0.9),)
+#: An error that points at nothing is news where so many jobs of its types succeeded in the minutes before, and at most
+#: such a share failed of it: what never works would be held for ever.
+_WELL_BEFORE, _ILL_BEFORE = 20, 0.5
 #: Of job types that fail for one reason among others, a breaker opens when so many times more jobs than in the minutes
 #: before fail of a cause within so many seconds, at least so many, and hardly any retry after it succeeds.
 _SURGE, _SURGE_SECONDS, _SURGE_LEAST, _SURGE_SHARE, _MEMORY_SECONDS = 5.0, 30.0, 10, 0.9, 600.0
@@ -43,7 +46,7 @@ class Breakers:
         self._lock = threading.Lock()
         self._failing: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
         self._causes = Traffic(int(_MEMORY_SECONDS))
-        self._types = Traffic()
+        self._types = Traffic(int(_MEMORY_SECONDS))
         self._pairs = Traffic()
         self._began: float | None = None
         #: The last failure of each cause that is not judged yet.
@@ -219,7 +222,7 @@ class Breakers:
             if many < least:
                 continue
             found = self._share_of_types(cause, now, seconds)
-            if found >= share:
+            if found >= share and (failed.dependency is not None or self._is_news(cause, now, seconds)):
                 share_of_all = f"{found * 100:.0f} % of their attempts"
                 return f"{describe(failed.error)}: {many} jobs within {seconds:.0f} s, {share_of_all}"
         return self._surge(cause, failed, now)
@@ -241,6 +244,13 @@ class Breakers:
         failed = self._causes.count(cause, now, seconds)
         succeeded = sum(self._types.count(f"+{job_type}", now, seconds) for job_type in types)
         return failed / (failed + succeeded) if failed else 0.0
+
+    def _is_news(self, cause: str, now: float, seconds: float) -> bool:
+        """Tell whether the types that fail of a cause went well before the last seconds."""
+        ill = self._causes.count(cause, now) - self._causes.count(cause, now, seconds)
+        names = [f"+{job_type}" for job_type in self._types_of[cause]]
+        well = sum(self._types.count(name, now) - self._types.count(name, now, seconds) for name in names)
+        return well >= _WELL_BEFORE and ill <= _ILL_BEFORE * (ill + well)
 
     def _is_past(self, breaker: Breaker, seen: Seen) -> bool:
         """Tell whether jobs that were not held show that the cause is over."""

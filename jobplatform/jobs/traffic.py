@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from itertools import takewhile
 
 #: Names that are kept; of more, those that were quiet for longest are forgotten.
 _NAMES = 10_000
@@ -43,7 +44,8 @@ class Traffic:
         :param now: seconds since the epoch.
         """
         since = now - (self.seconds if seconds is None else seconds)
-        return int(sum(count for at, count in self._buckets.get(name, ()) if at >= since))
+        recent = takewhile(lambda bucket: bucket[0] >= since, reversed(self._buckets.get(name, ())))
+        return int(sum(count for _, count in recent))
 
     def forget(self, name: str) -> None:
         """Begin to count from nothing."""

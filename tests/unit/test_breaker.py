@@ -21,6 +21,8 @@ ERROR = {
     "classes": ["ConnectionError", "OSError"],
     "host": "api.local",
 }
+#: An error that may be anything.
+BUG = {"type": "ShopError", "classes": ["ShopError"], "host": None}
 
 
 def failed(job: int, at: float, trial: bool = False, dependency: str | None = CAUSE, **error: object) -> FailedAttempt:
@@ -114,11 +116,29 @@ def test_failures_among_many_successes_open_nothing() -> None:
 
 def test_what_may_be_anything_is_held_only_when_nearly_everything_fails_of_it() -> None:
     board = Breakers()
-    bug = {"type": "ShopError", "classes": ["ShopError"], "host": None}
-    tell(board, [failed(job, 1.0, dependency=None, **bug) for job in range(19)])
+    board.observe(Seen(1.0, Counter({"shop.charge": 20})))
+    tell(board, [failed(job, 100.0, dependency=None, **BUG) for job in range(19)])
     assert board.holding("fingerprint:f00d") is None
-    tell(board, [failed(19, 1.0, dependency=None, **bug)])
+    tell(board, [failed(19, 100.0, dependency=None, **BUG)])
     assert board.holding("fingerprint:f00d") is not None
+
+
+@pytest.mark.parametrize("kind", ["ShopError", "TimeoutError"])
+def test_what_never_went_well_is_no_news(kind: str) -> None:
+    board = Breakers()
+    for second in range(900):
+        board.observe(Seen(float(second), Counter({"shop.other": 5})))
+        error = {**BUG, "type": kind, "classes": [kind]}
+        tell(board, [failed(3 * second + job, float(second), dependency=None, **error) for job in range(3)])
+        assert board.holding("fingerprint:f00d") is None
+
+
+def test_what_fails_as_often_as_ever_is_no_news() -> None:
+    board = Breakers()
+    for second in range(900):
+        board.observe(Seen(float(second), Counter({"shop.charge": 1} if second % 20 == 0 else {})))
+        tell(board, [failed(second, float(second), dependency=None, **BUG)])
+        assert board.holding("fingerprint:f00d") is None
 
 
 @pytest.mark.parametrize("kind", ["ValueError", "SoftTimeLimitExceeded"])
