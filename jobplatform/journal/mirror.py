@@ -45,8 +45,8 @@ _KEY_MILLISECONDS = 50
 #: After jobs were released that had waited for others, so many rounds are paced so much faster, if they are small: the
 #: next link of a chain begins and ends within them.
 _HURRY_ROUNDS, _HURRY_FACTOR, _HURRY_ENTRIES = 12, 0.1, 20
-#: Entries that are kept without a row, or worth nothing without one.
-_ROWLESS = frozenset({Kind.UNREADABLE, Kind.PROGRESS})
+#: Entries that are kept without a row, worth nothing without one, or without one as another job stands for theirs.
+_ROWLESS = frozenset({Kind.UNREADABLE, Kind.PROGRESS, Kind.SUBMITTED})
 
 
 @dataclass(frozen=True, slots=True)

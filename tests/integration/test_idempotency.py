@@ -24,6 +24,7 @@ from jobplatform import Unique, Workflow, job
 from jobplatform.errors import IdempotencyConflict, JobOptionError, KeyTaken
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.retry import decide_all
+from jobplatform.journal import entry
 from jobplatform.journal.mirror import Mirror
 from jobplatform.maintenance.key_pruner import KeyPruner
 from jobplatform.settings import Settings
@@ -236,6 +237,16 @@ def test_while_postgresql_is_away_the_mirror_settles_who_was_first(
         client.xadd("jp:journal", fields)
     assert mirror(client, database)["known"] == 1, "a journal that is read twice"
     assert [row["id"] for row in rows(database)] == [ids[0]]
+    away.close()
+
+
+def test_a_second_copy_is_no_news_of_an_unknown_job(app: Celery, database: Database, client: Any) -> None:
+    away = without_postgresql(app)
+    first, second = (once().submit(7).id for _ in range(2))
+    nobody = entry.attempt_head("018f0000-0000-7000-8000-000000000001", 1, "w1@here", 1, None, "")
+    client.xadd("jp:journal", {"e1": entry.started(nobody, 1_767_225_600.0)})
+    assert mirror(client, database)["early"] == 1, "only that of the attempt waits for its row"
+    assert [row["id"] for row in rows(database)] == [first] != [second]
     away.close()
 
 
