@@ -237,7 +237,7 @@ class Policy:
             return RetryDecision(None, words.gives_up(failed, ever, declared.threshold), by)
         drawn = draw(advice.chances, max(1, facts.max_retries - facts.retry_count), facts.left, self.luck)
         high = _longest(ruled, declared, facts.left)
-        choice = replace(drawn.choice, delay=min(max(ruled.least, drawn.delay), high))
+        choice = drawn.choice._replace(delay=min(max(ruled.least, drawn.delay), high))
         most = drawn.choice.delay * max(1, facts.max_retries - facts.retry_count)
         evidence = Evidence(propensity=(1.0 - self.explore) * drawn.propensity)
         return RetryDecision(choice.delay, words.waits(failed, choice, most), by, least=ruled.least, evidence=evidence)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
 from random import Random
+from typing import NamedTuple
 
 #: Delays that are considered, in seconds.
 DELAYS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 90.0, 150.0, 240.0, 400.0, 700.0, 1200.0, 2400.0, 3600.0)
@@ -22,8 +23,7 @@ _TEMPERATURE = 20.0
 _SHORTEST = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A delay in seconds, the chance of the next attempt after it, and that of ever succeeding with it."""
 
     delay: float
@@ -86,7 +86,7 @@ def _by_value(choice: Choice) -> tuple[float, float]:
 def _weigh(delay: float, chance: float, attempts_left: int, seconds_left: float | None) -> Choice:
     chance = min(max(chance, 1e-4), 1.0)
     fitting = attempts_left if seconds_left is None else min(attempts_left, int(seconds_left / max(delay, 1.0)))
-    ever = 1.0 - (1.0 - chance) ** max(fitting, 0)
+    ever = 1.0 - (1.0 - chance) ** fitting if fitting > 0 else 0.0
     attempts = ever / chance
     value = ever * SUCCESS_SECONDS - attempts * (delay + ATTEMPT_SECONDS)
     return Choice(delay, chance, ever, value)

@@ -109,7 +109,7 @@ def hash_of(data: bytes) -> str:
 
 def matrix(rows: Sequence[Row], names: Sequence[str]) -> Floats:
     """Lay rows out as a table; what is not known becomes NaN, which the boosters take for missing."""
-    table = [[row.get(name) for name in names] for row in rows]
+    table = [list(map(row.get, names)) for row in rows]
     return np.array(table, dtype=np.float64).reshape(len(rows), len(names))
 
 
