@@ -11,6 +11,7 @@ from jobplatform.errors import SettingsError
 
 #: A worker that was not heard for so many heartbeats is stale.
 STALE_BEATS = 3
+_POOL = re.compile(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 #: What stands before the hosts, the hosts, the database, and the parameters.
 _SEVERAL_HOSTS = re.compile(r"^(\w+\+\w+://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)(/[^?]*)?(?:\?(.*))?$")
@@ -197,8 +198,80 @@ class Settings:
     connect_seconds: float = _setting(
         "JOBPLATFORM_CONNECT_SECONDS", 3.0, float, "Seconds to wait for a connection or a reply of a store.", 0.1
     )
+    fleet: str = _setting(
+        "JOBPLATFORM_FLEET",
+        "off",
+        _one_of("local", "procfile", "kubernetes", "off"),
+        "Where workers live that the controller keeps at their number: `local` as its own processes on this machine, "
+        "`procfile` by a formation file, `kubernetes` by publishing the wish; `off` leaves workers to others.",
+    )
+    fleet_min: int = _setting("JOBPLATFORM_FLEET_MIN", 2, int, "Workers that a fleet has at least.", 0)
+    fleet_max: int = _setting("JOBPLATFORM_FLEET_MAX", 5, int, "Workers that a fleet has at most.", 1)
+    fleet_pool: str = _setting(
+        "JOBPLATFORM_FLEET_POOL",
+        "worker",
+        str,
+        "The name of the fleet: that of its workers, followed by a number, of the process in a Procfile, and of the "
+        "deployment in Kubernetes.",
+    )
+    fleet_app: str = _setting(
+        "JOBPLATFORM_FLEET_APP",
+        "jobplatform",
+        str,
+        "The Celery application of a local worker, as `celery -A` takes it.",
+    )
+    fleet_options: str = _setting(
+        "JOBPLATFORM_FLEET_OPTIONS",
+        "-c 2 -l INFO --without-mingle --without-gossip",
+        str,
+        "What follows `celery worker` for a local worker.",
+    )
+    fleet_fork: str = _setting(
+        "JOBPLATFORM_FLEET_FORK",
+        "on",
+        _one_of("on", "off"),
+        "`on` starts local workers as forks of a process that has imported the application, in a fifth of the time.",
+    )
+    fleet_at_exit: str = _setting(
+        "JOBPLATFORM_FLEET_AT_EXIT",
+        "stay",
+        _one_of("stay", "drain"),
+        "What local workers do when their controller ends: `stay`, and the next one finds them; or `drain`.",
+    )
+    fleet_file: str = _setting(
+        "JOBPLATFORM_FLEET_FILE", "formation", str, "The file of a `procfile` fleet, which gets a line as `worker=3`."
+    )
+    fleet_start_seconds: float = _setting(
+        "JOBPLATFORM_FLEET_START_SECONDS",
+        60.0,
+        float,
+        "Seconds that a worker has to take jobs after it was started.",
+        1,
+    )
+    replace: str = _setting(
+        "JOBPLATFORM_REPLACE",
+        "on",
+        _one_of("on", "off"),
+        "`on` replaces workers of the fleet that are failing or stand still; `off` does so only when asked by hand.",
+    )
+    replace_seconds: float = _setting(
+        "JOBPLATFORM_REPLACE_SECONDS",
+        600.0,
+        float,
+        "Seconds between the beginnings of two replacements of workers that are failing, at least.",
+        0,
+    )
 
     def __post_init__(self) -> None:
+        if self.fleet_max < self.fleet_min:
+            raise SettingsError(
+                f"JOBPLATFORM_FLEET_MAX: {self.fleet_max} is below JOBPLATFORM_FLEET_MIN, {self.fleet_min}; raise it"
+            )
+        if not _POOL.match(self.fleet_pool):
+            raise SettingsError(
+                f"JOBPLATFORM_FLEET_POOL: {self.fleet_pool!r} is no name that Kubernetes takes as well; "
+                "use lower-case letters, digits and dashes, at most 40, and begin with a letter"
+            )
         if not _IDENTIFIER.match(self.schema):
             raise SettingsError(
                 f"JOBPLATFORM_SCHEMA: {self.schema!r} is no plain identifier; "

@@ -26,7 +26,8 @@ COMMANDS = {
     "dlq": ("jobplatform.cli.dlq", "List, show, mend, replay and resolve dead letters."),
     "models": ("jobplatform.cli.models", "List, train, judge and steer what learns from retries."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
-    "workers": ("jobplatform.cli.workers", "List, cordon and drain workers."),
+    "workers": ("jobplatform.cli.workers", "List, cordon, drain and replace workers."),
+    "fleet": ("jobplatform.cli.fleet", "Say how many workers there are to be, and see who replaces whom."),
 }
 
 

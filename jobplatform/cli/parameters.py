@@ -125,10 +125,26 @@ class Cursor(_Text):
         return f"{iso(created_at)}_{job_id}"
 
 
+class Sizes(_Text):
+    """A number of workers, or the least and the most."""
+
+    name = "sizes"
+    wanted = "a number such as 3, or the least and the most such as 2..5"
+
+    def read(self, text: str) -> tuple[int, int]:
+        """Read one or two numbers."""
+        least, _, most = text.partition("..")
+        sizes = int(least), int(most or least)
+        if not 0 <= sizes[0] <= sizes[1] or sizes[1] == 0:
+            raise ValueError(text)
+        return sizes
+
+
 DURATION = Duration()
 MOMENT = Moment()
 SINCE = Since()
 UNTIL = Until()
 JOB_ID = JobId()
 CURSOR = Cursor()
+SIZES = Sizes()
 DIRECTORY = click.Path(file_okay=False, path_type=Path)

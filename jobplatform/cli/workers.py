@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.cli.connect import open_database, require_settings
 from jobplatform.cli.exits import mapped
 from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import DURATION
 from jobplatform.errors import TransitionRefused, WorkerNotFound
-from jobplatform.store import duties
+from jobplatform.store import duties, replacements
 from jobplatform.store import workers as rows
 
 _COLUMNS = ("name", "status", "duty", "pid", "active", "waiting", "settled", "memory", "started_at", "last_seen_at")
@@ -27,9 +27,9 @@ _REASON = click.option("--reason", help="Why, kept with the worker.")
 _BY = click.option("--by", help="Who does it; who is logged in, if not given.")
 
 
-@click.group(short_help="List, cordon and drain workers.")
+@click.group(short_help="List, cordon, drain and replace workers.")
 def workers() -> None:
-    """List the workers that the controller has heard of, and tell them to take no more jobs, or to leave."""
+    """List the workers that the controller has heard of, and tell them to take no more, to leave or to be replaced."""
 
 
 @workers.command("list")
@@ -101,6 +101,36 @@ def uncordon(names: tuple[str, ...], reason: str | None, by: str | None, output:
 def drain(names: tuple[str, ...], reason: str | None, grace: timedelta | None, by: str | None, output: Output) -> None:
     """Let workers end, as SIGTERM does: what runs may end within the grace, the rest begins again elsewhere."""
     _ask(names, "drain", reason, by, None if grace is None else grace.total_seconds(), output)
+
+
+@workers.command("replace")
+@_NAMES
+@_REASON
+@_BY
+@json_option
+@mapped()
+def replace(names: tuple[str, ...], reason: str | None, by: str | None, output: Output) -> None:
+    """Let others take the place of workers: each works until its successor does, then it is drained."""
+    settings = require_settings()
+    if settings.fleet == "off":
+        raise TransitionRefused("JOBPLATFORM_FLEET is off, so nobody would start a successor; use: workers drain")
+    with open_database(settings) as database, database.transaction() as transaction:
+        living = {row["name"]: row["worker_id"] for row in rows.named(transaction, names) if row["status"] == "alive"}
+        for name in names:
+            if name not in living:
+                raise _missing(name)
+        if settings.fleet == "local" and not all(name.startswith(settings.fleet_pool) for name in living):
+            raise TransitionRefused(
+                f"only workers of the fleet, whose names begin with {settings.fleet_pool}, can be replaced; "
+                "use: workers drain"
+            )
+        nodes = list(living.values())
+        asked = replacements.ask(transaction, settings.fleet_pool, nodes, reason or "asked by hand", by or operator())
+    if output.as_json:
+        output.json({"asked": asked, "under_way": sorted(set(living) - set(asked))})
+        return
+    for name in living:
+        output.line(f"{name}: {'is being replaced' if name in asked else 'was being replaced already'}")
 
 
 def _ask(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ _GUARD = Path(__file__).with_name("guard.py")
 
 def spawn(
     argv: Sequence[str],
-    at_death: signal.Signals,
+    at_death: int,
     *,
     owner: Owner | None = None,
     env: Mapping[str, str] | None = None,
@@ -27,7 +26,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own; it is told to end when the calling thread ends.
 
-    :param at_death: the signal that the program gets when we are gone, even by SIGKILL.
+    :param at_death: the signal that the program gets when we are gone, even by SIGKILL; 0 for none.
     :param owner: the user to run as; None is our own.
     :param stdout: where its output and errors go.
     """

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from jobplatform.devstack.stack import DevStack
 from jobplatform.devstack.supervisor import ProcessSpec, run, stop_on_signals
@@ -16,12 +16,22 @@ from jobplatform.settings import Settings
 _LEAVING_SECONDS = 5.0
 
 
-def process_specs(settings_env: Mapping[str, str], app: str = "jobplatform", concurrency: int = 2) -> list[ProcessSpec]:
+class Sizes(NamedTuple):
+    """How many workers there are at least and at most."""
+
+    least: int
+    most: int
+
+
+def process_specs(
+    settings_env: Mapping[str, str], app: str = "jobplatform", concurrency: int = 2, fleet: Sizes | None = None
+) -> list[ProcessSpec]:
     """List the processes of the platform in the order of their start.
 
     :param settings_env: the whole environment that each process gets.
     :param app: the Celery application, as ``celery -A`` takes it.
     :param concurrency: the pool children of the worker.
+    :param fleet: lets the controller keep so many workers, instead of one that is kept here.
     """
     celery = (sys.executable, "-m", "celery", "-A", app)
     arguments = {
@@ -29,9 +39,25 @@ def process_specs(settings_env: Mapping[str, str], app: str = "jobplatform", con
         "controller": ("controller",),
         "beat": ("beat",),
     }
+    if fleet is not None:
+        del arguments["worker"]
+        settings_env = {**settings_env, **fleet_environment(settings_env, app, concurrency, fleet)}
     # Without it a process that writes to a pipe shows its log only when a block is full.
     env = {**settings_env, "PYTHONUNBUFFERED": "1"}
     return [ProcessSpec(name, (*celery, *rest), env) for name, rest in arguments.items()]
+
+
+def fleet_environment(environ: Mapping[str, str], app: str, concurrency: int, fleet: Sizes) -> dict[str, str]:
+    """Give the settings of a controller that keeps workers on this machine, for as long as it runs itself."""
+    options = f"-c {concurrency} -l INFO --without-mingle --without-gossip"
+    return {
+        "JOBPLATFORM_FLEET": "local",
+        "JOBPLATFORM_FLEET_MIN": str(fleet.least),
+        "JOBPLATFORM_FLEET_MAX": str(fleet.most),
+        "JOBPLATFORM_FLEET_APP": app,
+        "JOBPLATFORM_FLEET_OPTIONS": environ.get("JOBPLATFORM_FLEET_OPTIONS") or options,
+        "JOBPLATFORM_FLEET_AT_EXIT": "drain",
+    }
 
 
 def banner(stack: DevStack, specs: list[ProcessSpec]) -> str:
@@ -55,6 +81,7 @@ def up(
     *,
     app: str = "jobplatform",
     concurrency: int = 2,
+    fleet: Sizes | None = None,
     out: TextIO | None = None,
 ) -> None:
     """Start the stack, bring the tables up to date, and run every process until SIGINT or SIGTERM.
@@ -62,13 +89,16 @@ def up(
     :param directory: where the stack keeps its data.
     :param environ: what the processes inherit, usually ``os.environ``.
     :param migrate: called with the database URL before any process starts.
+    :param fleet: lets the controller keep so many workers, instead of one that is kept here.
     :param out: where banner and logs go; None is the standard output.
     """
     with stop_on_signals() as stop, DevStack(directory, settings) as stack:
         migrate(stack.database_url)
-        specs = process_specs({**environ, **stack.environment()}, app, concurrency)
+        specs = process_specs({**environ, **stack.environment()}, app, concurrency, fleet)
         print(banner(stack, specs), file=out or sys.stdout, flush=True)
-        run(specs, stop, out=out, grace=settings.drain_seconds + _LEAVING_SECONDS)
+        # A controller waits for its workers, and they for what they run.
+        grace = settings.drain_seconds + _LEAVING_SECONDS * (3 if fleet else 1)
+        run(specs, stop, out=out, grace=grace)
 
 
 def _without_password(url: str) -> str:

@@ -80,6 +80,9 @@ def _defaults(settings: Settings) -> dict[str, Any]:
         # What Redis refuses, as when it is full, is no reason for a worker to end.
         "broker_channel_error_retry": True,
     }
+    if settings.leases:
+        # With --autoscale, the processes of a worker follow what its queues hold and not what it has prefetched.
+        defaults["worker_autoscaler"] = "jobplatform.workers.autoscaler:Autoscaler"
     if settings.broker:
         defaults["broker_url"] = settings.broker
     if settings.journal_url:

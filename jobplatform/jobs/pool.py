@@ -141,6 +141,11 @@ class JobPool(asynpool.AsynPool):  # type: ignore[misc]
         read_process(process.pid)
         return process
 
+    def _worker_active(self, worker: Any) -> bool:
+        """Tell whether a process is not to end when the pool shrinks: it runs a job, or was handed one just now."""
+        handed = any(job._write_to is worker for job in list(self._cache.values()))
+        return handed or bool(super()._worker_active(worker))
+
     def mark_as_worker_lost(self, job: Any, exitcode: int) -> None:
         """Let a job fail whose process died, and keep the exit code with the failure."""
         lost = WorkerLostError(f"Worker exited prematurely: {human_status(exitcode)} Job: {job._job}.")

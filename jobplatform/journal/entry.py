@@ -183,11 +183,12 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
 def _lost(value: dict[str, Any]) -> dict[str, Any]:
     """Turn the entry of a lost attempt into that of a failed one: its worker was silent, and its lease taken away.
 
-    A worker that left says so, which is no failure of the job.
+    A worker that left says so, and whoever replaced one says how it went: no failure of the job.
     """
     start, worker = value["of"], value["of"].get("w")
     if "left" in value:
-        message = f"worker {worker} left before the job ended"
+        what = value["left"] if isinstance(value["left"], str) else "left"
+        message = f"worker {worker} {what} before the job ended"
         error = {"type": "Interrupted", "message": message, "classes": ["Interrupted"], "interrupted": True}
         return {**start, "k": Kind.FAILED, "t": value.get("t", 0.0), "e": error}
     message, death = f"worker {worker} began the job, and no worker holds it", {}

@@ -51,6 +51,11 @@ def leased_jobs(client: Any) -> set[str]:
     return {job_id_of(match.group(1).decode(errors="replace")) for match in found if match}
 
 
+def leases_of(client: Any, node: str) -> int:
+    """Count the messages that a worker holds."""
+    return sum(1 for _ in client.hscan_iter(keys.LEASES, match=f"{node}:*", count=1_000))
+
+
 def begun_jobs(client: Any) -> set[str]:
     """Name the jobs that run under a lease."""
     return {json.loads(start)["j"] for start in client.hvals(keys.STARTS)}

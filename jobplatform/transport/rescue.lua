@@ -7,6 +7,8 @@
 -- ARGV: 1 seconds without renewal after which a lease is taken   2 how many at the most   3 separator between queue and
 --       priority   4 prefix of the keys that mark taken leases   5 seconds to keep such a mark
 --       6 the longest pause between looks in seconds, or 0 to take without having watched
+--       7 the node whose leases are taken, however fresh; '' for those of all that are silent
+--       8 what became of that node, which is no failure of its jobs
 -- Reply: how many were lost, how many given back, then the tags whose lease is not in our layout; the caller restores
 --        those the stock way. Nothing is taken before somebody has watched for as long as a lease lives: after an outage
 --        of Redis the leases of workers that live look stale as well.
@@ -28,7 +30,19 @@ local function memory(tag, start)
   local rss = said and pid and string.match(said, '"pid": ?' .. pid .. ', ?"rss": ?(%d+)')
   return rss and ',"rss":' .. rss .. ',"read":' .. string.match(said, '^[%d.]+') or ''
 end
-local tags = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - stale, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[2]))
+local tags
+if ARGV[7] == '' then
+  tags = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - stale, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[2]))
+else
+  local held, begins = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES'), ARGV[7] .. ':'
+  tags = {}
+  for i = 1, #held, 2 do
+    if string.sub(held[i], 1, #begins) == begins and #tags < 2 * tonumber(ARGV[2]) then
+      tags[#tags + 1] = held[i]
+      tags[#tags + 1] = held[i + 1]
+    end
+  end
+end
 for i = #tags - 1, 1, -2 do  -- each goes to the head of its list, so the oldest goes last
   local tag, renewed = tags[i], tonumber(tags[i + 1])
   local lease = redis.call('HGET', KEYS[1], tag)
@@ -40,9 +54,9 @@ for i = #tags - 1, 1, -2 do  -- each goes to the head of its list, so the oldest
     local start = redis.call('HGET', KEYS[4], tag)
     if start then
       fields[#fields + 1] = 'e' .. i
-      fields[#fields + 1] =
-        string.format('{"v":1,"k":"lost","t":%.6f,"silent":%.3f', now, now - renewed)
-        .. memory(tag, start) .. ',"of":' .. start .. '}'
+      local how = string.format('"silent":%.3f', now - renewed) .. memory(tag, start)
+      if ARGV[7] ~= '' then how = '"left":' .. cjson.encode(ARGV[8]) end
+      fields[#fields + 1] = string.format('{"v":1,"k":"lost","t":%.6f,', now) .. how .. ',"of":' .. start .. '}'
       reply[1] = reply[1] + 1
     elseif message then
       local priority = tonumber(string.match(message, '"priority": ?(%d)') or '0')

@@ -1,4 +1,4 @@
-"""Workers that take the place of others."""
+"""How many workers a pool is to have, and workers that take the place of others."""
 
 from alembic import op
 
@@ -13,6 +13,7 @@ UPGRADE = (
         worker_id text not null,
         name text not null,
         reason text not null,
+        asked_by text not null,
         asked_at timestamptz not null,
         successor text,
         ready_at timestamptz,
@@ -21,11 +22,21 @@ UPGRADE = (
         outcome text check (outcome in ('replaced', 'died', 'refused', 'failed'))
     )
     """,
-    "create index idx_replacements_open on replacements (replacement_id) where ended_at is null",
+    "create unique index idx_replacements_open on replacements (worker_id) where ended_at is null",
     "create index idx_replacements_time on replacements (asked_at desc)",
+    """
+    create table fleet_wishes (
+        pool text primary key,
+        wanted int not null check (wanted >= 0),
+        published int not null check (published >= 0),
+        reason text not null,
+        asked_by text not null,
+        asked_at timestamptz not null
+    )
+    """,
 )
 
-DOWNGRADE = ("drop table replacements",)
+DOWNGRADE = ("drop table fleet_wishes", "drop table replacements")
 
 
 def upgrade() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import redis
 from celery import Celery
 from kombu import pools
-from nursery import Seedling, nursery
+from nursery import nursery
 from processes import eventually
 
 from jobplatform.devstack.spawn import spawn
@@ -28,6 +28,7 @@ from jobplatform.settings import Settings, load_settings
 from jobplatform.states import FINAL
 from jobplatform.store import migrate
 from jobplatform.store.database import Database
+from jobplatform.workers.nursery import Seedling
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -95,7 +95,7 @@ from jobplatform.devstack import up
 from jobplatform.devstack.supervisor import ProcessSpec
 from jobplatform.settings import Settings
 show = 'import os,time; print("child", os.getpid(), os.environ["DATABASE_URL"]); time.sleep(600)'
-up.process_specs = lambda env, app, concurrency: [ProcessSpec("worker", (sys.executable, "-uc", show), env)]
+up.process_specs = lambda env, app, concurrency, fleet: [ProcessSpec("worker", (sys.executable, "-uc", show), env)]
 up.up(Settings(), Path(sys.argv[1]), os.environ, lambda url: print("migrate", url))
 """
 

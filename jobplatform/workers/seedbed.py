@@ -1,35 +1,33 @@
-"""The process that a nursery forks programs from: it has imported what a worker imports, and made nothing of it.
+"""The process that a nursery forks programs from: it has imported what they import, which is most of their start.
 
-It takes one request at a time from its standard input, a socket: to begin a program, or for the exit code of one.
+It takes one request at a time from its standard input, a socket: to begin a program, or for the exit code of one. When
+the nursery is gone it ends.
+
+A fork shares what the imports have made and nothing else, so all that belongs to a process is made after it:
+connections, threads, event loops, the seed of random numbers, what is read from the environment. The modules of an
+application may be imported before: Celery's own pool forks behind them as well. Should they have begun threads, nothing
+is forked, since locks that a thread holds would be held in the new process for ever.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import runpy
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from jobplatform.devstack.guard import die_with
 
-#: None of these reads the environment or makes an application; none that a worker does not load is among them.
-_MODULES = (
-    "celery.apps.beat",
-    "celery.apps.worker",
-    "celery.bin.celery",
-    "celery.concurrency.prefork",
-    "celery.concurrency.solo",
-    "celery.concurrency.thread",
-    "celery.fixups.django",
-    "celery.worker.consumer",
-    "jobplatform.jobs.attach",
-)
+logger = logging.getLogger(__name__)
+
 #: The longest request, in bytes.
 MOST_BYTES = 1 << 17
 
@@ -47,13 +45,16 @@ def reap(*_: object) -> None:
             _codes[ended] = os.waitstatus_to_exitcode(status)
 
 
-def fork(parent: int) -> int:
-    """Begin a process that dies with us; return its id, and 0 in it."""
+def fork(parent: int, at_death: int) -> int:
+    """Begin a process; return its id, and 0 in it.
+
+    :param at_death: the signal that it gets when we are gone, 0 for none.
+    """
     begun = os.fork()
     if begun == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
-        die_with(parent, signal.SIGKILL)
+        die_with(parent, at_death)
     return begun
 
 
@@ -65,7 +66,9 @@ def serve(line: socket.socket) -> dict[str, Any]:
         if "pid" in asked:
             reap()
             answer = _codes.pop(asked["pid"], None)
-        elif (answer := fork(os.getpid())) == 0:
+        elif threading.active_count() > 1:
+            answer = None
+        elif (answer := fork(os.getpid(), asked["at_death"])) == 0:
             return dict(asked)
         line.send(json.dumps(answer).encode())
     sys.exit()
@@ -73,12 +76,14 @@ def serve(line: socket.socket) -> dict[str, Any]:
 
 def become(asked: dict[str, Any]) -> None:
     """Take on the files, the directory, the environment and the arguments of a program."""
-    log = os.open(asked["log"], os.O_WRONLY | os.O_APPEND)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    os.close(log)
+    os.dup2(nothing, 0)
     os.close(nothing)
+    if asked["log"]:
+        log = os.open(asked["log"], os.O_WRONLY | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
@@ -86,9 +91,25 @@ def become(asked: dict[str, Any]) -> None:
     sys.argv = ["-m", *asked["arguments"]]
 
 
-if __name__ == "__main__":
-    for name in _MODULES:
+def load(modules: list[str], app: str) -> None:
+    """Import modules, and an application with all of its own; one that cannot be imported is left to its programs."""
+    for name in modules:
         import_module(name)
+    if not app:
+        return
+    from celery.app.utils import find_app
+
+    try:
+        found = find_app(app)
+        found.loader.import_default_modules()
+        found.finalize()
+    except Exception:
+        logger.exception("application %s cannot be imported ahead of its workers", app)
+
+
+if __name__ == "__main__":
+    load(sys.argv[2:], sys.argv[1])
+    gc.collect()
     gc.freeze()
     with socket.socket(fileno=os.dup(0)) as requests:
         program = serve(requests)

@@ -1,0 +1,106 @@
+"""How long a local worker takes from its spawn to its first job: alone, and three at once.
+
+Three ways: a fork of a process that has imported the application, which is what a fleet does once it has begun; the
+first such fork, which waits for the imports; and a new process, which is what happens without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.apps.work import LONG_STARTS, RELEASE
+from benchmarks.contenders import PREFORK
+from benchmarks.processes import ROOT, Client, running
+from benchmarks.report import aligned, machine, write_json
+from benchmarks.stacks import Bench, open_bench, wait_until
+from benchmarks.statistics import summary
+from jobplatform.workers.starter import Started, Starter
+
+MOST_SECONDS = 5.0
+MOST_RATIO = 1.5
+_OPTIONS = "-c 1 -l WARNING --without-mingle --without-gossip"
+_TOGETHER = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and write; 1 means that a goal was missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.starting", description=__doc__)
+    parser.add_argument("--data", type=Path, help="not needed: nothing but this machine is measured")
+    parser.add_argument("--json", type=Path, default=Path("build/starting.json"), help="where all figures go")
+    parser.add_argument("--seeds", type=int, default=7, help="rounds; the median is shown")
+    asked = parser.parse_args(arguments)
+    with open_bench() as bench, running(bench, PREFORK, workers=False), Client(bench, PREFORK) as client:
+        found = {
+            way: [_round(bench, client, way, number) for number in range(asked.seeds)]
+            for way in ("fork", "first fork", "new process")
+        }
+    rows = [["way", "one, s", "range", f"{_TOGETHER} at once, s", "range", "x one"]]
+    for way, rounds in found.items():
+        alone, together = (summary([each[place] for each in rounds]) for place in (0, 1))
+        ratio = together.median / alone.median
+        ranges = [f"{value.low:.2f} - {value.high:.2f}" for value in (alone, together)]
+        rows.append([way, f"{alone.median:.2f}", ranges[0], f"{together.median:.2f}", ranges[1], f"{ratio:.2f}"])
+    print(aligned(rows))
+    one, several = (summary([each[place] for each in found["fork"]]).median for place in (0, 1))
+    met = one <= MOST_SECONDS and several <= MOST_RATIO * one
+    print(
+        f"\ngoal: one <= {MOST_SECONDS:g} s, {_TOGETHER} at once <= {MOST_RATIO:g} x one: {'met' if met else 'MISSED'}"
+    )
+    write_json(asked.json, {"starting": found, "met": met, "machine": machine()})
+    return 0 if met else 1
+
+
+def _round(bench: Bench, client: Client, way: str, number: int) -> tuple[float, float]:
+    """Give the seconds until one worker, and until each of several, runs a job."""
+    counts = (1, _TOGETHER) if number % 2 else (_TOGETHER, 1)
+    taken = {count: _first_jobs(bench, client, way, count) for count in counts}
+    return taken[1], taken[_TOGETHER]
+
+
+def _first_jobs(bench: Bench, client: Client, way: str, count: int) -> float:
+    """Give the seconds from the spawn of so many workers until each runs a job."""
+    bench.scratch.flushdb()
+    starter = Starter("jobplatform", _OPTIONS, bench.environment(PREFORK), ROOT, signal.SIGKILL, way != "new process")
+    client.run(submit_lasting, PREFORK.module, count)
+    if way == "fork":
+        starter.warm(wait=True)
+    with _ending() as started:
+        began = time.monotonic()
+        started += [starter.start(f"worker{number}@bench") for number in range(count)]
+        wait_until(lambda: bench.scratch.llen(LONG_STARTS) == count, "each worker runs a job", poll=0.005)
+        taken = time.monotonic() - began
+        bench.scratch.set(RELEASE, "1")
+        wait_until(lambda: bench.is_drained() and not bench.unfinished(), "the jobs have ended")
+    starter.close()
+    return taken
+
+
+def submit_lasting(module: str, count: int) -> None:
+    """Submit jobs that run until they are let go, as a client."""
+    last = import_module(module).last
+    for _ in range(count):
+        last.submit()
+
+
+@contextmanager
+def _ending() -> Iterator[list[Started]]:
+    """End the workers that the block has started, in their own time."""
+    started: list[Started] = []
+    try:
+        yield started
+    finally:
+        for each in started:
+            os.kill(each.pid, signal.SIGTERM)
+        wait_until(lambda: all(each.poll() is not None for each in started), "the workers have ended")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Workers: how they are watched, replaced and kept at their number."""

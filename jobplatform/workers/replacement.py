@@ -1,0 +1,177 @@
+"""When a worker is replaced, and the steps from there until the old one is gone; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from jobplatform.workers.fleet import Member, Stage
+
+#: A verdict of more confidence than this counts, and so many in a row are needed.
+CONFIDENT = 0.8
+VERDICTS = 2
+#: A process that is stopped stands still once it misses so many heartbeats; any other may be slow until it is stale.
+STOPPED_BEATS = 2
+
+
+class Verdict(NamedTuple):
+    """What was said of a worker at a time."""
+
+    judged_at: datetime
+    verdict: str
+    confidence: float
+    reason: str
+
+
+class Case(NamedTuple):
+    """A worker with what was said of it, the latest first."""
+
+    worker_id: str
+    name: str
+    verdicts: Sequence[Verdict]
+
+
+class Choice(NamedTuple):
+    """Whom to replace, None for nobody; and why."""
+
+    case: Case | None
+    reason: str
+
+
+def is_failing(verdicts: Sequence[Verdict]) -> bool:
+    """Tell whether the latest verdicts agree that a worker is failing; a single one proves nothing.
+
+    :param verdicts: the latest first.
+    """
+    latest = verdicts[:VERDICTS]
+    return len(latest) == VERDICTS and all(said.verdict == "failing" and said.confidence > CONFIDENT for said in latest)
+
+
+def choose(cases: Sequence[Case], working: int, last: datetime | None, now: datetime, window: timedelta) -> Choice:
+    """Choose the worker that is replaced next, the one that is failing most surely.
+
+    :param working: how many workers take jobs.
+    :param last: when one was replaced last.
+    :param window: in which at most one is.
+    """
+    failing = [case for case in cases if is_failing(case.verdicts)]
+    if not failing:
+        return Choice(None, "no worker was found failing twice in a row with enough confidence")
+    worst = max(failing, key=lambda case: min(said.confidence for said in case.verdicts[:VERDICTS]))
+    said = worst.verdicts[0]
+    found = f"{worst.name} is failing (confidence {said.confidence:.2f}, {VERDICTS} verdicts in a row): {said.reason}"
+    if working < 2:
+        return Choice(None, f"{found}; it stays, as it is the last worker")
+    if last is not None and now - last < window:
+        return Choice(None, f"{found}; it stays for now, as one was replaced {_seconds(now - last)} s ago")
+    return Choice(worst, found)
+
+
+def standstill(member: Member, beat: float, stale: float) -> str:
+    """Say why a member is taken to stand still, "" when it is not.
+
+    :param beat: seconds between heartbeats.
+    :param stale: seconds after which a silent worker counts as dead.
+    """
+    if member.stopped and member.silent > STOPPED_BEATS * beat:
+        return f"its process is stopped, and it has been silent for {member.silent:.0f} s"
+    if member.silent > stale:
+        return f"its process lives, and it has been silent for {member.silent:.0f} s"
+    return ""
+
+
+def is_deadlocked(member: Member, stale: float) -> bool:
+    """Tell whether a worker that is to be replaced answers nothing, as its event loop does not turn.
+
+    :param stale: seconds for which a worker that answers at all does not leave its event loop alone.
+    """
+    return member.loop_wait > stale
+
+
+class Step(StrEnum):
+    """What comes next in a replacement."""
+
+    SPAWN = "spawn"
+    WAIT = "wait"
+    CORDON = "cordon"
+    DRAIN = "drain"
+    KILL = "kill"
+    REPLACED = "replaced"
+    DIED = "died"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how many seconds each step is waited for."""
+
+    start: float
+    hear: float
+    leave: float
+
+
+class Course(NamedTuple):
+    """How far a replacement is: seconds since it was asked for, and since the old worker was told to leave."""
+
+    asked: float
+    successor: str | None
+    ready: bool
+    drained: float | None
+
+
+def next_step(
+    course: Course, old: Member | None, successor: Member | None, patience: Patience, frozen: bool, starts: bool
+) -> Step:
+    """Decide what comes next; the old worker takes jobs until the new one does, unless it stands still.
+
+    :param old: None when it is gone.
+    :param successor: None when it was not started yet, or is gone.
+    :param frozen: whether the old one stands still.
+    :param starts: whether the fleet starts the successor; else its home starts one when the old one has ended.
+    """
+    if old is None:
+        return Step.REPLACED if course.ready or not starts else Step.DIED
+    if starts and course.successor is None:
+        return Step.SPAWN if course.asked < patience.start or frozen else Step.FAILED
+    if frozen and starts:
+        return Step.KILL
+    if not course.ready:
+        if not starts or (successor is not None and successor.takes):
+            return Step.CORDON
+        late = course.asked > patience.start or (successor is None and course.asked > patience.hear)
+        return Step.FAILED if late else Step.WAIT
+    if course.drained is None:
+        return Step.DRAIN if old.stage in (Stage.CORDONED, Stage.LEAVING) else Step.WAIT
+    if course.drained <= patience.leave:
+        return Step.WAIT
+    return Step.KILL if starts else Step.FAILED
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """Tell a row of ``replacements`` as a sentence."""
+    asked = row["asked_at"]
+    told = [f"at {asked:%H:%M:%S} {row['asked_by']} asked for {row['name']} to be replaced: {row['reason']}"]
+    if row["successor"]:
+        ready = f" and took jobs {_seconds(row['ready_at'] - asked)} s later" if row["ready_at"] else ""
+        told.append(f"{row['successor']} was started in its place{ready}")
+    if row["drained_at"]:
+        told.append(f"it was told to leave after {_seconds(row['drained_at'] - asked)} s")
+    told.append(
+        _END[row["outcome"]].format(_seconds(row["ended_at"] - asked)) if row["ended_at"] else "it is under way"
+    )
+    return "; ".join(told)
+
+
+_END = {
+    "replaced": "it was gone after {} s",
+    "died": "it died by itself after {} s",
+    "refused": "that was refused",
+    "failed": "given up after {} s, as no successor took jobs, or it did not leave",
+}
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():.1f}"

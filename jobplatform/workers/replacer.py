@@ -1,0 +1,173 @@
+"""Workers that are failing or stand still, replaced step by step."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from jobplatform.settings import Settings
+from jobplatform.store import duties, replacements
+from jobplatform.store.database import Database
+from jobplatform.transport.rescue import evict
+from jobplatform.workers.fleet import BY, Fleet, Member
+from jobplatform.workers.replacement import (
+    VERDICTS,
+    Case,
+    Course,
+    Patience,
+    Step,
+    Verdict,
+    choose,
+    is_deadlocked,
+    next_step,
+    standstill,
+)
+
+logger = logging.getLogger(__name__)
+
+#: Verdicts that are older than so many heartbeats say nothing any more.
+_FRESH_BEATS = 60
+#: Leases that are taken in one script.
+_LIMIT = 200
+
+
+class UnderWay(NamedTuple):
+    """A replacement that has not ended, with the workers that it is about, as far as they live."""
+
+    row: Mapping[str, Any]
+    old: Member | None
+    successor: Member | None
+
+
+class Replacer:
+    """Choose at most one worker in a window, and lead each replacement from its start to its end.
+
+    :param client: a Redis client.
+    """
+
+    def __init__(self, database: Database, client: Any, fleet: Fleet, settings: Settings) -> None:
+        self.database = database
+        self.client = client
+        self.fleet = fleet
+        self.settings = settings
+        leave = settings.drain_seconds + settings.stale_seconds
+        self.patience = Patience(settings.fleet_start_seconds, settings.stale_seconds, leave)
+
+    def begin(self, members: Sequence[Member], now: datetime, watched: float) -> int:
+        """Ask for the replacement of whoever stands still, and of at most one that is failing; returns how many.
+
+        :param watched: for how many seconds the workers were looked at without a pause; after outages all seem silent.
+        """
+        if self.settings.replace == "off":
+            return 0
+        frozen = [(member, why) for member in members if (why := self._standstill(member, watched))]
+        with self.database.transaction() as transaction:
+            under_way = replacements.under_way(transaction, self.fleet.pool)
+            taken = {row["worker_id"] for row in under_way}
+            asked = sum(
+                len(replacements.ask(transaction, self.fleet.pool, [member.worker_id], why, BY))
+                for member, why in frozen
+                if member.worker_id not in taken
+            )
+            if asked or under_way:
+                return asked
+            window = timedelta(seconds=self.settings.replace_seconds)
+            last = replacements.last_asked(transaction, self.fleet.pool, BY, now - window)
+            found = replacements.verdicts(transaction, now - self._fresh(), VERDICTS)
+            ours = {member.worker_id for member in members}
+            cases = [case for case in cases_of(found) if case.worker_id in ours]
+            case, reason = choose(cases, sum(member.takes for member in members), last, now, window)
+            if case is None:
+                return 0
+            logger.warning("%s", reason)
+            return len(replacements.ask(transaction, self.fleet.pool, [case.worker_id], reason, BY))
+
+    def _fresh(self) -> timedelta:
+        return timedelta(seconds=_FRESH_BEATS * self.settings.heartbeat_seconds)
+
+    def _standstill(self, member: Member, watched: float) -> str:
+        beat, stale = self.settings.heartbeat_seconds, self.settings.stale_seconds
+        # Whether a process that others start still lives cannot be told from here.
+        if member.silent > stale and not self.fleet.starts_members:
+            return ""
+        # Their silence began before we looked, so it is only believed for as long as we have.
+        if not member.worker_id or (member.silent > beat and watched < member.silent):
+            return ""
+        return standstill(member, beat, stale)
+
+    def under_way(self, members: Sequence[Member]) -> list[UnderWay]:
+        """List the replacements that have not ended."""
+        with self.database.session() as session:
+            rows = replacements.under_way(session, self.fleet.pool)
+        nodes = {member.worker_id: member for member in members if member.worker_id}
+        names = {member.name: member for member in members}
+        return [UnderWay(row, nodes.get(row["worker_id"]), names.get(row["successor"])) for row in rows]
+
+    def advance(self, each: UnderWay, members: Sequence[Member], now: datetime, watched: float) -> Counter[str]:
+        """Take the next step of a replacement."""
+        row, old, successor = each
+        course = Course(
+            asked=(now - row["asked_at"]).total_seconds(),
+            successor=row["successor"],
+            ready=row["ready_at"] is not None,
+            drained=(now - row["drained_at"]).total_seconds() if row["drained_at"] else None,
+        )
+        stale = self.settings.stale_seconds
+        frozen = old is not None and (bool(self._standstill(old, watched)) or is_deadlocked(old, stale))
+        step = next_step(course, old, successor, self.patience, frozen, self.fleet.starts_members)
+        if step is Step.WAIT:
+            return Counter()
+        acts = {Step.SPAWN: self._spawn, Step.CORDON: self._cordon, Step.DRAIN: self._drain, Step.KILL: self._kill}
+        done = acts[step](each, members) if step in acts else self._note(each, outcome=step.value)
+        return +Counter({step.value: done})
+
+    def _spawn(self, each: UnderWay, members: Sequence[Member]) -> bool:
+        successor = self.fleet.spawn(members)
+        return successor is not None and self._note(each, successor=successor)
+
+    def _cordon(self, each: UnderWay, members: Sequence[Member]) -> bool:
+        if not any(member.takes for member in members if member is not each.old):
+            logger.info("%s is not replaced yet, as it is the last worker", each.row["name"])
+            return False
+        self._ask_duty(each, "cordon")
+        return self._note(each, ready=True)
+
+    def _drain(self, each: UnderWay, members: Sequence[Member]) -> bool:
+        assert each.old is not None
+        self._ask_duty(each, "drain")
+        self.fleet.retire(each.old)
+        return self._note(each, drained=True)
+
+    def _kill(self, each: UnderWay, members: Sequence[Member]) -> bool:
+        """End a worker that stands still, after its jobs were given to others, at no cost to them."""
+        assert each.old is not None
+        self.fleet.halt(each.old)
+        evict(self.client, each.old.worker_id, "stood still and was replaced", _LIMIT)
+        self.fleet.kill(each.old)
+        note = "it stood still and was killed, and its jobs run elsewhere"
+        return self._note(each, outcome="replaced", note=note)
+
+    def _ask_duty(self, each: UnderWay, duty: str) -> None:
+        with self.database.transaction() as transaction:
+            duties.ask(transaction, [each.row["name"]], duty, f"replaced: {each.row['reason']}"[:500], BY)
+
+    def _note(self, each: UnderWay, **news: Any) -> bool:
+        with self.database.transaction() as transaction:
+            replacements.advance(transaction, each.row["replacement_id"], **news)
+        if news.get("outcome"):
+            logger.warning("%s: %s (%s)", each.row["name"], news["outcome"], each.row["reason"])
+        return True
+
+
+def cases_of(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
+    """Gather the verdicts of each worker; the rows of one come together, the latest first."""
+    cases = []
+    for node, group in groupby(rows, key=lambda row: row["worker_id"]):
+        said = list(group)
+        verdicts = [Verdict(row["judged_at"], row["verdict"], row["confidence"], row["reason"]) for row in said]
+        cases.append(Case(node, said[0]["name"], verdicts))
+    return cases

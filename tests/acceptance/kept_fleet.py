@@ -1,0 +1,99 @@
+"""A local fleet of real workers, kept by the service in a thread of the test."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import psutil
+from fleet import ROOT, Fleet
+from processes import eventually
+
+from jobplatform.service import Loop
+from jobplatform.settings import Settings
+from jobplatform.transport.census import heartbeats
+from jobplatform.workers.fleet import Member
+from jobplatform.workers.keeper import FleetKeeper
+from jobplatform.workers.local_fleet import LocalFleet
+from jobplatform.workers.roll import Roll
+from jobplatform.workers.starter import Starter
+
+OPTIONS = "-c 1 -l INFO --without-mingle --without-gossip"
+
+
+class KeptFleet:
+    """Keep a fleet for the time of a block, in which its log goes to a file; none of its workers is left behind.
+
+    :param stays: whether the workers outlive the block, for whoever comes next.
+    """
+
+    def __init__(self, fleet: Fleet, options: str = OPTIONS, stays: bool = False, **more: Any) -> None:
+        self.fleet = fleet
+        self.settings: Settings = replace(fleet.settings, fleet="local", **more)
+        self.stays = stays
+        # The process that forks ends with its thread, and takes those with it that are not to stay.
+        at_death = 0 if stays else signal.SIGKILL
+        self.starter = Starter(
+            "jobplatform", options, fleet.environment, ROOT, at_death, self.settings.fleet_fork == "on"
+        )
+        self.roll = Roll(fleet.database, fleet.redis, self.settings.stale_seconds)
+        self.local = LocalFleet("worker", self.roll, self.starter, leave_seconds=20)
+        self.keeper = FleetKeeper(fleet.database, fleet.redis, self.local, self.settings)
+        self.loop = Loop(self.keeper, threading.Event())
+        self.seen: dict[int, psutil.Process] = {}
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        self.loop.run()
+        self.local.close()
+
+    def __enter__(self) -> KeptFleet:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.members()
+        self.loop.stop.set()
+        self.loop.ring()
+        self.thread.join()
+        if not self.stays:
+            self.end()
+
+    def end(self) -> None:
+        """Kill what is left."""
+        for process in [*self.seen.values()]:
+            if process.is_running():
+                for each in [process, *process.children(recursive=True)]:
+                    each.kill()
+
+    def members(self) -> list[Member]:
+        """List the members as Redis and the processes of this machine tell of them."""
+        found = [member for member in self.roll.members() if psutil.pid_exists(member.pid or 0)]
+        for member in found:
+            assert member.pid is not None
+            self.seen.setdefault(member.pid, psutil.Process(member.pid))
+        return found
+
+    def working(self) -> list[Member]:
+        return [member for member in self.members() if member.takes]
+
+    def until(self, check: Callable[[list[Member]], Any], seconds: float = 60) -> list[Member]:
+        """Wait for members that pass a check, and return them."""
+        found: list[Member] = []
+
+        def look() -> bool:
+            found[:] = self.members()
+            return bool(check(found))
+
+        eventually(look, seconds, lambda: f"{found}; {self.fleet.describe()}; {heartbeats(self.fleet.redis).keys()}")
+        return found
+
+    def until_working(self, number: int, seconds: float = 60) -> list[Member]:
+        """Wait until so many work and no other lives."""
+        return self.until(lambda found: len(found) == number == sum(member.takes for member in found), seconds)
+
+    def replacements(self) -> list[dict[str, Any]]:
+        return self.fleet.rows("select * from @replacements order by replacement_id")
