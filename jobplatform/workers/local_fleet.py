@@ -147,6 +147,7 @@ class LocalFleet:
             for member in self._known.values():
                 self.retire(member)
             psutil.wait_procs(members, self.leave_seconds)
+            self._bury()
         self.starter.close()
 
 

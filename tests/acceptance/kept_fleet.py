@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -42,9 +44,14 @@ class KeptFleet:
         self.roll = Roll(fleet.database, fleet.redis, self.settings.stale_seconds)
         self.local = LocalFleet("worker", self.roll, self.starter, leave_seconds=20)
         self.keeper = FleetKeeper(fleet.database, fleet.redis, self.local, self.settings)
-        self.loop = Loop(self.keeper, threading.Event())
+        self.rounds = 0
+        self.loop = Loop(self.keeper, threading.Event(), on_counts=self._count)
         self.seen: dict[int, psutil.Process] = {}
         self.thread = threading.Thread(target=self._run)
+
+    def _count(self, name: str, counts: Counter[str]) -> None:
+        assert not counts["failed_rounds"]
+        self.rounds += 1
 
     def _run(self) -> None:
         self.loop.run()
@@ -64,8 +71,8 @@ class KeptFleet:
 
     def end(self) -> None:
         """Kill what is left."""
-        for process in [*self.seen.values()]:
-            if process.is_running():
+        for process in self.seen.values():
+            with suppress(psutil.NoSuchProcess):
                 for each in [process, *process.children(recursive=True)]:
                     each.kill()
 
