@@ -41,7 +41,7 @@ def test_the_pool_grows_with_what_waits_and_shrinks_when_it_is_calm(fleet: Fleet
     fleet.client.tasks["rescue_jobs.wait_for"].submit_many([(str(marks), f"long{number}") for number in range(JOBS)])
     # As many as it may have, although it held only two messages when they came; all run at once.
     eventually(lambda: len(starts(marks)) == 5, 60, lambda: f"{starts(marks)} {fleet.describe()}")
-    assert children(fleet) == 5
+    eventually(lambda: children(fleet) == 5, 30, fleet.describe)
     # And no message more than it has processes for is kept from other workers.
     eventually(lambda: fleet.redis.hlen("unacked") <= 7, 30, fleet.describe)
     (marks / "release").touch()
