@@ -20,6 +20,10 @@ from jobplatform.workers.seedbed import MOST_BYTES
 
 #: What every program of Celery loads. None of these reads the environment or makes an application.
 MODULES = (
+    "celery.__main__",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
     "celery.apps.beat",
     "celery.apps.worker",
     "celery.bin.celery",
@@ -27,8 +31,11 @@ MODULES = (
     "celery.concurrency.solo",
     "celery.concurrency.thread",
     "celery.fixups.django",
+    "celery.worker.autoscale",
+    "celery.worker.components",
     "celery.worker.consumer",
     "jobplatform.jobs.attach",
+    "jobplatform.jobs.backend",
 )
 
 
