@@ -15,6 +15,7 @@ import psutil
 from jobplatform.devstack.supervisor import Backoff
 from jobplatform.store import fleets
 from jobplatform.workers.fleet import BY, Member, Stage
+from jobplatform.workers.nursery import Unforkable
 from jobplatform.workers.roll import Roll
 from jobplatform.workers.starter import Started, Starter
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 #: A report says when its worker was made, which is after its process was.
 _CLOCK_SECONDS = 2.0
+_POLL_SECONDS = 0.05
 
 
 class LocalFleet:
@@ -112,7 +114,12 @@ class LocalFleet:
     def _bury(self) -> None:
         """Note the processes that have ended; after those that never took a job the next one waits a while."""
         for name, started in list(self._started.items()):
-            code = started.poll()
+            try:
+                code = started.poll()
+            except Unforkable:
+                # Who could tell how it ends has ended before it; it is looked at as others are that we did not start.
+                del self._started[name]
+                continue
             if code is None:
                 continue
             del self._started[name]
@@ -143,12 +150,17 @@ class LocalFleet:
     def close(self) -> None:
         """Let go of the workers; those that are to end with us are told so, and waited for."""
         if self.starter.at_death:
-            members = [process for member in self._known.values() for process in _tree(member)[:1]]
             for member in self._known.values():
                 self.retire(member)
-            psutil.wait_procs(members, self.leave_seconds)
-            self._bury()
+            self._await_end(time.monotonic() + self.leave_seconds)
         self.starter.close()
+
+    def _await_end(self, deadline: float) -> None:
+        # Whose parent has ended may never be waited for by anybody, and counts as ended all the same.
+        while time.monotonic() < deadline and any(_here(member) for member in self._known.values()):
+            self._bury()
+            time.sleep(_POLL_SECONDS)
+        self._bury()
 
 
 def _here(member: Member) -> Member | None:

@@ -20,7 +20,6 @@ from jobplatform.workers.seedbed import MOST_BYTES
 
 #: What every program of Celery loads. None of these reads the environment or makes an application.
 MODULES = (
-    "celery.__main__",
     "celery.app.control",
     "celery.app.events",
     "celery.app.log",

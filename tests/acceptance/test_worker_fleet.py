@@ -81,6 +81,17 @@ def test_a_worker_that_dies_is_followed_by_another(fleet: Fleet, fork: str) -> N
         assert second.name != first.name
 
 
+def test_without_the_process_that_forks_workers_are_new_processes(fleet: Fleet) -> None:
+    with KeptFleet(fleet, fleet_min=1) as kept:
+        (first,) = kept.until_working(1)
+        # It takes with it what it has forked, as these workers are not to stay.
+        kept.seen[first.pid or 0].parent().kill()  # type: ignore[union-attr]
+        (second,) = kept.until(lambda found: len(found) == 1 and found[0].takes and found[0].pid != first.pid)
+        parent = kept.seen[second.pid or 0].parent()
+        assert parent is not None
+        assert parent.pid == os.getpid()
+
+
 def test_whoever_comes_after_finds_the_workers_again(fleet: Fleet) -> None:
     with KeptFleet(fleet, fleet_min=2, stays=True) as before:
         found = before.until_working(2)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from jobplatform.devstack.redis import SAVE, SETTINGS
-from jobplatform.devstack.up import process_specs
+from jobplatform.devstack.up import Sizes, process_specs
 from jobplatform.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +32,15 @@ def flags(command: list[str]) -> dict[str, str]:
 
 def test_process_specs_run_this_python() -> None:
     assert {spec.argv[0] for spec in process_specs({})} == {sys.executable}
+
+
+def test_a_controller_that_keeps_the_workers_is_told_how_many() -> None:
+    specs = {spec.name: spec for spec in process_specs({}, app="shop", concurrency=3, fleet=Sizes(2, 4))}
+    assert set(specs) == {"controller", "beat"}
+    settings = load_settings({name: value for name, value in specs["controller"].env.items() if "JOB" in name})
+    assert (settings.fleet, settings.fleet_min, settings.fleet_max, settings.fleet_app) == ("local", 2, 4, "shop")
+    assert settings.fleet_options.startswith("-c 3 ")
+    assert settings.fleet_at_exit == "drain"
 
 
 def test_process_specs_pass_app_concurrency_and_environment() -> None:
