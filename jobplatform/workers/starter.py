@@ -79,7 +79,8 @@ class Starter:
                 return self._nursery.start("celery", arguments, self.env, self.cwd, at_death=self.at_death)
             except Unforkable as error:
                 logger.warning("workers are started as new processes from now on: %s", error)
-                self._nursery, self.forks = None, False
+                self.close()
+                self.forks = False
         return self._start_anew(arguments)
 
     def _start_anew(self, arguments: list[str]) -> subprocess.Popen[bytes]:
