@@ -1,0 +1,1 @@
+"""Workers that are watched, replaced before they die, and scaled before the queue is full."""
