@@ -27,6 +27,8 @@ COMMANDS = {
     "models": ("jobplatform.cli.models", "List, train, judge and steer what learns from retries."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
     "workers": ("jobplatform.cli.workers", "List, cordon and drain workers."),
+    "scale": ("jobplatform.cli.scale", "List and show decisions on the number of workers."),
+    "capacity": ("jobplatform.cli.capacity", "Say what would have been with another number of workers."),
 }
 
 
