@@ -79,9 +79,11 @@ def _table(rounds: Sequence[Window]) -> list[list[str]]:
 
 
 def _onset(found: Onset) -> str:
+    rule = found.busy_and_backlog
     return (
         f"congestion within {found.minutes} min, from calm ({found.base_rate:.1%} of {found.calm:,}): average "
-        f"precision {found.model:.3f}, busy+backlog {found.rule:.3f}, {found.model / max(found.rule, 1e-9):.2f}x"
+        f"precision {found.model:.3f}, busy+backlog {rule:.3f} ({found.model / max(rule, 1e-9):.2f}x), beside the "
+        f"servers {found.beside_servers:.3f}"
     )
 
 

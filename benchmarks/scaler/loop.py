@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from jobplatform.learning.rate_rule import RESERVE
 from jobplatform.learning.view import Ahead
 from jobplatform.workers.policies import ByForecast, ByRate, Foreseen
 from jobplatform.workers.scaling import Bounds
-from jobplatform.workers.simulation import Policy, Site, simulate
+from jobplatform.workers.simulation import Arrival, Policy, Site, simulate
 
 DAY = 86_400.0
 #: Seconds to start a server, and that a job may wait.
@@ -27,7 +27,7 @@ PAST, WARM = 14.0, 1.1
 RESERVES = (1.4, 1.5, 1.7)
 #: A late job costs as much as a server for so many hours.
 LATE_COST = 1.25
-_BOUNDS = Bounds(least=1, most=1_000_000, slots=1, cooldown=0.0, slo=SLO)
+BOUNDS = Bounds(least=1, most=1_000_000, slots=1, cooldown=0.0, slo=SLO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,12 @@ def taught(trace: Trace, until: float, seed: int) -> tuple[Demand, dict[str, flo
     return trained.model, dict(trained.metrics), time.perf_counter() - began
 
 
+def site_of(trace: Trace, arrivals: Sequence[Arrival], since: float, until: float) -> Site:
+    """Begin with as many servers as the work takes on average."""
+    work = sum(each.seconds for each in arrivals) / (WARM + until - since) / DAY
+    return Site(1, START, STEP, first=max(1, round(work)), coming=_coming(trace))
+
+
 def _coming(trace: Trace) -> Callable[[float], float | None]:
     """Tell what is known to come, of a trace of which that is known."""
     if trace.expected is None:
@@ -87,9 +93,9 @@ def run(trace: Trace, since: float, until: float, seed: int) -> Window:
         first=max(1, round(len(arrivals) * 1.5 / (WARM + until - since) / DAY * 300)),
         coming=_coming(trace),
     )
-    forecast = ByForecast(_BOUNDS, AHEAD, LATE_COST, model)
-    policies: dict[str, Policy] = {f"rate x{factor}": ByRate(_BOUNDS, AHEAD, factor / RESERVE) for factor in RESERVES}
-    policies |= {"forecast": forecast, "future known": Foreseen(_BOUNDS, site, arrivals)}
+    forecast = ByForecast(BOUNDS, AHEAD, LATE_COST, model)
+    policies: dict[str, Policy] = {f"rate x{factor}": ByRate(BOUNDS, AHEAD, factor / RESERVE) for factor in RESERVES}
+    policies |= {"forecast": forecast, "future known": Foreseen(BOUNDS, site, arrivals)}
     lines = {}
     for name, policy in policies.items():
         began = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Whether it is told ahead that a queue which is calm now will be congested, under a fixed number of servers.
+"""Whether it is told ahead that a queue which is calm now will be congested, while the rate rule scales its servers.
 
-Congested is a queue whose first job has waited for longer than it may. The servers are so many that they would have
-sufficed for a share of the days before. The rule without learning ranks by how many jobs run and wait now.
+Congested is a queue whose first job has waited for longer than it may. The rule without learning ranks moments by how
+many jobs run and wait; a better one by how many these are beside the servers, which the model is told as well.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.scaler.loop import DAY, PAST, SLO, START, STEP, WARM
+from benchmarks.scaler.loop import AHEAD, BOUNDS, DAY, PAST, SLO, STEP, WARM, site_of
 from benchmarks.scaler.traces import Trace
 from jobplatform.learning.demand import chance_above
 from jobplatform.learning.demand_training import train
+from jobplatform.learning.rate_rule import RESERVE
 from jobplatform.learning.scores import Floats, average_precision
 from jobplatform.learning.trail import Steps, Trail
 from jobplatform.learning.view import Ahead
-from jobplatform.workers.simulation import Site, fixed, simulate
+from jobplatform.workers.policies import ByRate
+from jobplatform.workers.simulation import simulate
 
 MINUTES = (5, 10)
-#: The share of the time before in which there would have been enough servers.
-ENOUGH = 0.9
+#: The reserve of the rule that scales.
+UNDER = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,15 @@ class Onset:
     """How well it was told, as average precision.
 
     :param base_rate: how often a calm queue became congested.
+    :param congested: the share of all moments.
     """
 
     minutes: int
-    servers: int
     calm: int
     base_rate: float
     congested: float
-    rule: float
+    busy_and_backlog: float
+    beside_servers: float
     model: float
 
 
@@ -44,15 +47,16 @@ def onset(trace: Trace, since: float, until: float, minutes: int, seed: int) -> 
     """Teach with the days before, and rank the calm moments of a window."""
     past = trace.trail(max(0.0, since - PAST) * DAY, since * DAY, STEP, minutes * 60.0)
     model = train([past], Ahead(0.0, minutes * 60.0), seed).model
-    servers = int(np.quantile(past.present, ENOUGH))
     arrivals = trace.arrivals((since - WARM) * DAY, until * DAY)
-    ran = simulate(arrivals, fixed(servers), Site(1, START, STEP, servers), since * DAY, until * DAY)
+    site = site_of(trace, arrivals, since, until)
+    ran = simulate(arrivals, ByRate(BOUNDS, AHEAD, UNDER / RESERVE), site, since * DAY, until * DAY)
     trail = Trail.of(ran.samples, STEP)
     rows, yes, congested = _calm(trail, since, round(minutes * 60.0 / STEP))
-    told = model.foretell(trail, rows)
-    chances = np.array([chance_above(each, servers) for each in told.later])
-    rule, ours = (average_precision(yes, each) for each in (trail.present[rows], chances))
-    return Onset(minutes, servers, len(rows), float(yes.mean()), congested, rule, ours)
+    told, servers = model.foretell(trail, rows), np.array(ran.workers)[rows]
+    chances = np.array([chance_above(*each) for each in zip(told.later, servers, strict=True)])
+    jobs = trail.present[rows]
+    found = (average_precision(yes, each) for each in (jobs, jobs / servers, chances))
+    return Onset(minutes, len(rows), float(yes.mean()), congested, *found)
 
 
 def _calm(trail: Trail, since: float, steps: int) -> tuple[Steps, Floats, float]:
