@@ -261,6 +261,48 @@ class Settings:
         "Seconds between the beginnings of two replacements of workers that are failing, at least.",
         0,
     )
+    scaler: str = _setting(
+        "JOBPLATFORM_SCALER",
+        "off",
+        _one_of("off", "dry", "rule", "auto"),
+        "Who says how many workers there should be: a forecast (auto), the rate of arrivals (rule), a forecast that is "
+        "only written down (dry), or nobody (off).",
+    )
+    scale_seconds: float = _setting(
+        "JOBPLATFORM_SCALE_SECONDS", 30.0, float, "Seconds from one decision on the number of workers to the next.", 1
+    )
+    scale_horizon_seconds: float = _setting(
+        "JOBPLATFORM_SCALE_HORIZON_SECONDS",
+        300.0,
+        float,
+        "Seconds ahead in which a worker must not be needed to be let go.",
+        0,
+    )
+    cooldown_seconds: float = _setting(
+        "JOBPLATFORM_SCALE_COOLDOWN_SECONDS",
+        60.0,
+        float,
+        "Seconds after workers were asked for in which none is let go.",
+        0,
+    )
+    worker_start_seconds: float = _setting(
+        "JOBPLATFORM_WORKER_START_SECONDS",
+        10.0,
+        float,
+        "Seconds from when a worker is asked for until it takes jobs.",
+        0,
+    )
+    worker_slots: int = _setting("JOBPLATFORM_WORKER_SLOTS", 1, int, "Jobs that a worker runs at once.", 1)
+    wait_slo_seconds: float = _setting(
+        "JOBPLATFORM_WAIT_SLO_SECONDS", 30.0, float, "Seconds that a job may wait until it begins.", 0
+    )
+    late_cost: float = _setting(
+        "JOBPLATFORM_LATE_COST",
+        1.25,
+        float,
+        "What a job costs that waits for longer than it may, in hours of a worker; the more, the larger the reserve.",
+        0,
+    )
 
     def __post_init__(self) -> None:
         if self.fleet_max < self.fleet_min:
@@ -285,6 +327,11 @@ class Settings:
             raise SettingsError(
                 f"JOBPLATFORM_LEASE_SECONDS: {self.lease_seconds:g} is shorter than three heartbeats "
                 f"({self.stale_seconds:g} s); raise it, or lower JOBPLATFORM_HEARTBEAT_SECONDS"
+            )
+        if self.fleet_max < self.fleet_min:
+            raise SettingsError(
+                f"JOBPLATFORM_FLEET_MAX: {self.fleet_max} is less than JOBPLATFORM_FLEET_MIN ({self.fleet_min}); "
+                "raise it"
             )
         for item in fields(self):
             low = item.metadata.get("low")

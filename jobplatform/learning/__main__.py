@@ -1,4 +1,7 @@
-"""Train a model for retries once: ``python -m jobplatform.learning``, with the settings in the environment."""
+"""Train a model once: ``python -m jobplatform.learning [KIND]``, with the settings in the environment.
+
+The kind is ``retry`` unless another is named.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,17 @@ def main(arguments: list[str]) -> int:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.nice(_NICE)
-    database = Database(load_settings(os.environ), pool_size=2, statement_seconds=_STATEMENT_SECONDS)
-    from jobplatform.learning.lesson import teach
-
+    settings = load_settings(os.environ)
+    database = Database(settings, pool_size=2, statement_seconds=_STATEMENT_SECONDS)
     try:
-        teach(database)
+        if "demand" in arguments:
+            from jobplatform.learning.demand_lesson import teach_demand
+
+            teach_demand(database, settings)
+        else:
+            from jobplatform.learning.lesson import teach
+
+            teach(database)
     except JobPlatformError as error:
         print(error, file=sys.stderr)
         return 1

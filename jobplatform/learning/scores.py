@@ -55,3 +55,15 @@ def log_loss(yes: Floats, chances: Floats) -> float:
     """Give the mean negative log likelihood (I. Good, "Rational Decisions", J. R. Stat. Soc. B 14, 1952)."""
     safe = np.clip(chances, _LEAST, 1.0 - _LEAST)
     return float(-np.mean(yes * np.log(safe) + (1.0 - yes) * np.log(1.0 - safe)))
+
+
+def average_precision(yes: Floats, chances: Floats) -> float:
+    """Give the mean precision at each that came true, from the highest forecast down; ties count as one step.
+
+    A forecast that knows nothing gets the base rate.
+    """
+    order = np.argsort(-chances, kind="stable")
+    last = np.append(np.diff(chances[order]) != 0, True)
+    found = np.cumsum(yes[order])[last]
+    precision = found / (np.flatnonzero(last) + 1)
+    return float(np.sum(np.diff(found, prepend=0.0) * precision) / max(1.0, float(yes.sum())))

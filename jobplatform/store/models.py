@@ -15,6 +15,8 @@ Row = Mapping[str, Any]
 
 #: The kind of models that foretell what comes of retries.
 RETRY = "retry"
+#: Of those that foretell how many jobs there will be at once.
+DEMAND = "demand"
 #: A model is kept for so long after it was retired.
 RETENTION = timedelta(days=90)
 #: Models on trial that are kept, and models of any state whose artifact is.

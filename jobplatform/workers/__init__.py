@@ -1,1 +1,1 @@
-"""Workers: how they are watched, replaced and kept at their number."""
+"""Workers that are watched, replaced before they die, and scaled before the queue is full."""

@@ -18,6 +18,8 @@ UPGRADE = (
         finished int not null,
         running int not null,
         work_seconds double precision,
+        coming real,
+        leaving real,
         primary key (queue, sampled_at)
     )
     """,

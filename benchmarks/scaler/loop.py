@@ -1,0 +1,105 @@
+"""The closed loop on one window of a trace: each policy faces the same jobs, taught by what came before alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.scaler.traces import Trace
+from jobplatform.learning.demand import Demand
+from jobplatform.learning.demand_training import train
+from jobplatform.learning.rate_rule import RESERVE
+from jobplatform.learning.view import Ahead
+from jobplatform.workers.policies import ByForecast, ByRate, Foreseen
+from jobplatform.workers.scaling import Bounds
+from jobplatform.workers.simulation import Arrival, Policy, Site, simulate
+
+DAY = 86_400.0
+#: Seconds to start a server, and that a job may wait.
+START, SLO = 180.0, 30.0
+STEP = 30.0
+AHEAD = Ahead(START, STEP)
+#: What is learned from, and what happens under a policy before anything counts, in days.
+PAST, WARM = 14.0, 1.1
+RESERVES = (1.4, 1.5, 1.7)
+#: A late job costs as much as a server for so many hours.
+LATE_COST = 1.25
+BOUNDS = Bounds(least=1, most=1_000_000, slots=1, cooldown=0.0, slo=SLO)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one policy did: the share of the jobs that waited too long, and the hours of servers.
+
+    :param hours: that were paid, from when a server was asked for; ``up_hours`` of those that took jobs.
+    """
+
+    violations: float
+    hours: float
+    up_hours: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """All policies on the same days.
+
+    :param decided: how often the model decided, and how often the rule did.
+    """
+
+    days: tuple[float, float]
+    jobs: int
+    busy_hours: float
+    lines: dict[str, Line]
+    decided: dict[str, int]
+    train_seconds: float
+    metrics: dict[str, float]
+
+
+def taught(trace: Trace, until: float, seed: int) -> tuple[Demand, dict[str, float], float]:
+    """Train on the days before one; returns the model, how it did on the last of them, and how long it took."""
+    began = time.perf_counter()
+    trained = train([trace.trail(max(0.0, until - PAST) * DAY, until * DAY, STEP, START + STEP)], AHEAD, seed)
+    return trained.model, dict(trained.metrics), time.perf_counter() - began
+
+
+def site_of(trace: Trace, arrivals: Sequence[Arrival], since: float, until: float) -> Site:
+    """Begin with as many servers as the work takes on average."""
+    work = sum(each.seconds for each in arrivals) / (WARM + until - since) / DAY
+    return Site(1, START, STEP, first=max(1, round(work)), coming=_coming(trace))
+
+
+def _coming(trace: Trace) -> Callable[[float], float | None]:
+    """Tell what is known to come, of a trace of which that is known."""
+    if trace.expected is None:
+        return lambda at: None
+    edges = np.arange(0.0, trace.came[-1] + DAY, STEP)
+    counts = trace.coming(edges, START + STEP).tolist()
+    return lambda at: counts[round(at / STEP)]
+
+
+def run(trace: Trace, since: float, until: float, seed: int) -> Window:
+    """Run all policies on some days."""
+    model, metrics, seconds = taught(trace, since, seed)
+    arrivals = trace.arrivals((since - WARM) * DAY, until * DAY)
+    counted = [each for each in arrivals if each.at >= since * DAY]
+    site = Site(
+        1,
+        START,
+        STEP,
+        first=max(1, round(len(arrivals) * 1.5 / (WARM + until - since) / DAY * 300)),
+        coming=_coming(trace),
+    )
+    forecast = ByForecast(BOUNDS, AHEAD, LATE_COST, model)
+    policies: dict[str, Policy] = {f"rate x{factor}": ByRate(BOUNDS, AHEAD, factor / RESERVE) for factor in RESERVES}
+    policies |= {"forecast": forecast, "future known": Foreseen(BOUNDS, site, arrivals)}
+    lines = {}
+    for name, policy in policies.items():
+        began = time.perf_counter()
+        ran = simulate(arrivals, policy, site, since * DAY, until * DAY)
+        lines[name] = Line(ran.missed(SLO), ran.worker_hours, ran.up_hours, time.perf_counter() - began)
+    busy = sum(each.seconds for each in counted) / 3600.0
+    return Window((since, until), len(counted), busy, lines, forecast.decided, seconds, metrics)
