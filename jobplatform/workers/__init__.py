@@ -1,0 +1,1 @@
+"""Workers watched, judged and replaced."""
