@@ -69,7 +69,10 @@ def _crashes(data: Path, victims: Sequence[str], seeds: Sequence[int]) -> dict[s
         lines.append([name, *_cells(rounds)])
     print(aligned(lines))
     for name in contenders:
-        print(f"  {name}: AUC by fault", {fault: round(value, 3) for fault, value in found[name][0]["auc_by_fault"].items()})
+        print(
+            f"  {name}: AUC by fault",
+            {fault: round(value, 3) for fault, value in found[name][0]["auc_by_fault"].items()},
+        )
     print("  what breaks at once, as by kill -9, shows nothing before and is not foretold by any of them")
     return found
 

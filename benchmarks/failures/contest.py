@@ -61,7 +61,7 @@ class Tally:
 
 def model(lessons: Sequence[Lesson], seed: int) -> tuple[Callable[[Floats], Floats], float]:
     """Learn as the product does."""
-    learned = train(lessons, _SOON, seed)
+    learned = train(lessons, _SOON, seed).model
     return learned.chances, learned.alarm
 
 

@@ -40,7 +40,7 @@ def without_each_server(lessons: Sequence[Lesson], seed: int) -> dict[str, float
     """Hold each server out in turn: the area under the curve of a model and of the best rule, and the base rate."""
     came, said, drifted = [], [], []
     for held in lessons:
-        learned = train([lesson for lesson in lessons if lesson is not held], _AHEAD * STEP, seed)
+        learned = train([lesson for lesson in lessons if lesson is not held], _AHEAD * STEP, seed).model
         chances = learned.chances(held.found)
         known = np.isfinite(chances) & ~np.isnan(held.fails)
         came.append(held.fails[known])

@@ -34,7 +34,7 @@ class Deeds:
         counts[1] += 1
         counts[2] += failed
 
-    def list(self) -> list[Deed]:
+    def told(self) -> list[Deed]:
         """Give all counts."""
         return [Deed(*pair, *counts) for pair, counts in list(self._counts.items())]
 

@@ -49,7 +49,7 @@ class Report:
             "waiting": max(0, len(reserved_requests) - len(running)),
             "processes": processes,
             "child_memory": self.child_memory,
-            "deeds": DEEDS.list(),
+            "deeds": DEEDS.told(),
             **self.room(sum(each["rss"] for each in processes)),
             "types": self._job_types(),
             "queues": sorted(self.app.amqp.queues.consume_from),

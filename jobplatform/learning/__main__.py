@@ -1,4 +1,4 @@
-"""Train a model for retries once: ``python -m jobplatform.learning``, with the settings in the environment."""
+"""Train a model once: ``python -m jobplatform.learning [--health]``, with the settings in the environment."""
 
 from __future__ import annotations
 
@@ -26,16 +26,25 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.nice(_NICE)
     database = Database(load_settings(os.environ), pool_size=2, statement_seconds=_STATEMENT_SECONDS)
-    from jobplatform.learning.lesson import teach
-
     try:
-        teach(database)
+        _teach(database, health="--health" in arguments)
     except JobPlatformError as error:
         print(error, file=sys.stderr)
         return 1
     finally:
         database.close()
     return 0
+
+
+def _teach(database: Database, health: bool) -> None:
+    if health:
+        from jobplatform.learning import decay_lesson
+
+        decay_lesson.teach(database)
+    else:
+        from jobplatform.learning import lesson
+
+        lesson.teach(database)
 
 
 def _end_with_stdin() -> None:

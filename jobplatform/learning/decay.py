@@ -73,12 +73,15 @@ def differences(values: Floats) -> Floats:
     return np.where((rises & moves)[None, None, :], risen, values)
 
 
-def features(cube: Cube) -> Floats:
-    """Tell how far each machine has drifted at each step, by ``NAMES``; NaN where too little is known."""
+def features(cube: Cube, last: int | None = None) -> Floats:
+    """Tell how far each machine has drifted at each step, by ``NAMES``; NaN where too little is known.
+
+    :param last: only of so many steps at the end.
+    """
     values = cube.values
     beside = _beside_peers(values)
     parts = []
-    for begin in range(0, len(values), _CHUNK):
+    for begin in range(0 if last is None else max(0, len(values) - last), len(values), _CHUNK):
         parts.append(_of_steps(values, beside, np.arange(begin, min(begin + _CHUNK, len(values)))))
     return np.concatenate(parts) if parts else np.empty((0, values.shape[1], len(NAMES)))
 
@@ -132,7 +135,10 @@ def _moves(series: Floats, steps: np.ndarray[tuple[int], np.dtype[np.int64]]) ->
     size = median(np.abs(past).reshape(len(past), len(steps), -1).reshape(past.shape), axis=0)
     scale = 1.4826 * np.fmax(spread, np.fmax(common, 0.0)) + _LEAST * size + 1e-9
     young = (steps < FEWEST)[:, None, None]
-    moved = [np.where(young, np.nan, np.minimum(np.abs(part) / scale, _CLIP)) for part in (now - usual, now - then, now - begun)]
+    moved = [
+        np.where(young, np.nan, np.minimum(np.abs(part) / scale, _CLIP))
+        for part in (now - usual, now - then, now - begun)
+    ]
     shaken = median(np.abs(recent - now), axis=0)
     rough = np.log((shaken + 0.3 * scale) / (spread + 0.3 * scale))
     return _Moves(*moved, np.where(young, np.nan, np.clip(rough, 0.0, 3.0)))

@@ -112,6 +112,18 @@ class DecayModel:
         return cls(forecaster_of_json(document["forecaster"]), *numbers)
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model, and what it says of what it has not seen.
+
+    :param unseen: for each lesson, the chances by step and worker that a model gives which learned from the others.
+    """
+
+    model: DecayModel
+    lessons: Sequence[Lesson]
+    unseen: Sequence[Floats]
+
+
 def scored(score: Score, found: Floats) -> Floats:
     """Score every step and worker of which something is known."""
     flat = found.reshape(-1, found.shape[-1])
@@ -122,7 +134,7 @@ def scored(score: Score, found: Floats) -> Floats:
     return chances.reshape(found.shape[:-1])
 
 
-def train(lessons: Sequence[Lesson], seconds: float, seed: int) -> DecayModel:
+def train(lessons: Sequence[Lesson], seconds: float, seed: int) -> Trained:
     """Train on all lessons; when to warn is learned from what a model says of the groups that it has not seen.
 
     :param seconds: what "before long" means in the lessons.
@@ -139,8 +151,9 @@ def train(lessons: Sequence[Lesson], seconds: float, seed: int) -> DecayModel:
             unseen[held] = _said(_boosted(table[~held], yes[~held], weights[~held], seed), table[held])
     calibration = calibrate(yes, unseen)
     forecaster = Forecaster(_boosted(table, yes, weights, seed), calibration)
-    alarm = threshold([(lesson, chances) for lesson, chances in _spread(lessons, calibration(unseen))])
-    return DecayModel(forecaster, alarm, seconds, float(yes.mean()))
+    spread = _spread(lessons, calibration(unseen))
+    alarm = threshold(list(zip(lessons, spread, strict=True)))
+    return Trained(DecayModel(forecaster, alarm, seconds, float(yes.mean())), lessons, spread)
 
 
 def threshold(judged: Sequence[tuple[Lesson, Floats]], most: float = MOST_FALSE) -> float:
@@ -209,15 +222,16 @@ def _folds(groups: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.array([number[group] for group in groups])
 
 
-def _spread(lessons: Sequence[Lesson], scores: Floats) -> list[tuple[Lesson, Floats]]:
+def _spread(lessons: Sequence[Lesson], scores: Floats) -> list[Floats]:
     """Lay scores of rows out by step and worker again."""
-    found, place = [], 0
+    found: list[Floats] = []
+    place = 0
     for lesson in lessons:
         known = _known(lesson)
         laid = np.full(lesson.fails.shape, np.nan)
         laid[known] = scores[place : place + int(known.sum())]
         place += int(known.sum())
-        found.append((lesson, laid))
+        found.append(laid)
     return found
 
 

@@ -56,6 +56,18 @@ LIST_JUDGED = Statement(
     {"name": None, "limit": 1},
 )
 
+# That a worker is silent is found when it has failed already.
+LIST_ALARMS = Statement(
+    "list_alarms",
+    """
+    select worker_id, extract(epoch from judged_at)::float8 as at from @verdicts
+    where judged_at > %(after)s and verdict = 'failing' and confidence > %(sure)s and decided_by = 'rules'
+        and features->>'rule' <> 'silence'
+    order by judged_at
+    """,
+    {"after": _NOW, "sure": 0.8},
+)
+
 PRUNE_VERDICTS = Statement(
     "prune_verdicts",
     """
@@ -88,6 +100,11 @@ def judged(transaction: Transaction, name: str | None, limit: int) -> Sequence[R
     :param name: only those of this name.
     """
     return transaction.rows(LIST_JUDGED, name=name, limit=limit)
+
+
+def alarms(transaction: Transaction, after: datetime, sure: float = 0.8) -> Sequence[Row]:
+    """List when the rules found workers failing, ``at`` in seconds since the epoch."""
+    return transaction.rows(LIST_ALARMS, after=after, sure=sure)
 
 
 def prune(transaction: Transaction, before: datetime, limit: int) -> int:

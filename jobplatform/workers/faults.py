@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from jobplatform.workers.sample import Sample
@@ -30,7 +30,7 @@ class Excess(NamedTuple):
 def faults(samples: Sequence[Sample], view: View) -> Symptom | None:
     """See failures beyond what the job types do elsewhere: a dependency that is down is no fault of a worker."""
     recent = since(samples, samples[-1].at - _SPAN)
-    bursts = sum(after.failed > before.failed for before, after in zip(recent, recent[1:], strict=False))
+    bursts = sum(after.failed > before.failed for before, after in pairwise(recent))
     if bursts < 2:
         return None
     mine = _counted(recent)

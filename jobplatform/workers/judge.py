@@ -100,7 +100,9 @@ class Judge:
 
     def _keep(self, said: Mapping[str, Verdict], watched: Mapping[str, Watched], at: datetime) -> None:
         """Write what has changed, and on the rows of workers what speaks against them, so that it is fresh there."""
-        known = {node: _key(each.health, each.confidence, each.rules[0] if each.rules else "") for node, each in said.items()}
+        known = {
+            node: _key(each.health, each.confidence, each.rules[0] if each.rules else "") for node, each in said.items()
+        }
         changed = [node for node in said if self._known.get(node) != known[node]]
         stamped = [node for node in said if node in changed or said[node].health is not Health.HEALTHY]
         if stamped:

@@ -9,6 +9,15 @@ from typing import Any, NamedTuple
 #: What a worker did of one queue and job type: attempts that began, that ended, and that failed among these.
 Counts = tuple[int, int, int]
 
+#: What a worker does not always say.
+_OPTIONAL = (
+    *("loop_wait", "jitter", "open_files", "files_limit", "disk_free", "disk_share", "memory_left", "memory_limit"),
+)
+_IN_ROWS = (
+    *("slots", "active", "waiting", "started", "finished", "failed"),
+    *("loop_wait", "jitter", "open_files", "disk_free", "memory_left", "memory_limit"),
+)
+
 
 class Process(NamedTuple):
     """A process of a worker: its resident memory in bytes, and the processor seconds that it took."""
@@ -101,8 +110,6 @@ def sample_of(at: float, report: Mapping[str, Any]) -> Sample:
     for job in report.get("running", ()):
         queue = str(job.get("queue", ""))
         running[queue] = running.get(queue, 0) + 1
-    optional = ("loop_wait", "jitter", "open_files", "files_limit", "disk_free", "disk_share")
-    optional += ("memory_left", "memory_limit")
     return Sample(
         at=at,
         processes=processes,
@@ -115,13 +122,11 @@ def sample_of(at: float, report: Mapping[str, Any]) -> Sample:
         deeds=deeds,
         child_memory=int(report.get("child_memory") or 0),
         running=running,
-        **{name: report.get(name) for name in optional},
+        **{name: report.get(name) for name in _OPTIONAL},
     )
 
 
 def sample_of_row(row: Mapping[str, Any]) -> Sample:
     """Read a row of ``worker_samples``, as ``store.samples.last_of_workers`` gives it."""
-    names = ("slots", "active", "waiting", "started", "finished", "failed", "loop_wait", "jitter", "open_files")
-    names += ("disk_free", "memory_left", "memory_limit")
     processes = tuple(Process(each["pid"], each["rss"], each["cpu"]) for each in row["processes"])
-    return Sample(at=row["at"], processes=processes, **{name: row[name] for name in names})
+    return Sample(at=row["at"], processes=processes, **{name: row[name] for name in _IN_ROWS})

@@ -18,8 +18,10 @@ from jobplatform.workers.watch import Watch, Watched
 
 #: The slope of a worker's memory is that of so many seconds.
 _SLOPE_SECONDS = 600.0
-_COPIED = ("open_files", "disk_free", "slots", "active", "waiting", "started", "finished", "failed", "loop_wait")
-_COPIED += ("jitter", "memory_left", "memory_limit")
+_COPIED = (
+    *("open_files", "disk_free", "slots", "active", "waiting", "started", "finished", "failed", "loop_wait"),
+    *("jitter", "memory_left", "memory_limit"),
+)
 
 
 class Sampler:

@@ -50,7 +50,9 @@ def _loop(samples: Sequence[Sample], view: View) -> Symptom | None:
         if waits[1] >= waits[0] + gap / 2 and waits[0] >= _SLOW:
             reason = f"its event loop has not moved for {lasting(waits[1])}: a callback in it does not return"
             return Symptom("event loop", Health.FAILING, 0.95, reason)
-    recent = [sample.loop_wait for sample in since(samples, samples[-1].at - _SLOW_SPAN) if sample.loop_wait is not None]
+    recent = [
+        sample.loop_wait for sample in since(samples, samples[-1].at - _SLOW_SPAN) if sample.loop_wait is not None
+    ]
     slow = [wait for wait in recent if wait > _SLOW]
     if len(recent) < _FEWEST_SLOW or len(slow) < _SLOW_SHARE * len(recent):
         return None

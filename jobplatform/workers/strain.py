@@ -16,7 +16,7 @@ _FEWEST = 6
 _CHANCE = 0.005
 #: A trend is believed for so many times as long as it was seen, and no longer than that: 10 minutes are enough to start
 #: another worker and to let this one end its jobs.
-_BELIEVED = 3.0
+_BELIEVED = 2.0
 _SOON = 600.0
 _LATER = 3_600.0
 #: In the last half of its span the memory must go on growing at this share of the slope: what a worker takes when it

@@ -89,9 +89,7 @@ def _of_model(foretold: Foretold | None) -> Symptom | None:
     return Symptom("model", Health.FAILING, 0.85, reason)
 
 
-def _combined(
-    found: Sequence[Symptom], samples: Sequence[Sample], view: View, foretold: Foretold | None
-) -> Verdict:
+def _combined(found: Sequence[Symptom], samples: Sequence[Sample], view: View, foretold: Foretold | None) -> Verdict:
     features = _numbers(samples, foretold)
     if not found:
         few = len(samples) < _FEWEST
@@ -105,7 +103,9 @@ def _combined(
 
 def _well(samples: Sequence[Sample], view: View) -> str:
     beside = f"beside {len(view.others)} others" if view.others else "without others to compare with"
-    return f"nothing speaks against it in {len(samples)} samples over {lasting(samples[-1].at - samples[0].at)}, {beside}"
+    return (
+        f"nothing speaks against it in {len(samples)} samples over {lasting(samples[-1].at - samples[0].at)}, {beside}"
+    )
 
 
 def _numbers(samples: Sequence[Sample], foretold: Foretold | None) -> dict[str, float]:

@@ -102,8 +102,7 @@ class Watch:
         """Give all workers that Redis knows, by node."""
         with self._lock:
             return {
-                node: Watched(worker, self._histories[node].list(), gone)
-                for node, (worker, gone) in self._last.items()
+                node: Watched(worker, self._histories[node].list(), gone) for node, (worker, gone) in self._last.items()
             }
 
     def _hear(self, node: str, at: float, report: Mapping[str, Any]) -> None:
