@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jobplatform.learning.decay import NAMES, Cube, features
+from jobplatform.learning.decay import ALL, Cube, features
 from jobplatform.learning.decay_model import Lesson, train
-from jobplatform.learning.scores import auc
+from jobplatform.learning.scores import Floats, auc
 
 STEP = 300.0
 #: An anomaly that begins within so many steps is to be foretold.
@@ -29,7 +29,7 @@ def load_servers(data: Path) -> list[Lesson]:
     return found
 
 
-def _begins(label: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _begins(label: Floats) -> Floats:
     """Give 1 where an anomaly begins soon, 0 where none does, and NaN where one is there."""
     padded = np.concatenate([label, np.zeros(_AHEAD)])
     ahead = np.lib.stride_tricks.sliding_window_view(padded[1:], _AHEAD).max(axis=1)[: len(label)]
@@ -46,7 +46,7 @@ def without_each_server(lessons: Sequence[Lesson], seed: int) -> dict[str, float
         came.append(held.fails[known])
         said.append(chances[known])
         # Without peers the drift from its own past stands for that from them.
-        drifted.append(held.found[..., NAMES.index("own.mean")][known])
+        drifted.append(held.found[..., ALL.index("own.mean.alone")][known])
     yes = np.concatenate(came)
     return {
         "base_rate": float(yes.mean()),

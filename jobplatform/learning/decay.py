@@ -1,7 +1,7 @@
-"""How far a machine or a worker has drifted from its own past and from its peers, whatever is measured of it.
+"""How far a machine or a worker is from its peers, and has drifted from its own past, whatever is measured of it.
 
-Nothing here knows who is looked at or what a measurement is called: only how far things are from what they were, in
-units of how much they vary, and clipped, as counters without bound would else decide alone.
+Nothing here knows who is looked at or what a measurement is called: only how far things are from what others are or
+they were, in units of how much they vary, and clipped, as counters without bound would else decide alone.
 """
 
 from __future__ import annotations
@@ -9,33 +9,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jobplatform.learning.scores import Floats
 
-#: In steps: what is now, what counts as the past, and how far that ends before now.
-RECENT, PAST, LAG = 5, 60, 10
+Steps = NDArray[np.int64]
+
+#: In steps: what is now, what is smoothed over, what counts as the past, and how far that ends before now.
+RECENT, LONG, PAST, LAG = 5, 15, 60, 10
 #: Of the past, so many moments at equal distances.
 _MOMENTS = 15
 #: Steps from which on a past is long enough.
 FEWEST = 12
 #: With fewer that are measured at a time there are no peers.
 FEWEST_PEERS = 3
+#: An alarm rests on so many steps.
+LASTING = 15
 _CLIP = 8.0
 _FAR = 3.0
-#: The measurements that moved the most stand for what one fault does.
-_TOP = 4
+#: The measurements that moved the most stand for what one fault does; faults touch few of them, or many.
+_FEW, _MANY = 4, 12
 #: Scales are no smaller than this share of the usual size of a measurement.
 _LEAST = 0.01
+#: How far above others a machine may be, in units of how far they are apart.
+_ABOVE = (-3.0, 12.0)
 _CHUNK = 512
 
-_WAYS = ("own", "peers", "rise", "start")
-_SUMS = ("mean", "top", "far")
+#: How far from the peers now and for longer, and how far from its own past, alone and beside the peers: lately, and
+#: since the first steps.
+_WAYS = ("apart", "apart_long", "own", "drift", "rise", "start")
+_SUMS = ("mean", "few", "many", "far")
+_PLAIN = ("apart", "apart_long")
 NAMES = (
-    *(f"{way}.{how}" for way in _WAYS for how in _SUMS),
-    *(f"{way}.beyond" for way in _WAYS),
-    "rough.mean",
-    "rough.top",
+    *(f"{way}.{how}" for way in _PLAIN for how in _SUMS),
+    *(f"{way}.{how}.above" for way in _WAYS for how in _SUMS),
 )
+#: Of one that is alone, these are known, compared with nothing.
+ALONE = tuple(f"{way}.{how}.alone" for way in ("own", "rise", "start") for how in _SUMS)
+ALL = (*NAMES, *ALONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,35 +66,47 @@ class Cube:
 def median(values: Floats, axis: int) -> Floats:
     """Give the median along an axis, leaving out what was not measured."""
     ordered = np.sort(values, axis=axis)
-    count = np.sum(~np.isnan(values), axis=axis, keepdims=True)
-    low, high = np.maximum(count - 1, 0) // 2, np.maximum(count, 1) // 2
-    high = np.minimum(high, np.maximum(count - 1, 0))
+    last = np.maximum(np.sum(~np.isnan(values), axis=axis, keepdims=True) - 1, 0)
+    low, high = last // 2, (last + 1) // 2
     middle = 0.5 * (np.take_along_axis(ordered, low, axis) + np.take_along_axis(ordered, high, axis))
-    return np.squeeze(middle, axis=axis)
+    return np.asarray(np.squeeze(middle, axis=axis), dtype=np.float64)
 
 
 def differences(values: Floats) -> Floats:
     """Turn measurements that only ever rise, as counters do, into what they rise by."""
     steps = np.diff(values, axis=0, prepend=values[:1])
-    known = ~np.isnan(steps)
-    rises = np.sum(known & (steps >= 0), axis=(0, 1)) >= 0.98 * np.maximum(1, known.sum(axis=(0, 1)))
-    moves = np.sum(known & (steps > 0), axis=(0, 1)) > 0.3 * np.maximum(1, known.sum(axis=(0, 1)))
+    known = np.maximum(1, np.sum(~np.isnan(steps), axis=(0, 1)))
+    rises = np.sum(steps >= 0, axis=(0, 1)) >= 0.98 * known
+    moves = np.sum(steps > 0, axis=(0, 1)) > 0.3 * known
     # A counter that began anew counts from 0.
     risen = np.where(steps < 0, values, steps)
-    return np.where((rises & moves)[None, None, :], risen, values)
+    return np.asarray(np.where((rises & moves)[None, None, :], risen, values), dtype=np.float64)
 
 
 def features(cube: Cube, last: int | None = None) -> Floats:
-    """Tell how far each machine has drifted at each step, by ``NAMES``; NaN where too little is known.
+    """Tell how far each machine is off at each step, by ``ALL``; NaN where too little is known.
 
     :param last: only of so many steps at the end.
     """
     values = cube.values
+    begin = 0 if last is None else max(0, len(values) - last)
+    if not len(values) or not values.shape[1]:
+        return np.empty((len(values) - begin, values.shape[1], len(ALL)))
     beside = _beside_peers(values)
-    parts = []
-    for begin in range(0 if last is None else max(0, len(values) - last), len(values), _CHUNK):
-        parts.append(_of_steps(values, beside, np.arange(begin, min(begin + _CHUNK, len(values)))))
-    return np.concatenate(parts) if parts else np.empty((0, values.shape[1], len(NAMES)))
+    apart = _apart(values, beside)
+    # What machines are compared over lies before the steps that are asked for.
+    first = max(0, begin - LONG)
+    parts = [
+        _of_steps(values, beside, apart, np.arange(place, min(place + _CHUNK, len(values))))
+        for place in range(first, len(values), _CHUNK)
+    ]
+    ways = {way: np.concatenate([part[way] for part in parts]) for way in parts[0]}
+    columns = [ways[way][..., place] for way in _PLAIN for place in range(len(_SUMS))]
+    columns += [_above(ways[way][..., place]) for way in _WAYS for place in range(len(_SUMS))]
+    columns += [ways[f"{way}.alone"][..., place] for way in ("own", "rise", "start") for place in range(len(_SUMS))]
+    found = np.stack(columns, axis=-1)[begin - first :]
+    found[: max(0, FEWEST - begin)] = np.nan
+    return found
 
 
 def _beside_peers(values: Floats) -> Floats:
@@ -92,19 +115,32 @@ def _beside_peers(values: Floats) -> Floats:
     return np.where(enough, values - median(values, axis=1)[:, None, :], np.nan)
 
 
-def _of_steps(values: Floats, beside: Floats, steps: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:
-    own = _moves(values, steps)
-    peers = _moves(beside, steps)
-    ways = {"own": own.drift, "peers": peers.drift, "rise": peers.rise, "start": peers.start}
-    alone = np.isnan(peers.drift)
-    ways["rise"] = np.where(alone, own.rise, ways["rise"])
-    ways["start"] = np.where(alone, own.start, ways["start"])
-    sums = {way: _summed(sizes) for way, sizes in ways.items()}
-    rough = _summed(own.rough)
-    columns = [sums[way][..., place] for way in _WAYS for place in range(len(_SUMS))]
-    columns += [_beyond(sums[way][..., 0]) for way in _WAYS]
-    columns += [rough[..., 0], rough[..., 1]]
-    return np.stack(columns, axis=-1)
+def _apart(values: Floats, beside: Floats) -> Floats:
+    """Give how far each machine is from its peers, in units of how far they are apart."""
+    middle = median(values, axis=1)[:, None, :]
+    spread = 1.4826 * median(np.abs(beside), axis=1)[:, None, :] + _LEAST * np.abs(middle) + 1e-9
+    return np.clip(beside / spread, -_CLIP, _CLIP)
+
+
+def _of_steps(values: Floats, beside: Floats, apart: Floats, steps: Steps) -> dict[str, Floats]:
+    own, drift = _moves(values, steps), _moves(beside, steps)
+    sizes = {
+        "apart": np.abs(_mean(apart, steps, RECENT)),
+        "apart_long": np.abs(_mean(apart, steps, LONG)),
+        "own": own.drift,
+        "drift": drift.drift,
+        "rise": drift.rise,
+        "start": drift.start,
+    }
+    sums = {way: _summed(size) for way, size in sizes.items()}
+    lonely = np.isnan(sums["drift"][..., :1])
+    for way, size in (("own", own.drift), ("rise", own.rise), ("start", own.start)):
+        sums[f"{way}.alone"] = np.where(lonely, _summed(size), np.nan)
+    return sums
+
+
+def _mean(series: Floats, steps: Steps, over: int) -> Floats:
+    return np.asarray(series[_places(steps, 0, over, over)].mean(axis=0), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,69 +150,67 @@ class _Moves:
     :param drift: from the past.
     :param rise: lately.
     :param start: from the first steps.
-    :param rough: by how much more they vary than they did, as a logarithm.
     """
 
     drift: Floats
     rise: Floats
     start: Floats
-    rough: Floats
 
 
-def _moves(series: Floats, steps: np.ndarray[tuple[int], np.dtype[np.int64]]) -> _Moves:
-    recent = series[_places(steps, 0, RECENT, RECENT)]
-    before = series[_places(steps, LAG, LAG + RECENT, RECENT)]
+def _moves(series: Floats, steps: Steps) -> _Moves:
+    first = series[np.minimum(np.arange(2 * RECENT)[:, None], np.maximum(0, steps - LAG)[None, :])]
     past = series[_places(steps, LAG, PAST, _MOMENTS)]
-    first = series[np.minimum(np.arange(RECENT * 2)[:, None], np.maximum(0, steps - LAG)[None, :])]
-    now, then, usual, begun = (median(part, axis=0) for part in (recent, before, past, first))
+    now = median(series[_places(steps, 0, RECENT, RECENT)], axis=0)
+    then = median(series[_places(steps, LAG, LAG + RECENT, RECENT)], axis=0)
+    usual = median(past, axis=0)
     spread = median(np.abs(past - usual), axis=0)
     # Machines of one kind vary alike; one that has hardly varied yet is given the spread of most.
     common = median(spread, axis=1)[:, None, :]
-    size = median(np.abs(past).reshape(len(past), len(steps), -1).reshape(past.shape), axis=0)
-    scale = 1.4826 * np.fmax(spread, np.fmax(common, 0.0)) + _LEAST * size + 1e-9
-    young = (steps < FEWEST)[:, None, None]
-    moved = [
-        np.where(young, np.nan, np.minimum(np.abs(part) / scale, _CLIP))
-        for part in (now - usual, now - then, now - begun)
-    ]
-    shaken = median(np.abs(recent - now), axis=0)
-    rough = np.log((shaken + 0.3 * scale) / (spread + 0.3 * scale))
-    return _Moves(*moved, np.where(young, np.nan, np.clip(rough, 0.0, 3.0)))
+    scale = 1.4826 * np.fmax(spread, common) + _LEAST * median(np.abs(past), axis=0) + 1e-9
+    befores = (usual, then, median(first, axis=0))
+    return _Moves(*(np.minimum(np.abs(now - before) / scale, _CLIP) for before in befores))
 
 
-def _places(
-    steps: np.ndarray[tuple[int], np.dtype[np.int64]], near: int, far: int, moments: int
-) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def _places(steps: Steps, near: int, far: int, moments: int) -> Steps:
     """Choose moments that lie between so many steps before each step; those before the first one are the first one."""
     back = np.linspace(near, far - 1, moments).round().astype(np.int64)
-    return np.maximum(0, steps[None, :] - back[:, None])
+    return np.asarray(np.maximum(0, steps[None, :] - back[:, None]), dtype=np.int64)
 
 
 def _summed(sizes: Floats) -> Floats:
-    """Sum up over measurements: the mean, the mean of those that moved the most, and how many moved far."""
+    """Sum up over measurements: the mean of all and of those that moved the most, and how many moved far."""
     known = ~np.isnan(sizes)
     count = known.sum(axis=-1)
-    some = np.where(known, sizes, 0.0)
+    ordered = np.sort(np.where(known, sizes, 0.0), axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = some.sum(axis=-1) / count
-        top = np.sort(some, axis=-1)[..., -_TOP:].sum(axis=-1) / np.minimum(count, _TOP)
-        far = (some > _FAR).sum(axis=-1) / count
-    return np.stack([np.where(count > 0, part, np.nan) for part in (mean, top, far)], axis=-1)
+        parts = (
+            ordered.sum(axis=-1) / count,
+            ordered[..., -_FEW:].sum(axis=-1) / np.minimum(count, _FEW),
+            ordered[..., -_MANY:].sum(axis=-1) / np.minimum(count, _MANY),
+            (ordered > _FAR).sum(axis=-1) / count,
+        )
+    return np.stack([np.where(count > 0, part, np.nan) for part in parts], axis=-1)
 
 
-def _beyond(sums: Floats) -> Floats:
-    """Tell by how much a machine has moved more than most others at the same time: all of them move with the load."""
+def _above(sums: Floats) -> Floats:
+    """Tell how far above the others a machine is, in units of how far these are apart: all move with the load."""
     enough = np.sum(~np.isnan(sums), axis=1, keepdims=True) >= FEWEST_PEERS
-    return np.where(enough, sums - median(sums, axis=1)[:, None], np.nan)
+    over = sums - median(sums, axis=1)[:, None]
+    spread = 1.4826 * median(np.abs(over), axis=1)
+    spread = np.where(np.isnan(spread), 0.0, spread)
+    known = np.cumsum(spread)
+    known[LONG:] -= known[:-LONG].copy()
+    lately = known / np.minimum(np.arange(len(spread)) + 1, LONG)
+    return np.where(enough, np.clip(over / (lately[:, None] + 1e-3), *_ABOVE), np.nan)
 
 
 def mean_peer_drift(found: Floats) -> Floats:
-    """Give the best rule without learning: by how much a machine has moved away from its peers, over all measurements."""
-    return found[..., NAMES.index("peers.mean")]
+    """Give the best rule without learning: how far a machine is from its peers, in the mean over all measurements."""
+    return np.asarray(found[..., ALL.index("apart_long.mean")], dtype=np.float64)
 
 
-def lasting(scores: Floats, steps: int = RECENT) -> Floats:
-    """Give for each step what the scores of the last steps were at least: no alarm rests on one sample."""
+def lasting(scores: Floats, steps: int = LASTING) -> Floats:
+    """Give for each step the mean of the last scores: no alarm rests on one sample; below all where one is missing."""
     padded = np.concatenate([np.full((steps - 1, *scores.shape[1:]), np.nan), scores])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, steps, axis=0)
-    return np.where(np.isnan(windows).any(axis=-1), -np.inf, windows.min(axis=-1))
+    means = np.lib.stride_tricks.sliding_window_view(padded, steps, axis=0).mean(axis=-1)
+    return np.where(np.isnan(means), -np.inf, means)

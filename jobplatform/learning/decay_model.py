@@ -9,33 +9,39 @@ from typing import Any
 
 import numpy as np
 import xgboost
+from numpy.typing import NDArray
 
 from jobplatform.errors import ModelRefused
 from jobplatform.learning.calibration import Calibration, calibrate
-from jobplatform.learning.decay import NAMES, lasting
+from jobplatform.learning.decay import ALL, lasting
 from jobplatform.learning.model import Forecaster, forecaster_json, forecaster_of_json, hash_of
 from jobplatform.learning.scores import Floats
 
 #: The version of the document that holds a model.
 VERSION = 1
-#: So many workers that do well may be replaced in a day, of each that is watched.
-MOST_FALSE = 0.5
+#: So many workers that do well may be replaced in a day, of each that is watched; and how many are aimed at, as more
+#: are met than were counted where the threshold was chosen.
+MOST_FALSE, _AIM = 0.5, 0.4
 #: After an alarm a worker raises no other one for so long: it was replaced.
 PAUSE_SECONDS = 3_600.0
+#: One worker is replaced in so long.
+BETWEEN_SECONDS = 900.0
 #: Fewer failures than these teach nothing.
 FEWEST = 3
 _FOLDS = 5
 _DAY = 86_400.0
 _THRESHOLDS = 60
+#: Of more rows, so many are learned from: all that failed, and others at equal distances.
+_MOST_ROWS = 20_000
 
 # Few and shallow trees, each of a part of the rows and columns, and no direction but up: whatever has moved further is
 # no healthier. What a fault looks like that was not seen before is only foretold by what all faults share.
 _BOOSTING: Mapping[str, Any] = {
     "objective": "binary:logistic", "tree_method": "hist", "nthread": 2, "verbosity": 0,
-    "eta": 0.1, "num_parallel_tree": 3, "subsample": 0.5, "colsample_bynode": 0.5,
-    "max_depth": 3, "min_child_weight": 10, "lambda": 10.0, "monotone_constraints": (1,) * len(NAMES),
+    "eta": 0.1, "num_parallel_tree": 8, "subsample": 0.5, "colsample_bynode": 0.5,
+    "max_depth": 2, "min_child_weight": 10, "lambda": 10.0, "monotone_constraints": (1,) * len(ALL),
 }  # fmt: skip
-_ROUNDS = 50
+_ROUNDS = 40
 
 Score = Callable[[Floats], Floats]
 
@@ -74,7 +80,7 @@ class DecayModel:
     alarm: float
     seconds: float
     base_rate: float
-    features: tuple[str, ...] = NAMES
+    features: tuple[str, ...] = ALL
 
     def chances(self, found: Floats) -> Floats:
         """Foretell for each step and worker whether it fails before long; NaN where too little is known."""
@@ -106,10 +112,10 @@ class DecayModel:
         document = json.loads(data)
         if (document.get("kind"), document.get("version")) != ("health", VERSION):
             raise ModelRefused(f"artifact: it is no health model of version {VERSION}; train a new one")
-        if tuple(document["features"]) != NAMES:
+        if tuple(document["features"]) != ALL:
             raise ModelRefused("artifact: it was taught with other features than this code knows; train a new one")
-        numbers = (float(document[name]) for name in ("alarm", "seconds", "base_rate"))
-        return cls(forecaster_of_json(document["forecaster"]), *numbers)
+        alarm, seconds, base_rate = (float(document[name]) for name in ("alarm", "seconds", "base_rate"))
+        return cls(forecaster_of_json(document["forecaster"]), alarm, seconds, base_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,7 @@ def train(lessons: Sequence[Lesson], seconds: float, seed: int) -> Trained:
     return Trained(DecayModel(forecaster, alarm, seconds, float(yes.mean())), lessons, spread)
 
 
-def threshold(judged: Sequence[tuple[Lesson, Floats]], most: float = MOST_FALSE) -> float:
+def threshold(judged: Sequence[tuple[Lesson, Floats]], most: float = _AIM) -> float:
     """Choose the lowest score from which on workers that do well are taken for failing no more often than allowed.
 
     :param judged: lessons, with scores by step and worker.
@@ -167,11 +173,10 @@ def threshold(judged: Sequence[tuple[Lesson, Floats]], most: float = MOST_FALSE)
     days = sum(lesson.days for lesson, _ in lasted)
     if not len(well):
         return float("inf")
-    # Half an alarm more than were counted: none in a short time does not mean none in a long one.
     for share in np.geomspace(0.5, 1e-6, _THRESHOLDS):
         alarm = float(np.quantile(well, 1 - share))
         count = sum(len(false_alarms(lesson, scores, alarm)) for lesson, scores in lasted)
-        if count + 0.5 <= most * days:
+        if count <= most * days:
             return float(np.nextafter(alarm, np.inf))
     return float(np.nextafter(well.max(), np.inf))
 
@@ -182,15 +187,22 @@ def false_alarms(lesson: Lesson, lasted: Floats, alarm: float) -> list[tuple[int
 
 
 def alarms(lasted: Floats, alarm: float, step: float) -> list[tuple[int, int]]:
-    """List the steps and workers at which an alarm is raised, given scores that lasted."""
-    pause = int(PAUSE_SECONDS / step)
-    found = []
-    for who in range(lasted.shape[1]):
-        quiet_until = -1
-        for place in np.flatnonzero(lasted[:, who] >= alarm).tolist():
-            if place > quiet_until:
-                found.append((place, who))
-                quiet_until = place + pause
+    """List the steps and workers at which an alarm is raised, given scores that lasted.
+
+    Of several at a time the one with the highest score counts: one is replaced, and then it is seen how the others do.
+    """
+    found: list[tuple[int, int]] = []
+    quiet_until = np.zeros(lasted.shape[1])
+    next_at = 0.0
+    for place in np.flatnonzero((lasted >= alarm).any(axis=1)).tolist():
+        if place < next_at:
+            continue
+        scores = np.where(quiet_until <= place, lasted[place], -np.inf)
+        who = int(scores.argmax())
+        if scores[who] >= alarm:
+            found.append((place, who))
+            quiet_until[who] = place + PAUSE_SECONDS / step
+            next_at = place + BETWEEN_SECONDS / step
     return found
 
 
@@ -209,11 +221,11 @@ def _rows(lessons: Sequence[Lesson]) -> tuple[Floats, Floats, list[str], Floats]
     return np.concatenate(tables), np.concatenate(outcomes), groups, weight * len(weight) / max(1e-9, weight.sum())
 
 
-def _known(lesson: Lesson) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _known(lesson: Lesson) -> NDArray[np.bool_]:
     return ~np.isnan(lesson.fails) & ~np.isnan(lesson.found).all(axis=-1)
 
 
-def _folds(groups: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _folds(groups: Sequence[str]) -> NDArray[np.int64]:
     """Part rows so that a group is in one part; a single group is parted by time."""
     names = sorted(set(groups))
     if len(names) == 1:
@@ -236,8 +248,18 @@ def _spread(lessons: Sequence[Lesson], scores: Floats) -> list[Floats]:
 
 
 def _boosted(table: Floats, yes: Floats, weights: Floats, seed: int) -> xgboost.Booster:
+    kept = _thinned(yes)
+    table, yes, weights = table[kept], yes[kept], weights[kept]
+    # What is left of a kind weighs as much as all of it did.
     rows = xgboost.QuantileDMatrix(table, yes, weight=weights, nthread=2)
     return xgboost.train({**_BOOSTING, "seed": seed, "base_score": 0.5}, rows, _ROUNDS)
+
+
+def _thinned(yes: Floats) -> NDArray[np.int64]:
+    """Choose rows to learn from, in their order."""
+    well, failed = np.flatnonzero(yes < 0.5), np.flatnonzero(yes > 0.5)
+    parts = [part[:: max(1, -(-2 * len(part) // _MOST_ROWS))] for part in (well, failed)]
+    return np.sort(np.concatenate(parts))
 
 
 def _said(booster: xgboost.Booster, table: Floats) -> Floats:

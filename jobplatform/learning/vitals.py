@@ -31,7 +31,7 @@ class Layout(NamedTuple):
 
     def times(self) -> Floats:
         """Give the time of each step."""
-        return self.begin + STEP * np.arange(len(self.cube.values))
+        return np.asarray(self.begin + STEP * np.arange(len(self.cube.values)), dtype=np.float64)
 
 
 def lay_out(rows: Mapping[str, Sequence[Row]], begin: float, end: float) -> Layout:

@@ -79,8 +79,8 @@ LAST_WORKER_SAMPLES = Statement(
 READ_SAMPLES = Statement(
     "read_samples",
     """
-    select s.worker_id, extract(epoch from s.sampled_at)::float8 as at, s.seconds, s.cpu, s.rss, s.tree_rss, s.open_files,
-        s.slots, s.active, s.waiting, s.started, s.finished, s.failed, s.loop_wait, s.jitter, s.memory_left,
+    select s.worker_id, extract(epoch from s.sampled_at)::float8 as at, s.seconds, s.cpu, s.rss, s.tree_rss,
+        s.open_files, s.slots, s.active, s.waiting, s.started, s.finished, s.failed, s.loop_wait, s.jitter, s.memory_left,
         s.memory_limit, s.disk_free,
         case when w.status = 'stale' then extract(epoch from w.last_seen_at)::float8 end as died,
         extract(epoch from r.asked_at)::float8 as replaced
@@ -156,7 +156,7 @@ def add_queues(transaction: Transaction, rows: Sequence[Row], at: datetime) -> i
 
 
 def foretold_work(transaction: Transaction, queues: Sequence[str]) -> dict[str, float]:
-    """Tell how long the waiting jobs of queues take in the mean, in seconds; queues of which nobody foretold are left out."""
+    """Tell how long waiting jobs take in the mean, in seconds, by queue; where nobody foretold it is left out."""
     rows = transaction.rows(FORETOLD_WORK, queues=list(queues), limit=_ASKED)
     return {row["queue"]: row["seconds"] for row in rows}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Lateness:
-    """Note the worst that a timer of an event loop had to wait; asked from another thread, it also sees a loop that hangs.
+    """Note the worst that a timer of an event loop had to wait; another thread that asks also sees a loop that hangs.
 
     :param seconds: between two ticks of the timer.
     :param clock: monotonic seconds.

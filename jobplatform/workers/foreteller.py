@@ -48,11 +48,11 @@ class Foreteller:
 
 def _ask(version: int, model: Any, counts: bool, watched: Mapping[str, Watched], now: float) -> dict[str, Foretold]:
     # Only a controller that has a model needs what runs it.
-    from jobplatform.learning.decay import RECENT, features, lasting
+    from jobplatform.learning.decay import LASTING, features, lasting
     from jobplatform.learning.vitals import lay_out
 
     layout = lay_out({node: rows_of(each.samples) for node, each in watched.items()}, now - _BACK_SECONDS, now)
-    found = features(layout.cube, RECENT)
+    found = features(layout.cube, LASTING)
     lasted = lasting(model.chances(found))[-1]
     return {
         node: Foretold(version, float(chance), model.alarm, model.seconds, counts)

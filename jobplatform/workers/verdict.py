@@ -83,7 +83,8 @@ def _of_model(foretold: Foretold | None) -> Symptom | None:
     if foretold is None or not foretold.counts or foretold.chance < foretold.alarm:
         return None
     reason = (
-        f"model {foretold.version} gives it a chance of {foretold.chance:.0%} to fail within {lasting(foretold.seconds)}, "
+        f"model {foretold.version} says that it fails within {lasting(foretold.seconds)} with a chance of "
+        f"{foretold.chance:.0%}, "
         f"from {foretold.alarm:.0%} on it warns"
     )
     return Symptom("model", Health.FAILING, 0.85, reason)

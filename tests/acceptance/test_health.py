@@ -27,7 +27,11 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def fleet(stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
-    environment = {"JOBPLATFORM_HEARTBEAT_SECONDS": str(BEAT), "JOBPLATFORM_WORKER_MEMORY": str(1_024 * MIB)}
+    environment = {
+        "JOBPLATFORM_QUEUES": "celery,w1,w2",
+        "JOBPLATFORM_HEARTBEAT_SECONDS": str(BEAT),
+        "JOBPLATFORM_WORKER_MEMORY": str(1_024 * MIB),
+    }
     with Fleet(stack, tmp_path, [health_jobs.__name__], **environment) as made:
         yield made
 
