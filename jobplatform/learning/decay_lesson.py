@@ -27,7 +27,7 @@ SOON, LEAST_LEAD = 3_600.0, 60.0
 #: What is learned from reaches back so far, and is at most so many samples.
 WINDOW, MOST = timedelta(days=14), 100_000
 #: Samples of so long are laid out together.
-_PART_SECONDS = 86_400.0
+_PART_SECONDS = 21_600.0
 #: A model takes part in judging once so many failures are known, and it saw more of them than the rules did.
 LEAST_FAILURES = 5
 
@@ -93,7 +93,7 @@ def failed_at(row: Row) -> float | None:
 
 
 def parts_of(rows: Sequence[Row]) -> list[Part]:
-    """Lay samples out, oldest first, a day at a time: workers of different days are no peers."""
+    """Lay samples out, oldest first, some hours at a time: workers of different times are no peers."""
     if not rows:
         return []
     newest = rows[-1]["at"]

@@ -80,8 +80,8 @@ READ_SAMPLES = Statement(
     "read_samples",
     """
     select s.worker_id, extract(epoch from s.sampled_at)::float8 as at, s.seconds, s.cpu, s.rss, s.tree_rss,
-        s.open_files, s.slots, s.active, s.waiting, s.started, s.finished, s.failed, s.loop_wait, s.jitter, s.memory_left,
-        s.memory_limit, s.disk_free,
+        s.open_files, s.slots, s.active, s.waiting, s.started, s.finished, s.failed, s.loop_wait, s.jitter,
+        s.memory_left, s.memory_limit, s.disk_free,
         case when w.status = 'stale' then extract(epoch from w.last_seen_at)::float8 end as died,
         extract(epoch from r.asked_at)::float8 as replaced
     from (

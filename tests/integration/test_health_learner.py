@@ -42,11 +42,11 @@ def vitals(luck: np.random.Generator, number: int, sick: float) -> dict[str, Any
 
 
 def add_life(database: Database, name: str, end: float, dies: bool, seed: int) -> None:
-    """Write the samples of a worker that drifts for its last half hour if it dies."""
+    """Write the samples of a worker that drifts for its last hour if it dies."""
     luck = np.random.default_rng(seed)
     rows = []
     for number in range(STEPS):
-        sick = max(0.0, (number - STEPS + 60) / 20.0) if dies else 0.0
+        sick = max(0.0, (number - STEPS + 115) / 15.0) if dies else 0.0
         row = {**vitals(luck, number, sick), "worker_id": name, "seconds": STEP, "slots": 2, "processes": []}
         row |= {"active": 1, "waiting": 0, "started": number, "finished": number, "failed": 0}
         rows.append({**row, "sampled_at": end - STEP * (STEPS - 1 - number)})
@@ -77,7 +77,7 @@ def test_a_model_that_sees_what_the_rules_did_not_comes_into_force(database: Dat
         assert models.in_force(session) is None
     assert row is not None
     assert head is not None
-    assert (row["kind"], head["state"], row["metrics"]["failures"]) == ("health", "active", DEATHS)
+    assert (row["kind"], head["state"], row["metrics"]["failures"]) == ("health", "active", DEATHS), row["metrics"]
     assert row["metrics"]["auc"] > 0.9
     assert row["metrics"]["model"]["seen"] >= DEATHS - 1
     assert row["metrics"]["rules"] == {"seen": 0, "false": 0}
