@@ -32,13 +32,13 @@ _FOLDS = 5
 _DAY = 86_400.0
 _THRESHOLDS = 60
 #: Of more rows, so many are learned from: all that failed, and others at equal distances.
-_MOST_ROWS = 12_000
+_MOST_ROWS = 20_000
 
 # Few and shallow trees, each of a part of the rows and columns, and no direction but up: whatever has moved further is
 # no healthier. What a fault looks like that was not seen before is only foretold by what all faults share.
 _BOOSTING: Mapping[str, Any] = {
     "objective": "binary:logistic", "tree_method": "hist", "nthread": 2, "verbosity": 0,
-    "eta": 0.1, "num_parallel_tree": 4, "subsample": 0.5, "colsample_bynode": 0.5,
+    "eta": 0.1, "num_parallel_tree": 8, "subsample": 0.5, "colsample_bynode": 0.5,
     "max_depth": 2, "min_child_weight": 10, "lambda": 10.0, "monotone_constraints": (1,) * len(ALL),
 }  # fmt: skip
 _ROUNDS = 40
