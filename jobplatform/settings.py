@@ -303,6 +303,30 @@ class Settings:
         "What a job costs that waits for longer than it may, in hours of a worker; the more, the larger the reserve.",
         0,
     )
+    sample_seconds: float = _setting(
+        "JOBPLATFORM_SAMPLE_SECONDS", 30.0, float, "Seconds between two samples of workers and queues.", 0.5
+    )
+    sample_days: float = _setting(
+        "JOBPLATFORM_SAMPLE_DAYS", 14.0, float, "Days for which samples and verdicts are kept.", 0
+    )
+    worker_memory: int = _setting(
+        "JOBPLATFORM_WORKER_MEMORY",
+        0,
+        int,
+        "Bytes that a worker with its processes may take before something kills it; of its control group it knows "
+        "by itself, so 0 is right in a container.",
+        0,
+    )
+    health_model: str = _setting(
+        "JOBPLATFORM_HEALTH_MODEL",
+        "auto",
+        _one_of("auto", "shadow", "off"),
+        "Who judges workers: `auto` lets a model add to the rules once it has beaten them, `shadow` lets it only say "
+        "what it would do, `off` trains none.",
+    )
+    health_train_seconds: float = _setting(
+        "JOBPLATFORM_HEALTH_TRAIN_SECONDS", 3600.0, float, "Seconds between two trainings of it, at least.", 0
+    )
 
     def __post_init__(self) -> None:
         if self.fleet_max < self.fleet_min:
@@ -327,11 +351,6 @@ class Settings:
             raise SettingsError(
                 f"JOBPLATFORM_LEASE_SECONDS: {self.lease_seconds:g} is shorter than three heartbeats "
                 f"({self.stale_seconds:g} s); raise it, or lower JOBPLATFORM_HEARTBEAT_SECONDS"
-            )
-        if self.fleet_max < self.fleet_min:
-            raise SettingsError(
-                f"JOBPLATFORM_FLEET_MAX: {self.fleet_max} is less than JOBPLATFORM_FLEET_MIN ({self.fleet_min}); "
-                "raise it"
             )
         for item in fields(self):
             low = item.metadata.get("low")

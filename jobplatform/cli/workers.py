@@ -13,6 +13,7 @@ from jobplatform.cli.exits import mapped
 from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import DURATION
+from jobplatform.cli.worker_health import show_health, show_hungry
 from jobplatform.errors import TransitionRefused, WorkerNotFound
 from jobplatform.store import duties, replacements
 from jobplatform.store import workers as rows
@@ -27,9 +28,13 @@ _REASON = click.option("--reason", help="Why, kept with the worker.")
 _BY = click.option("--by", help="Who does it; who is logged in, if not given.")
 
 
-@click.group(short_help="List, cordon, drain and replace workers.")
+@click.group(short_help="List, judge, cordon, drain and replace workers.")
 def workers() -> None:
     """List the workers that the controller has heard of, and tell them to take no more, to leave or to be replaced."""
+
+
+workers.add_command(show_health)
+workers.add_command(show_hungry)
 
 
 @workers.command("list")

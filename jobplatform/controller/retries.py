@@ -13,7 +13,7 @@ from jobplatform.decision import FailedAttempt, RetryDecision, Seen
 from jobplatform.jobs.breakers import Breakers
 from jobplatform.learning.history import History
 from jobplatform.learning.trial import State, in_control
-from jobplatform.maintenance.current_model import CurrentModel
+from jobplatform.maintenance.current_model import of_retries
 from jobplatform.maintenance.gatekeeper import Gatekeeper
 from jobplatform.maintenance.learner import Learner, trials_of
 from jobplatform.maintenance.training import Training
@@ -35,7 +35,7 @@ class Retries:
         self.breakers = Breakers() if settings.breakers == "on" else None
         self.memory = History(LEVELS)
         self.trials = trials_of(settings)
-        self.current = CurrentModel(database)
+        self.current = of_retries(database)
         self.gatekeeper = Gatekeeper(database, self.breakers)
         self.learner = Learner(database, settings, self.trials, self.current, Training(settings))
         explore = 0.0 if settings.retry_model == "off" else settings.retry_explore

@@ -19,6 +19,7 @@ from jobplatform.jobs.replacing import on_replace_of
 from jobplatform.journal import entry, leaving, refusals, stopping, surplus
 from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
+from jobplatform.journal.room import Room
 from jobplatform.journal.writer import DirectSink, connect
 from jobplatform.settings import Settings, load_settings
 from jobplatform.transport import keys, redis
@@ -144,7 +145,10 @@ def prepare_worker(app: Any, worker: Any) -> None:
     :raises PoolRefused: when its pool cannot give the promises.
     """
     refuse_pool(worker.pool_cls)
-    Committer.describe_worker = Report(str(worker.hostname), app)
+    room = Room(app.jobplatform.settings.worker_memory)
+    # Celery counts in KiB.
+    child_memory = 1024 * int(getattr(worker, "max_memory_per_child", None) or 0)
+    Committer.describe_worker = Report(str(worker.hostname), app, room, child_memory)
     Committer.processes = worker.concurrency or 1
     Committer.multiplier = max(worker.prefetch_multiplier, 1)
     Committer.jobs_block_the_loop = worker.pool_cls.__module__.endswith(".solo")

@@ -29,6 +29,7 @@ from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
 from jobplatform.journal.bounded import BoundedRequest
+from jobplatform.journal.deeds import DEEDS
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.failure import describe, describe_death, describe_interruption, describe_text, seconds_from
 from jobplatform.journal.foreign import ForeignMessage
@@ -61,6 +62,8 @@ class JobRequest(BoundedRequest):
     #: Seconds since the epoch.
     started_at: float | None = None
     _head: str | None = None
+    #: Where its message was taken from.
+    queue = ""
     #: The row of a message that was published without one.
     _row = ""
     #: What the exception told where it was raised.
@@ -121,6 +124,7 @@ class JobRequest(BoundedRequest):
         try:
             given = message.headers if headers is None else headers
             check_headers(given)
+            self.queue = queue_of(message)
             super().__init__(message, headers=headers, **options)
             embed = (self._body if self._decoded else message.payload)[2]
             check_body(self._args, self._kwargs, embed)
@@ -139,7 +143,7 @@ class JobRequest(BoundedRequest):
         size = size_of(self.message)
         if size > Recording.message_limit:
             raise ValueError(f"it has {size} bytes, and {Recording.message_limit} are the most")
-        return ForeignMessage(self.message, headers, self._args, self._kwargs, embed, queue_of(self.message))
+        return ForeignMessage(self.message, headers, self._args, self._kwargs, embed, self.queue)
 
     @property
     def attempt(self) -> int:
@@ -174,6 +178,7 @@ class JobRequest(BoundedRequest):
         if self._in_thread and (lost or not held):
             self._pass_over()
             raise GivenBack(self.id)
+        DEEDS.start(self.queue, self.name)
         super().on_accepted(pid, time_accepted)
 
     def record_success(self, outcome: Outcome) -> None:
@@ -192,12 +197,15 @@ class JobRequest(BoundedRequest):
             error = {**error, "declared": known}
         if Recording.release:
             error = {**error, "release": Recording.release}
-        self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error))
+        failed = kind is Kind.FAILED and not error.get("interrupted")
+        self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error), failed=failed)
 
-    def _tell(self, text: str, result_key: str = "", result: str = "") -> None:
+    def _tell(self, text: str, result_key: str = "", result: str = "", failed: bool = False) -> None:
         if self._outcome_known:
             return
         self._outcome_known = True
+        if self.started_at is not None:
+            DEEDS.end(self.queue, self.name, failed)
         sink = sink_of(self.message)
         if self.acknowledged:
             sink.note(text)

@@ -8,8 +8,10 @@ from typing import Any
 
 from celery.worker.state import active_requests, reserved_requests
 
+from jobplatform.journal.deeds import DEEDS
 from jobplatform.journal.processes import read_processes
 from jobplatform.journal.recorder import JobRequest
+from jobplatform.journal.room import Room
 
 #: The most running jobs that a report names, and the most job types; a worker that knows more names none.
 _NAMED = 200
@@ -20,11 +22,15 @@ class Report:
 
     :param name: the node name, as ``celery inspect`` shows it.
     :param app: the Celery application.
+    :param room: tells what this process has left.
+    :param child_memory: bytes above which Celery ends a pool process after its job, 0 where it does not.
     """
 
-    def __init__(self, name: str, app: Any) -> None:
+    def __init__(self, name: str, app: Any, room: Room | None = None, child_memory: int = 0) -> None:
         self.name = name
         self.app = app
+        self.room = room or Room()
+        self.child_memory = child_memory
         self._known = 0
         self._types: list[str] | None = None
         self.pid = os.getpid()
@@ -33,6 +39,7 @@ class Report:
     def __call__(self) -> dict[str, Any]:
         """Give the report as values that JSON can hold; memory is in bytes, CPU in seconds since the start."""
         running = snapshot(active_requests)
+        processes = read_processes(self.pid)
         return {
             "name": self.name,
             "pid": self.pid,
@@ -40,7 +47,10 @@ class Report:
             "running": [_running(request) for request in running[:_NAMED]],
             "active": len(running),
             "waiting": max(0, len(reserved_requests) - len(running)),
-            "processes": read_processes(self.pid),
+            "processes": processes,
+            "child_memory": self.child_memory,
+            "deeds": DEEDS.told(),
+            **self.room(sum(each["rss"] for each in processes)),
             "types": self._job_types(),
             "queues": sorted(self.app.amqp.queues.consume_from),
         }
@@ -69,6 +79,7 @@ def _running(request: JobRequest) -> dict[str, Any]:
         "job_id": request.job_id,
         "attempt": request.attempt,
         "type": request.name,
+        "queue": request.queue,
         "pid": request.worker_pid,
         "since": request.started_at,
     }

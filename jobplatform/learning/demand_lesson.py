@@ -36,7 +36,7 @@ class TaughtDemand:
     reason: str
 
 
-def teach_demand(database: Database, settings: Settings, tell: Callable[[str], None] = logger.info) -> TaughtDemand:
+def teach(database: Database, settings: Settings, tell: Callable[[str], None] = logger.info) -> TaughtDemand:
     """Train a model on the samples of all queues and put it into the registry.
 
     :param tell: told what is being done.

@@ -78,7 +78,7 @@ class Model:
             "version": VERSION,
             "features": self.features,
             "base_rate": self.base_rate,
-            **{name: _as_json(part) if part else None for name, part in parts.items()},
+            **{name: forecaster_json(part) if part else None for name, part in parts.items()},
         }
         return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
@@ -96,9 +96,10 @@ class Model:
         if document.get("version") != VERSION:
             version = document.get("version")
             raise ModelRefused(f"artifact: it has version {version!r}, this code reads {VERSION}; train a new model")
-        following, later = (_of_json(document[name]) for name in ("following", "later"))
-        if following is None:
+        if document["following"] is None:
             raise ModelRefused("artifact: it holds no booster; train a new model")
+        later = None if document["later"] is None else forecaster_of_json(document["later"])
+        following = forecaster_of_json(document["following"])
         return cls(tuple(document["features"]), float(document["base_rate"]), following, later)
 
 
@@ -113,14 +114,14 @@ def matrix(rows: Sequence[Row], names: Sequence[str]) -> Floats:
     return np.array(table, dtype=np.float64).reshape(len(rows), len(names))
 
 
-def _as_json(part: Forecaster) -> dict[str, object]:
+def forecaster_json(part: Forecaster) -> dict[str, object]:
+    """Give a forecaster as values that JSON can hold."""
     raw = base64.b64encode(part.booster.save_raw("json")).decode()
     return {"booster": raw, "calibration": part.calibration.as_json()}
 
 
-def _of_json(value: Mapping[str, object] | None) -> Forecaster | None:
-    if value is None:
-        return None
+def forecaster_of_json(value: Mapping[str, object]) -> Forecaster:
+    """Read what ``forecaster_json`` gave."""
     booster = xgboost.Booster({"nthread": 2})
     booster.load_model(bytearray(base64.b64decode(str(value["booster"]))))
     calibration = value["calibration"]

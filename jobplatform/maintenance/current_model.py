@@ -1,18 +1,18 @@
-"""The model in force, as this process holds it."""
+"""The models in force, loaded once each and kept until others are."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from jobplatform.errors import ModelRefused
 from jobplatform.store import models
 from jobplatform.store.database import Database
 
 if TYPE_CHECKING:
+    from jobplatform.learning.decay_model import DecayModel
     from jobplatform.learning.demand import Demand
     from jobplatform.learning.model import Model
 
@@ -21,25 +21,25 @@ Loaded = TypeVar("Loaded")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class InForce(Generic[Loaded]):
-    """A loaded model and its version."""
+class InForce(NamedTuple, Generic[Loaded]):
+    """A loaded model, its version, and whether it decides (``active``) or is on trial (``shadow``)."""
 
     version: int
     model: Loaded
+    state: str = "shadow"
 
 
-class Current(Generic[Loaded]):
+class CurrentModel(Generic[Loaded]):
     """Hold the model of one kind that is in force; one thread refreshes it, others ask.
 
-    :param load: makes a model of its bytes and their hash.
-    :param kind: which of the registry's models.
+    :param kind: of the models.
+    :param read: makes a model of its bytes and the hash that was kept beside them.
     """
 
-    def __init__(self, database: Database, load: Callable[[bytes, str], Loaded], kind: str) -> None:
+    def __init__(self, database: Database, kind: str, read: Callable[[bytes, str], Loaded]) -> None:
         self.database = database
-        self.load = load
         self.kind = kind
+        self.read = read
         self._loaded: InForce[Loaded] | None = None
 
     def get(self) -> Loaded | None:
@@ -61,19 +61,21 @@ class Current(Generic[Loaded]):
             head = models.in_force(transaction, self.kind)
             version = None if head is None else int(head["version"])
             if version == (None if self._loaded is None else self._loaded.version):
+                if head is not None and self._loaded is not None:
+                    self._loaded = self._loaded._replace(state=head["state"])
                 return Counter()
             found = None if version is None else models.artifact(transaction, version)
-        if version is None:
+        if head is None or version is None:
             self._loaded = None
-            logger.info("no model of %s is in force; the rule decides", self.kind)
+            logger.info("no %s model is in force; the rule decides", self.kind)
             return Counter(unloaded=1)
         try:
             if found is None:
                 raise ModelRefused("its artifact is not there")
-            self._loaded = InForce(version, self.load(*found))
+            self._loaded = InForce(version, self.read(*found), head["state"])
         except (ModelRefused, ValueError, KeyError, TypeError) as error:
             return self._retire(version, error)
-        logger.info("model %d is in force", version)
+        logger.info("%s model %d is in force", self.kind, version)
         return Counter(loaded=1)
 
     def _retire(self, version: int, error: Exception) -> Counter[str]:
@@ -84,29 +86,34 @@ class Current(Generic[Loaded]):
         return Counter(unusable=1)
 
 
-def load_retry(data: bytes, sha256: str) -> Model:
-    """Read a model of retries; only a process that has one needs what runs it."""
-    from jobplatform.learning.model import Model
+def of_retries(database: Database) -> CurrentModel[Model]:
+    """Hold the model of retries; only a process that has one needs what runs it."""
 
-    return Model.from_bytes(data, sha256)
+    def read(data: bytes, sha256: str) -> Model:
+        from jobplatform.learning.model import Model
 
+        return Model.from_bytes(data, sha256)
 
-def load_demand(data: bytes, sha256: str) -> Demand:
-    """Read a model of demand."""
-    from jobplatform.learning.demand import Demand
-
-    return Demand.from_bytes(data, sha256)
+    return CurrentModel(database, models.RETRY, read)
 
 
-class CurrentModel(Current["Model"]):
-    """Hold the model of retries that is in force."""
+def of_demand(database: Database) -> CurrentModel[Demand]:
+    """Hold the model of demand."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database, load_retry, models.RETRY)
+    def read(data: bytes, sha256: str) -> Demand:
+        from jobplatform.learning.demand import Demand
+
+        return Demand.from_bytes(data, sha256)
+
+    return CurrentModel(database, models.DEMAND, read)
 
 
-class CurrentDemand(Current["Demand"]):
-    """Hold the model of demand that is in force."""
+def of_health(database: Database) -> CurrentModel[DecayModel]:
+    """Hold the model of failing workers."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database, load_demand, models.DEMAND)
+    def read(data: bytes, sha256: str) -> DecayModel:
+        from jobplatform.learning.decay_model import DecayModel
+
+        return DecayModel.from_bytes(data, sha256)
+
+    return CurrentModel(database, models.HEALTH, read)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
-from jobplatform.maintenance.current_model import CurrentDemand
+from jobplatform.maintenance.current_model import CurrentModel
 from jobplatform.maintenance.training import COMMAND, Training
 from jobplatform.settings import Settings
 from jobplatform.store import models
@@ -15,7 +16,7 @@ from jobplatform.store.database import Database
 logger = logging.getLogger(__name__)
 
 #: The program that trains once.
-DEMAND_COMMAND = (*COMMAND, "demand")
+DEMAND_COMMAND = (*COMMAND, models.DEMAND)
 #: A training that takes no longer is cheap.
 _CHEAP = timedelta(seconds=30)
 #: Between the beginnings of two trainings that are cheap, and of others.
@@ -31,7 +32,7 @@ class DemandLearner:
     name = "demand_learner"
     interval = 5.0
 
-    def __init__(self, database: Database, settings: Settings, current: CurrentDemand, training: Training) -> None:
+    def __init__(self, database: Database, settings: Settings, current: CurrentModel[Any], training: Training) -> None:
         self.database = database
         self.settings = settings
         self.current = current

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from jobplatform.decision import Seen
 from jobplatform.learning.drift import drift
@@ -44,7 +45,7 @@ class Learner:
     interval = 2.0
 
     def __init__(
-        self, database: Database, settings: Settings, trials: Trials, current: CurrentModel, training: Training
+        self, database: Database, settings: Settings, trials: Trials, current: CurrentModel[Any], training: Training
     ) -> None:
         self.database = database
         self.settings = settings

@@ -35,9 +35,10 @@ local function queue_of(list)
 end
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
-local times, leases = {}, {}
+local times, leases, given = {}, {}, {}
 local function give(list, queue, message)
   taken = taken + 1
+  given[queue] = (given[queue] or 0) + 1
   local tag = ARGV[2] .. string.format('%03d', taken)
   if is_paused('type', string.match(message, '"task": ?"([^"]+)"')) and not string.find(message, '"jp_trial":1,', 1, true) then
     tag = tag .. 'p'
@@ -70,6 +71,7 @@ end
 if #times > 0 then
   redis.call('ZADD', KEYS[2], unpack(times))
   redis.call('HSET', KEYS[1], unpack(leases))
+  for queue, count in pairs(given) do redis.call('HINCRBY', KEYS[5], 'taken:' .. queue, count) end
 end
 if #lanes.held > 0 then redis.call('HSET', 'jp:slots', unpack(lanes.held)) end
 if limits.on then reply[#reply + 1] = lanes.marker(tonumber(now)) end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jobplatform.records import job_id_of
@@ -32,6 +33,50 @@ def waiting(client: Any, queue: str) -> int:
     """Count the messages that wait in a queue, those that limits hold back among them."""
     lists = sum(int(client.llen(keys.queue_list(queue, priority))) for priority in range(1, 6))
     return lists + lanes.count(client, queue)
+
+
+class Backlog(NamedTuple):
+    """What is in a queue.
+
+    :param listed: messages that can be handed out.
+    :param held: messages that limits hold back.
+    :param oldest: for how many seconds the oldest message that can be handed out has waited.
+    :param taken: messages that were ever handed out, as far as Redis knows.
+    :param put_back: how many of these came back.
+    """
+
+    listed: int
+    held: int
+    oldest: float
+    taken: int
+    put_back: int
+
+    @property
+    def depth(self) -> int:
+        """All that waits."""
+        return self.listed + self.held
+
+
+def backlog(client: Any, queues: Sequence[str]) -> dict[str, Backlog]:
+    """Look at queues, all of them in one round trip unless limits hold messages back."""
+    if not queues:
+        return {}
+    with client.pipeline(transaction=False) as pipe:
+        pipe.time()
+        pipe.hmget(keys.COUNTS, [f"{word}:{queue}" for queue in queues for word in ("taken", "back")])
+        for name in (keys.queue_list(queue, priority) for queue in queues for priority in range(1, 6)):
+            pipe.llen(name)
+            pipe.lindex(name, -1)
+        (seconds, micros), counts, *found = pipe.execute()
+    held = has_lanes(client)
+    now, looks = seconds + micros / 1e6, {}
+    for place, queue in enumerate(queues):
+        lengths, heads = found[10 * place : 10 * place + 10 : 2], found[10 * place + 1 : 10 * place + 10 : 2]
+        times = [float(said.group(1)) for raw in heads if raw and (said := _AT.search(raw))]
+        taken, put_back = (int(count or 0) for count in counts[2 * place : 2 * place + 2])
+        oldest = max(0.0, now - min(times, default=now))
+        looks[queue] = Backlog(sum(lengths), lanes.count(client, queue) if held else 0, oldest, taken, put_back)
+    return looks
 
 
 def has_lanes(client: Any) -> bool:

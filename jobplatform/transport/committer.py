@@ -12,6 +12,7 @@ import redis
 from jobplatform.settings import STALE_BEATS
 from jobplatform.transport.duty import Duty, Order
 from jobplatform.transport.heart import OVERDUE_SECONDS, Heart
+from jobplatform.transport.lateness import Lateness
 from jobplatform.transport.ledger import Ledger
 from jobplatform.transport.rescue import rescue
 from jobplatform.transport.scripts import COMMIT
@@ -90,6 +91,7 @@ class Committer:
         self._sent = False
         self._known = True
         self._timers: list[Any] = []
+        self._lateness = Lateness(_STALL_SECONDS, ledger.clock)
         #: Held while the connection and the answer that it owes are worked with.
         self._lock = threading.RLock()
 
@@ -103,10 +105,13 @@ class Committer:
         self._later = loop.call_later
         self._thread = threading.get_ident()
         loop.on_tick.add(self.tick)
+        if not self.jobs_block_the_loop:
+            self._lateness.begin()
         self._timers = [
             loop.call_repeatedly(_STALL_SECONDS, self.notice_stall),
             loop.call_repeatedly(_STALL_SECONDS, lambda: self.end_overdue()),
             loop.call_repeatedly(_STALL_SECONDS, self._hold_back),
+            loop.call_repeatedly(_STALL_SECONDS, self._lateness.tick),
         ]
         self.heart.between = self._stand_in if self.jobs_block_the_loop else None
         self.heart.start()
@@ -122,6 +127,7 @@ class Committer:
         for timer in self._timers:
             timer.cancel()
         self._timers = []
+        self._lateness.end()
 
     def notice_stall(self) -> None:
         """Let go of messages that wait behind long jobs, or in a worker that is to take no more."""
@@ -160,6 +166,7 @@ class Committer:
     def retire(self) -> None:
         """Take no more and let go of what waits; while the worker waits for what runs, the heart writes the news."""
         self.closing = True
+        self._lateness.end()
         self.let_go()
         self.commit()
         self.heart.between = self._stand_in
@@ -167,8 +174,15 @@ class Committer:
 
     def _describe(self) -> dict[str, Any]:
         duty = Duty.DRAIN if self.closing else self.order.duty
-        counts = dict(self.ledger.counts)
-        return {**self.describe_worker(), "duty": str(duty), "counts": counts, "settled": self.ledger.settled}
+        return {
+            **self.describe_worker(),
+            "duty": str(duty),
+            "counts": dict(self.ledger.counts),
+            "settled": self.ledger.settled,
+            "slots": self.processes,
+            "loop_wait": _rounded(self._lateness.take()),
+            "jitter": _rounded(self.heart.late),
+        }
 
     def hear(self) -> None:
         """Hear of news: without an event loop it is written now, with one in a few milliseconds.
@@ -300,3 +314,7 @@ class Committer:
         self.heart.stop()
         self.ledger.leave(self.describe_left)
         return self.commit()
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -55,6 +55,8 @@ class Heart:
         self.on_void = on_void
         self.write = write
         self.on_duty = on_duty
+        #: How long after it was due the last beat came, in seconds; 0 for one that was hurried.
+        self.late = 0.0
         self._reminded = False
         self._stopped = False
         self._woken = threading.Event()
@@ -138,6 +140,7 @@ class Heart:
     def _run(self) -> None:
         due = self.ledger.clock()
         while self._rest(due):
+            self.late = max(0.0, self.ledger.clock() - due)
             self._beat_anyway()
             due = self.ledger.clock() + (_SOON_SECONDS if self._reminded else self.seconds)
             self._reminded = False

@@ -189,6 +189,7 @@ end
 -- Put a message that was handed out before where it is the next: at the head of its lane if others wait there, else of its
 -- list.
 function limits.put_back(list, message)
+  redis.call('HINCRBY', 'jp:counts', 'back:' .. limits.queue_of(list), 1)
   if limits.on then
     local lane = limits.lane_of(message, limits.queue_of(list))
     local place = list .. '\31' .. lane

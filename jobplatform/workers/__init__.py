@@ -1,1 +1,1 @@
-"""Workers that are watched, replaced before they die, and scaled before the queue is full."""
+"""Workers watched, judged, replaced, and kept at the number that the queues ask for."""

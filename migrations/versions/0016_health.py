@@ -15,8 +15,12 @@ UPGRADE = (
         rss bigint not null,
         tree_rss bigint not null,
         rss_slope double precision,
+        memory_left bigint,
+        memory_limit bigint,
         processes jsonb not null default '[]',
         open_files int,
+        disk_free bigint,
+        slots int not null,
         active int not null,
         waiting int not null,
         started bigint not null,
@@ -27,6 +31,11 @@ UPGRADE = (
         primary key (worker_id, sampled_at)
     )
     """,
+    "comment on column worker_samples.seconds is 'since the sample before'",
+    "comment on column worker_samples.cpu is 'processors that were busy since then'",
+    "comment on column worker_samples.rss_slope is 'bytes a second by which tree_rss grows'",
+    "comment on column worker_samples.started is 'attempts since the start of the worker, as are finished and failed'",
+    "comment on column worker_samples.finished is 'attempts that ended, those that failed among them'",
     "create index idx_worker_samples_time on worker_samples (sampled_at)",
     """
     create table verdicts (

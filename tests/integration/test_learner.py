@@ -18,7 +18,7 @@ from retries import add_model, add_retries, scribble
 
 from jobplatform.decision import Seen
 from jobplatform.learning.trial import OUTCOMES, State, Trials
-from jobplatform.maintenance.current_model import CurrentModel
+from jobplatform.maintenance.current_model import of_retries
 from jobplatform.maintenance.learner import Learner
 from jobplatform.maintenance.training import COMMAND, Training
 from jobplatform.settings import Settings
@@ -35,7 +35,7 @@ def make(settings: Settings, database: Database) -> Iterator[Callable[..., Learn
 
     def make(training: Training | None = None, **changes: Any) -> Learner:
         wanted = replace(settings, **changes)
-        trials, current = Trials(promotes=wanted.retry_model == "auto"), CurrentModel(database)
+        trials, current = Trials(promotes=wanted.retry_model == "auto"), of_retries(database)
         made.append(Learner(database, wanted, trials, current, training or Training(wanted)))
         return made[-1]
 

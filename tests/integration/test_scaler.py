@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from command_line import CliEnvironment
 
-from jobplatform.learning.demand_lesson import teach_demand
-from jobplatform.maintenance.current_model import CurrentDemand
+from jobplatform.learning.demand_lesson import teach
+from jobplatform.maintenance.current_model import of_demand
 from jobplatform.maintenance.demand_learner import DEMAND_COMMAND, DemandLearner
 from jobplatform.maintenance.training import Training
 from jobplatform.records import NewJob, new_job_id, row_of
@@ -126,9 +126,9 @@ def test_a_dry_run_asks_for_nothing_and_off_writes_nothing(database: Database, w
 def test_a_model_decides_and_the_rule_is_the_counterfactual(database: Database, wanted: Settings) -> None:
     now, homes = datetime.now(UTC), Homes(4)
     add_samples(database, 1_200, now)
-    taught = teach_demand(database, wanted)
+    taught = teach(database, wanted)
     assert taught.state == "active", taught.reason
-    current = CurrentDemand(database)
+    current = of_demand(database)
     assert current.refresh()["loaded"] == 1
     scaler = Scaler(database, wanted, homes, current.in_force)
     scaler.run_once(now)
@@ -144,8 +144,8 @@ def test_a_model_decides_and_the_rule_is_the_counterfactual(database: Database, 
 def test_a_model_of_other_settings_leaves_it_to_the_rule(database: Database, wanted: Settings) -> None:
     now = datetime.now(UTC)
     add_samples(database, 1_200, now)
-    teach_demand(database, wanted)
-    current = CurrentDemand(database)
+    teach(database, wanted)
+    current = of_demand(database)
     current.refresh()
     Scaler(database, replace(wanted, worker_start_seconds=300.0), Homes(1), current.in_force).run_once(now)
     (row,) = decisions(database)
@@ -195,7 +195,7 @@ def test_jobs_that_are_due_soon_count_beyond_the_usual(database: Database, wante
 
 @pytest.fixture
 def learner(database: Database, wanted: Settings) -> Iterator[DemandLearner]:
-    made = DemandLearner(database, wanted, CurrentDemand(database), Training(wanted, DEMAND_COMMAND))
+    made = DemandLearner(database, wanted, of_demand(database), Training(wanted, DEMAND_COMMAND))
     yield made
     made.close()
 

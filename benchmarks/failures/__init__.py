@@ -1,0 +1,1 @@
+"""Failures of machines foretold on real traces."""
