@@ -197,6 +197,13 @@ class Settings:
     connect_seconds: float = _setting(
         "JOBPLATFORM_CONNECT_SECONDS", 3.0, float, "Seconds to wait for a connection or a reply of a store.", 0.1
     )
+    duration_model: str = _setting(
+        "JOBPLATFORM_DURATION_MODEL",
+        "auto",
+        _one_of("auto", "shadow", "off"),
+        "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
+        "that foretell nothing, `off` trains none; then the rule foretells.",
+    )
 
     def __post_init__(self) -> None:
         if not _IDENTIFIER.match(self.schema):

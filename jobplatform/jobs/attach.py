@@ -141,7 +141,7 @@ def prepare_worker(app: Any, worker: Any) -> None:
     :raises PoolRefused: when its pool cannot give the promises.
     """
     refuse_pool(worker.pool_cls)
-    Committer.describe_worker = Report(str(worker.hostname), app)
+    Committer.describe_worker = Report(str(worker.hostname), app, worker.concurrency or 1)
     Committer.processes = worker.concurrency or 1
     Committer.multiplier = max(worker.prefetch_multiplier, 1)
     Committer.jobs_block_the_loop = worker.pool_cls.__module__.endswith(".solo")

@@ -20,11 +20,13 @@ class Report:
 
     :param name: the node name, as ``celery inspect`` shows it.
     :param app: the Celery application.
+    :param slots: how many jobs it runs at once.
     """
 
-    def __init__(self, name: str, app: Any) -> None:
+    def __init__(self, name: str, app: Any, slots: int = 1) -> None:
         self.name = name
         self.app = app
+        self.slots = slots
         self._known = 0
         self._types: list[str] | None = None
         self.pid = os.getpid()
@@ -42,6 +44,7 @@ class Report:
             "waiting": max(0, len(reserved_requests) - len(running)),
             "processes": read_processes(self.pid),
             "types": self._job_types(),
+            "slots": self.slots,
             "queues": sorted(self.app.amqp.queues.consume_from),
         }
 

@@ -1,4 +1,4 @@
-"""Train a model for retries once: ``python -m jobplatform.learning``, with the settings in the environment."""
+"""Train a model once: ``python -m jobplatform.learning [KIND]``, with the settings in the environment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 
 from jobplatform.errors import JobPlatformError
 from jobplatform.settings import load_settings
@@ -26,8 +27,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.nice(_NICE)
     database = Database(load_settings(os.environ), pool_size=2, statement_seconds=_STATEMENT_SECONDS)
-    from jobplatform.learning.lesson import teach
-
+    teach = _lesson(next((each for each in arguments if not each.startswith("--")), "retry"))
     try:
         teach(database)
     except JobPlatformError as error:
@@ -36,6 +36,17 @@ def main(arguments: list[str]) -> int:
     finally:
         database.close()
     return 0
+
+
+def _lesson(kind: str) -> Callable[[Database], object]:
+    """Give what trains a kind of models; only that is loaded."""
+    if kind == "duration":
+        from jobplatform.learning import duration_lesson
+
+        return duration_lesson.teach
+    from jobplatform.learning import lesson
+
+    return lesson.teach
 
 
 def _end_with_stdin() -> None:

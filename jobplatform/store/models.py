@@ -15,6 +15,8 @@ Row = Mapping[str, Any]
 
 #: The kind of models that foretell what comes of retries.
 RETRY = "retry"
+#: The kind of models that foretell how long jobs take.
+DURATION = "duration"
 #: A model is kept for so long after it was retired.
 RETENTION = timedelta(days=90)
 #: Models on trial that are kept, and models of any state whose artifact is.
@@ -254,7 +256,8 @@ def last_training(transaction: Transaction, kind: str = RETRY) -> datetime | Non
     return found
 
 
-def claim_training(session: Transaction) -> bool:
-    """Try to be the one training of this schema; the claim ends with the session's connection."""
-    key = zlib.crc32(session.schema.encode()) & 0x7FFFFFFF
+def claim_training(session: Transaction, kind: str = RETRY) -> bool:
+    """Try to be the one training of a kind in this schema; the claim ends with the session's connection."""
+    name = session.schema if kind == RETRY else f"{session.schema} {kind}"
+    key = zlib.crc32(name.encode()) & 0x7FFFFFFF
     return bool(session.rows(CLAIM_TRAINING, space=_SPACE, key=key)[0]["claimed"])
