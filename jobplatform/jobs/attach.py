@@ -141,10 +141,11 @@ def prepare_worker(app: Any, worker: Any) -> None:
     :raises PoolRefused: when its pool cannot give the promises.
     """
     refuse_pool(worker.pool_cls)
-    Committer.describe_worker = Report(str(worker.hostname), app, worker.concurrency or 1)
     Committer.processes = worker.concurrency or 1
     Committer.multiplier = max(worker.prefetch_multiplier, 1)
     Committer.jobs_block_the_loop = worker.pool_cls.__module__.endswith(".solo")
+    slots = 1 if Committer.jobs_block_the_loop else Committer.processes
+    Committer.describe_worker = Report(str(worker.hostname), app, slots)
     pool.install()
     _spare_the_collector()
     platform: Platform = app.jobplatform

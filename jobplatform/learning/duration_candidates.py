@@ -14,6 +14,8 @@ Bools = NDArray[np.bool_]
 WITHIN = 0.2
 #: Values of a group at which most of its runs lie.
 _MODES = 3
+#: Where runs become slowly longer or shorter, what is foretold lies beside their middle.
+_SHIFTS = (1.0, 0.87, 1.15)
 #: Candidates that lie so near to each other are one.
 _SAME = 0.03
 #: Each older run counts by so much less.
@@ -31,18 +33,26 @@ def modes(seconds: Rows, count: int = 1) -> Rows:
 
     :param seconds: of the latest runs of each group, the newest first.
     """
+    return _modes(seconds, count)[0]
+
+
+def _modes(seconds: Rows, count: int) -> tuple[Rows, Rows]:
+    """Give modes, and the middles of the runs around each, of which newer ones count for more."""
     ages = np.arange(seconds.shape[1])
     near = right(seconds[:, :, None], seconds[:, None, :])
     # A newer run counts for a little more, but no two of them for a third.
     votes = near @ (1.0 + 1e-3 * (len(ages) - ages)).astype(np.float32)
-    found = np.full((len(seconds), count), np.nan, dtype=np.float32)
+    weights, logs = (_DECAY**ages).astype(np.float32), np.nan_to_num(np.log(seconds))
+    found = np.full((2, len(seconds), count), np.nan, dtype=np.float32)
     rows = np.arange(len(seconds))
     for place in range(count):
         best = np.argmax(votes, axis=1)
-        chosen = np.where(votes[rows, best] > 0.0, seconds[rows, best], np.nan)
-        found[:, place] = chosen
+        some = votes[rows, best] > 0.0
+        around = near[rows, best] * weights
+        found[0, some, place] = seconds[rows, best][some]
+        found[1, some, place] = np.exp((around * logs).sum(axis=1)[some] / around.sum(axis=1)[some])
         votes = np.where(near[rows, best] | near[rows, :, best], 0.0, votes)
-    return found
+    return found[0], found[1]
 
 
 def fallback(values: Rows) -> Rows:
@@ -60,10 +70,13 @@ def history_mode(past: Past) -> Rows:
 def candidates(past: Past) -> Rows:
     """Give the values that are to be chosen from; the rule's comes first, and a value that was given before is NaN."""
     levels = [past.seconds[:, level] for level in range(past.seconds.shape[1])]
-    found = [modes(level, _MODES) for level in levels]
-    rule = fallback(np.column_stack([each[:, 0] for each in found]))
-    table = np.column_stack([rule, *found, *(level[:, :2] for level in levels), *map(_middle, levels)])
-    return _distinct(table.astype(np.float32))
+    found = [_modes(level, _MODES) for level in levels]
+    rule = fallback(np.column_stack([values[:, 0] for values, _ in found]))
+    usual = fallback(np.column_stack([middles[:, 0] for _, middles in found]))
+    table = [rule, *(usual * shift for shift in _SHIFTS)]
+    table += [*(middles for _, middles in found), *(values for values, _ in found)]
+    table += [*(level[:, :2] for level in levels), *map(_middle, levels)]
+    return _distinct(np.column_stack(table).astype(np.float32))
 
 
 def _middle(seconds: Rows) -> Rows:
@@ -106,7 +119,10 @@ def features(past: Past, values: Rows, rows: NDArray[np.int64]) -> Rows:
 
 
 def _near(values: Rows, seconds: Seconds) -> list[Rows]:
-    """Give the share of runs near a value, the same with newer runs counting for more, and the age of the newest."""
+    """Give the share of runs near a value, the same with newer runs counting for more, the age of the newest of them.
+
+    And the share of those that followed a run like the last one.
+    """
     near = right(values[:, None], seconds)
     weights = (_DECAY ** np.arange(seconds.shape[1])).astype(np.float32)
     known = ~np.isnan(seconds)
@@ -114,8 +130,11 @@ def _near(values: Rows, seconds: Seconds) -> list[Rows]:
     share = near.sum(axis=1) / np.maximum(count, 1)
     lately = (near @ weights) / np.maximum(known @ weights, 1e-6)
     newest = np.where(near.any(axis=1), np.argmax(near, axis=1), seconds.shape[1])
-    empty = count == 0
-    return [np.where(empty, np.nan, column).astype(np.float32) for column in (share, lately, newest)]
+    like = right(seconds[:, :1], seconds[:, 1:])
+    after = (like & near[:, :-1]).sum(axis=1) / np.maximum(like.sum(axis=1), 1)
+    empty, alone = count == 0, ~like.any(axis=1)
+    columns = [np.where(empty, np.nan, column) for column in (share, lately, newest)]
+    return [column.astype(np.float32) for column in (*columns, np.where(alone, np.nan, after))]
 
 
 def _spread(seconds: Seconds) -> Rows:

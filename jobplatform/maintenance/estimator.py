@@ -251,7 +251,10 @@ def _row(
     return {
         "job_type": group[0],
         "key": group[1],
-        **said._asdict(), "p10": low, "p90": high, "runs": runs,
+        **said._asdict(),
+        "p10": low,
+        "p90": high,
+        "runs": runs,
         "longest": longest,
         "history": histories[group],
         "widening": asdict(widening) if not group[1] else {},
