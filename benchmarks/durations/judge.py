@@ -57,7 +57,7 @@ def judge(runs: Runs, begins: float, ends: float, seed: int) -> Line:
     lesson = runs[:first]
     lesson = lesson[lesson.ended < tests.submitted[0]]
     started = time.perf_counter()
-    model = train(lesson, seed)
+    model = train(lesson, seed, own=runs.groups.shape[1] - 1)
     trained = time.perf_counter()
     ledger = Ledger(runs[:last])
     parts, rules, news = [], [], []

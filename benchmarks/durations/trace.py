@@ -115,5 +115,5 @@ def _pauses(runs: Runs) -> Floats:
         order = np.lexsort((runs.submitted, runs.groups[:, level]))
         group, at = runs.groups[order, level], runs.submitted[order]
         same = np.append(False, group[1:] == group[:-1])
-        found[order, level] = np.where(same, np.log1p(np.append(0.0, np.diff(at))), np.nan)
+        found[order, level] = np.where(same, np.log1p(np.maximum(np.append(0.0, np.diff(at)), 0.0)), np.nan)
     return found

@@ -111,7 +111,8 @@ def _judged(row: Mapping[str, Any]) -> dict[str, Any]:
     inside = round(1.0 - (row["below"] + row["above"]) / judged, 3) if judged else None
     error = round(row["error"] / judged, 3) if judged else None
     mean = round(row["seconds"] / runs, 3) if runs and row["seconds"] is not None else None
-    return {**_rounded(row), **shares, "inside": inside, "error": error, "mean": mean}
+    day = {"day": row["day"].isoformat()} if "day" in row else {}
+    return {**_rounded(row), **day, **shares, "inside": inside, "error": error, "mean": mean}
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def _modes(seconds: Rows, count: int) -> tuple[Rows, Rows]:
     """Give modes, and the middles of the runs around each, of which newer ones count for more."""
     ages = np.arange(seconds.shape[1])
     near = right(seconds[:, :, None], seconds[:, None, :])
-    # A newer run counts for a little more, but no two of them for a third.
-    votes = near @ (1.0 + 1e-3 * (len(ages) - ages)).astype(np.float32)
+    # Of as many runs those count for more of which the newest is newer.
+    votes = near @ (1.0 + 0.01 * 0.5**ages)
     weights, logs = (_DECAY**ages).astype(np.float32), np.nan_to_num(np.log(seconds))
     found = np.full((2, len(seconds), count), np.nan, dtype=np.float32)
     rows = np.arange(len(seconds))

@@ -24,7 +24,7 @@ from jobplatform.jobs.retry import decide_all
 from jobplatform.journal import entry
 from jobplatform.journal.mirror import JOURNAL, Mirror
 from jobplatform.maintenance.estimator import Estimator
-from jobplatform.records import NewJob, new_job_id, row_of
+from jobplatform.records import Edge, NewJob, new_job_id, row_of
 from jobplatform.settings import Settings
 from jobplatform.store import durations, executions, models, new_jobs, workers
 from jobplatform.store.database import Database
@@ -63,6 +63,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def row_for(database: Database, job_id: str) -> Any:
+    return rows(database)[job_id]
+
+
 def rows(database: Database) -> dict[str, Any]:
     with database.session() as session:
         found = session.connection.exec_driver_sql(f'select job_id::text as id, * from "{database.schema}".jobs')
@@ -86,13 +90,13 @@ def mirror(database: Database, client: Any, estimator: Estimator, lines: list[st
 
 
 def ran(database: Database, count: int, *, seed: int = 1) -> None:
-    """Write runs that completed, a second apart: of five types with four keys each, two usual times that take turns."""
+    """Write runs that completed, a second apart: of five types with four keys each, whose two usual times take turns."""
     luck, start = np.random.default_rng(seed), time.time() - count
     new, done = [], []
     for number in range(count):
-        kind, key = number % 5, int(luck.integers(0, 4))
-        usual = 10.0 * 1.7 ** (kind + key) * 4.0 ** ((number // 100 + key) % 2)
-        seconds = float(usual * luck.normal(1.0, 0.03) if luck.random() < 0.7 else luck.lognormal(4.0, 1.5))
+        kind, key = number % 5, number // 5 % 4
+        usual = 0.5 * 1.3 ** (kind + key) * 4.0 ** (number // 20 % 2)
+        seconds = float(usual * luck.normal(1.0, 0.03) if luck.random() < 0.8 else luck.lognormal(1.0, 1.0))
         job_id = new_job_id(start + number)
         new.append(row_of(NewJob(job_id, f"d.{kind}", '{"args":[],"kwargs":{}}', "celery", duration_key=f"k={key}")))
         done.append({
@@ -118,12 +122,12 @@ def test_what_ran_is_foretold_of_the_next_by_its_key(
     assert estimator.run_once(now())["runs"] == 4
     assert estimator.run_once(now()) == Counter()
     app.jobplatform.estimates._known.clear()
-    again = rows(database)[report.submit("at", page=2).id]
+    again = row_for(database, report.submit("at", page=2).id)
     assert (again["predicted_p50"], again["predicted_by"], again["queue"]) == (7.0, "rule, 3 runs", "celery")
     assert again["predicted_p10"] < 7.0 < again["predicted_p90"]
-    assert rows(database)[plain.submit().id]["predicted_by"] is None
+    assert row_for(database, plain.submit().id)["predicted_by"] is None
     # A key that never ran is foretold by what all of its type took.
-    assert rows(database)[report.submit("ch").id]["predicted_by"] == "rule, 4 runs"
+    assert row_for(database, report.submit("ch").id)["predicted_by"] == "rule, 4 runs"
 
 
 def test_long_jobs_go_to_a_queue_of_their_own_unless_the_caller_names_one(
@@ -319,7 +323,10 @@ def test_when_a_job_a_batch_and_a_workflow_are_done(cli_environment: CliEnvironm
         )
     place.add(enqueued_at=start + 50, batch_id=batch, **told)
     assert place.json("batches", "eta", batch)["behind"] == 7
-    last = place.add("BLOCKED", after=[(waiting[0], "success", "cancel")], **told)
+    last = new_job_id()
+    row = NewJob(last, "t", '{"args":[],"kwargs":{}}', "celery", status="BLOCKED", after=(Edge(waiting[0]),), **told)
+    with place.database.transaction() as transaction:
+        new_jobs.insert(transaction, [row_of(row)], edges=True)
     whole = place.json("jobs", "eta", last, "--workflow")
     assert whole["done_in"] == pytest.approx(5.0 + 20.0)
     assert whole["reason"] == "2 of 2 jobs are not done"

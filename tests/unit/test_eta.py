@@ -71,7 +71,7 @@ def test_what_is_left_of_a_run_is_never_less_than_nothing(p10: float, more: floa
 
 
 def test_a_run_says_when_it_takes_longer_than_most() -> None:
-    assert eta.running(_TAKES, 10.0).words() == "done in about 59 s"
+    assert eta.running(_TAKES, 10.0).words() == "done in about 65 s"
     assert eta.running(_TAKES, 300.0).words().endswith("it has run for 5 min, longer than 9 of 10 do")
     assert eta.running(None, 300.0).words() == "it has run for 5 min; how long it takes was not foretold"
 
