@@ -32,9 +32,9 @@ LOW, HIGH = 0.1, 0.9
 #: The earlier share of the runs, which teach a model that foretells the later ones, from which the rest is learned.
 _EARLIER = 0.6
 #: Rows that teach a chooser, and an interval.
-_CHOOSER_ROWS, _INTERVAL_ROWS = 25_000, 15_000
+_CHOOSER_ROWS, _INTERVAL_ROWS = 20_000, 15_000
 #: Of the candidates of a run, so many teach.
-_TAUGHT = 0.4
+_TAUGHT = 0.6
 #: Cautions that are tried, per mean error of the rule.
 _CAUTIONS = (0.0, 0.01, 0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.0)
 #: Parts that a feature is cut into.
@@ -42,9 +42,9 @@ _BINS = 64
 
 _CHOOSER: Mapping[str, Any] = {
     "objective": "binary:logistic", "tree_method": "hist", "nthread": 2, "verbosity": 0, "max_bin": _BINS,
-    "eta": 0.15, "max_depth": 6, "min_child_weight": 10, "subsample": 0.7, "colsample_bytree": 0.6, "lambda": 2.0,
+    "eta": 0.12, "max_depth": 5, "min_child_weight": 60, "subsample": 0.7, "colsample_bytree": 0.6, "lambda": 2.0,
 }  # fmt: skip
-_CHOOSER_ROUNDS = 60
+_CHOOSER_ROUNDS = 70
 _INTERVAL: Mapping[str, Any] = {
     "objective": "reg:quantileerror", "quantile_alpha": [LOW, HIGH], "tree_method": "hist", "nthread": 2,
     "verbosity": 0, "max_bin": _BINS, "eta": 0.15, "max_depth": 5, "min_child_weight": 30, "subsample": 0.7,

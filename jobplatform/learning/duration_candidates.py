@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from jobplatform.learning.duration_past import SHORTEST, Past, Seconds
+from jobplatform.learning.duration_rule import RULED, WITHIN
 
 Rows = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-#: A forecast is right when it is off by at most this share of what came.
-WITHIN = 0.2
+#: Groups whose modes are found at once, which bounds the memory that is needed.
+_PART = 4_000
 #: Values of a group at which most of its runs lie.
 _MODES = 3
 #: Where runs become slowly longer or shorter, what is foretold lies beside their middle.
@@ -22,7 +25,7 @@ _SAME = 0.03
 _DECAY = 0.75
 
 
-def right(foretold: Rows, came: Rows) -> Bools:
+def right(foretold: NDArray[np.floating[Any]], came: NDArray[np.floating[Any]]) -> Bools:
     """Tell which forecasts are near enough; what is not known is near to nothing."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(foretold - came) <= WITHIN * came)
@@ -38,6 +41,12 @@ def modes(seconds: Rows, count: int = 1) -> Rows:
 
 def _modes(seconds: Rows, count: int) -> tuple[Rows, Rows]:
     """Give modes, and the middles of the runs around each, of which newer ones count for more."""
+    parts = [_some_modes(seconds[start : start + _PART], count) for start in range(0, max(len(seconds), 1), _PART)]
+    values, middles = zip(*parts, strict=True)
+    return np.concatenate(values), np.concatenate(middles)
+
+
+def _some_modes(seconds: Rows, count: int) -> tuple[Rows, Rows]:
     ages = np.arange(seconds.shape[1])
     near = right(seconds[:, :, None], seconds[:, None, :])
     # Of as many runs those count for more of which the newest is newer.
@@ -64,14 +73,15 @@ def fallback(values: Rows) -> Rows:
 
 def history_mode(past: Past) -> Rows:
     """Foretell by the rule: the mode of the most special group that has runs."""
-    return fallback(np.column_stack([modes(past.seconds[:, level])[:, 0] for level in range(past.seconds.shape[1])]))
+    levels = range(past.seconds.shape[1])
+    return fallback(np.column_stack([modes(past.seconds[:, level, :RULED])[:, 0] for level in levels]))
 
 
 def candidates(past: Past) -> Rows:
     """Give the values that are to be chosen from; the rule's comes first, and a value that was given before is NaN."""
     levels = [past.seconds[:, level] for level in range(past.seconds.shape[1])]
     found = [_modes(level, _MODES) for level in levels]
-    rule = fallback(np.column_stack([values[:, 0] for values, _ in found]))
+    rule = history_mode(past)
     usual = fallback(np.column_stack([middles[:, 0] for _, middles in found]))
     table = [rule, *(usual * shift for shift in _SHIFTS)]
     table += [*(middles for _, middles in found), *(values for values, _ in found)]

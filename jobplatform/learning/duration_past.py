@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 Seconds = NDArray[np.float32]
 
 #: Runs of a group that are looked at.
-KEPT = 20
+KEPT = 40
 #: No run counts as shorter: what is below is noise of clocks.
 SHORTEST = 1e-3
 

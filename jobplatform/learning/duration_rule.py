@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 #: A forecast is right when it is off by at most this share of what came.
 WITHIN = 0.2
+#: Runs of a group that the rule looks at: of more it foretells less.
+RULED = 20
 #: Of runs, so many spread around their middle by what the few of them cannot tell.
 _UNKNOWN = 1.5
 
@@ -48,6 +50,7 @@ def estimate(seconds: Sequence[float]) -> Estimate:
 
     :param seconds: of the last runs, the newest first; at least one.
     """
+    seconds = seconds[:RULED]
     count = len(seconds)
     middle, ordered = mode(seconds), sorted(seconds)
     spread = math.exp(_UNKNOWN / (1 + count))

@@ -22,7 +22,7 @@ from jobplatform.store.database import Database, Transaction
 logger = logging.getLogger(__name__)
 
 #: Runs of a group that are kept; a model looks at no more.
-_KEPT = 20
+_KEPT = 40
 #: No run counts as shorter, in seconds.
 _SHORTEST = 1e-3
 #: Runs that wait to be counted; of more, the newest.

@@ -90,7 +90,7 @@ def mirror(database: Database, client: Any, estimator: Estimator, lines: list[st
 
 
 def ran(database: Database, count: int, *, seed: int = 1) -> None:
-    """Write runs that completed, a second apart: of five types with four keys each, whose two usual times take turns."""
+    """Write runs that completed, a second apart: of five types with four keys each; two usual times take turns."""
     luck, start = np.random.default_rng(seed), time.time() - count
     new, done = [], []
     for number in range(count):

@@ -20,7 +20,7 @@ from jobplatform.learning.coverage import Widening
 from jobplatform.learning.duration import DurationModel, train
 from jobplatform.learning.duration_candidates import history_mode, modes, right
 from jobplatform.learning.duration_past import KEPT, Ledger, Past, Runs, numbered
-from jobplatform.learning.duration_rule import estimate, mode
+from jobplatform.learning.duration_rule import RULED, estimate, mode
 from jobplatform.maintenance.estimator import Finished, judged, updated
 
 # The benchmarks are no part of the installed package.
@@ -78,7 +78,7 @@ def test_only_runs_that_had_ended_are_known_the_newest_first(seed: int, count: i
                 )
 
 
-@given(st.lists(_SECONDS, min_size=1, max_size=KEPT))
+@given(st.lists(_SECONDS, min_size=1, max_size=RULED))
 def test_the_rule_is_the_same_with_arrays_and_without(seconds: list[float]) -> None:
     table = np.array([seconds + [np.nan] * (KEPT - len(seconds))], dtype=np.float32)
     plain = mode([float(value) for value in table[0] if not np.isnan(value)])
@@ -171,10 +171,10 @@ def test_estimates_follow_runs_of_their_key_and_of_their_type() -> None:
     assert rows[""]["history"] == [3.1, 30.0, 3.0]
     assert rows["a=2"]["decided_by"] == "rule, 1 run"
     before: Any = {("shop.charge", key): row for key, row in rows.items()}
-    more = [finished(5.0, "a=1")] * 30
+    more = [finished(5.0, "a=1")] * 50
     again = {row["key"]: row for row in updated(before, more, judged(more))}
     assert again["a=1"]["history"] == [5.0] * KEPT
-    assert (again["a=1"]["runs"], again["a=1"]["longest"], again[""]["longest"]) == (32, 5.0, 30.0)
+    assert (again["a=1"]["runs"], again["a=1"]["longest"], again[""]["longest"]) == (52, 5.0, 30.0)
 
 
 def test_what_was_foretold_is_held_against_what_came() -> None:
