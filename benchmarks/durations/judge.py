@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from jobplatform.learning.duration import Forecasts, train
 from jobplatform.learning.duration_candidates import history_mode, right
 from jobplatform.learning.duration_past import Ledger, Runs
 from jobplatform.learning.scores import Floats
+
+#: Models that are trained one after the other for the test part of a trace.
+TRAININGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +51,32 @@ class Line:
     foretell_us: float
 
 
-def judge(runs: Runs, begins: float, ends: float, seed: int) -> Line:
-    """Teach with the runs that ended before a time, and test on those that were submitted from then on.
+def judge(runs: Runs, begins: float, ends: float, seed: int, trainings: int = TRAININGS) -> Line:
+    """Teach with the runs that ended before a time, test on those that were submitted from then on, and teach again.
 
     :param begins: the share of the runs after which the test begins; ``ends`` is where it ends.
+    :param trainings: parts of the test, before each of which a model is trained from all that had ended by then, as the
+        product does every day.
     """
-    first, last = int(len(runs) * begins), int(len(runs) * ends)
-    tests = runs[first:last]
-    lesson = runs[:first]
-    lesson = lesson[lesson.ended < tests.submitted[0]]
-    started = time.perf_counter()
-    model = train(lesson, seed, own=runs.groups.shape[1] - 1)
-    trained = time.perf_counter()
-    ledger = Ledger(runs[:last])
-    parts, rules, news = [], [], []
-    for block in tests.blocks():
-        past = ledger.past(block)
-        parts.append(model.foretell(past))
-        rules.append(history_mode(past))
-        news.append(_newest(past.seconds))
+    cuts = np.linspace(len(runs) * begins, len(runs) * ends, trainings + 1).astype(int)
+    ledger, own = Ledger(runs[: cuts[-1]]), runs.groups.shape[1] - 1
+    parts, rules, news, taught, spent = [], [], [], 0, [0.0, 0.0]
+    for first, last in itertools.pairwise(cuts.tolist()):
+        lesson = runs[:first][runs.ended[:first] < runs.submitted[first]]
+        taught, started = taught or len(lesson), time.perf_counter()
+        model = train(lesson, seed, own)
+        spent[0] = max(spent[0], time.perf_counter() - started)
+        started = time.perf_counter()
+        for block in runs[first:last].blocks():
+            past = ledger.past(block)
+            parts.append(model.foretell(past))
+            rules.append(history_mode(past))
+            news.append(_newest(past.seconds))
+        spent[1] += time.perf_counter() - started
+    tests = runs[cuts[0] : cuts[-1]]
     told = Forecasts(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    spent = (time.perf_counter() - trained) / len(tests) * 1e6
-    return _line(len(lesson), tests, told, np.concatenate(rules), np.concatenate(news), (trained - started, spent))
+    figures = spent[0], spent[1] / len(tests) * 1e6
+    return _line(taught, tests, told, np.concatenate(rules), np.concatenate(news), figures)
 
 
 def _newest(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
