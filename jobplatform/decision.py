@@ -131,9 +131,11 @@ class Seen:
     """What a batch of the journal showed, once it is written.
 
     :param completed: how many attempts succeeded, by job type.
+    :param runs: the attempts that succeeded, with how many seconds each took.
     """
 
     at: float
     completed: Counter[str] = field(default_factory=Counter)
     failures: Sequence[FailedAttempt] = ()
     outcomes: Sequence[Outcome] = ()
+    runs: Sequence[tuple[str, float]] = ()

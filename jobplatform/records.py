@@ -137,6 +137,13 @@ class NewJob:
     before: str | None = None
     #: The batch that it is counted in.
     batch_id: str | None = None
+    #: What tells its runs apart from others of its type, how many seconds it is foretold to take (a tenth takes less
+    #: than p10, a tenth more than p90), and who foretold that.
+    duration_key: str | None = None
+    predicted_p10: float | None = None
+    predicted_p50: float | None = None
+    predicted_p90: float | None = None
+    predicted_by: str | None = None
 
     @property
     def begins_by(self) -> float | None:

@@ -327,6 +327,13 @@ class Settings:
     health_train_seconds: float = _setting(
         "JOBPLATFORM_HEALTH_TRAIN_SECONDS", 3600.0, float, "Seconds between two trainings of it, at least.", 0
     )
+    duration_model: str = _setting(
+        "JOBPLATFORM_DURATION_MODEL",
+        "auto",
+        _one_of("auto", "shadow", "off"),
+        "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
+        "that foretell nothing, `off` trains none; then the rule foretells.",
+    )
 
     def __post_init__(self) -> None:
         if self.fleet_max < self.fleet_min:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -13,6 +13,8 @@ from jobplatform.cli.connect import open_database
 from jobplatform.cli.exits import mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import CURSOR, JOB_ID
+from jobplatform.jobs.eta import Eta
+from jobplatform.maintenance import prospect
 from jobplatform.store import batches as rows
 from jobplatform.store import listing
 from jobplatform.store.database import Database
@@ -60,6 +62,22 @@ def show_batch(batch_id: str, output: Output) -> None:
         return
     output.record(_rounded(shown))
     output.section("events", calls, _CALLBACK_COLUMNS)
+
+
+@batches.command("eta")
+@click.argument("batch_id", type=JOB_ID)
+@json_option
+@mapped()
+def show_eta(batch_id: str, output: Output) -> None:
+    """Tell when what waits of a batch is done, from what waits before it and how long that is foretold to take."""
+    now = datetime.now(UTC)
+    with open_database() as database, database.session() as session:
+        _, progress = rows.show(session, batch_id)
+        found = prospect.of_batch(session, batch_id, now) or Eta(None, progress.eta, 0, "none of its jobs waits")
+    if output.as_json:
+        output.json({"batch_id": batch_id, **found._asdict(), "words": found.words()})
+    else:
+        output.line(found.words())
 
 
 @batches.command("close")

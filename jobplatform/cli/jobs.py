@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
@@ -17,6 +17,7 @@ from jobplatform.cli.selection import MISSING, filtered
 from jobplatform.cli.steering import COMMANDS
 from jobplatform.errors import JobNotFound
 from jobplatform.jobs.graph import levels
+from jobplatform.maintenance import prospect
 from jobplatform.store import executions, graphs, listing, retry_decisions
 from jobplatform.store.listing import JobFilter
 
@@ -99,6 +100,22 @@ def show_graph(job_id: str, limit: int, output: Output) -> None:
     output.table([{**row, "after": len(row["after"])} for row in rows], _GRAPH_COLUMNS, empty="")
     if len(found) > limit:
         output.note(f"more than {limit} jobs hang together; see --limit")
+
+
+@jobs.command("eta")
+@click.argument("job_id", type=JOB_ID)
+@click.option("--workflow", is_flag=True, help="Of all jobs that hang together with it by dependencies.")
+@json_option
+@mapped()
+def show_eta(job_id: str, workflow: bool, output: Output) -> None:
+    """Tell when a job begins and ends, from what waits before it and how long that is foretold to take."""
+    now = datetime.now(UTC)
+    with open_database() as database, database.session() as session:
+        found = (prospect.of_workflow if workflow else prospect.of_job)(session, job_id, now)
+    if output.as_json:
+        output.json({"job_id": job_id, **found._asdict(), "words": found.words()})
+    else:
+        output.line(found.words())
 
 
 def _ends(edges: Sequence[Mapping[str, Any]], end: str, job_id: str) -> list[dict[str, Any]]:

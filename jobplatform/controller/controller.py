@@ -14,14 +14,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobplatform.clock import StoreClock
+from jobplatform.controller.crew import Crew
 from jobplatform.controller.leader import Leader
 from jobplatform.controller.retries import Retries
+from jobplatform.decision import Seen
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.limits import Limit
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
+from jobplatform.maintenance.estimator import Estimator
 from jobplatform.maintenance.examiner import Examiner
 from jobplatform.maintenance.gatekeeper import Gatekeeper
 from jobplatform.maintenance.journal_watch import JournalWatch
@@ -93,6 +96,8 @@ class Controller:
             self.publisher = BrokerPublisher(broker)
         self.leader = Leader(self.database)
         self.retries = Retries(self.database, settings, random.Random())
+        self.estimator = Estimator(self.database, settings)
+        self.crew = Crew(self.database, self.client, settings) if settings.leases else None
         self.clock = StoreClock(lambda: self.database.once(leadership.probe).now)
 
     def services(self) -> list[Service]:
@@ -105,10 +110,11 @@ class Controller:
                 self.retries.decide,
                 self.stop.wait,
                 settings.mirror_batch,
-                observe=self.retries.observe,
+                observe=self._observe,
             ),
             self.retries.gatekeeper,
             self.retries.learner,
+            self.estimator,
             JournalWatch(self.client, settings.journal_limit),
             EarlyNews(self.database, self.client),
         ]
@@ -126,6 +132,8 @@ class Controller:
             services.append(Duties(self.database, self.client))
             services.append(Limiter(self.database, self.client, settings.stale_seconds, self.declared))
             services.append(Roster(self.database, self.client, settings.stale_seconds))
+        if self.crew is not None:
+            services += self.crew.services()
         return services
 
     def run(self) -> None:
@@ -147,6 +155,10 @@ class Controller:
         """Tell the time of PostgreSQL, by which rows are due."""
         return datetime.fromtimestamp(self.clock(), UTC)
 
+    def _observe(self, seen: Seen) -> None:
+        self.retries.observe(seen)
+        self.estimator.observe(seen)
+
     def _leads(self) -> bool:
         return self.leader.leads
 
@@ -162,6 +174,9 @@ class Controller:
 
     def _close(self) -> None:
         self.retries.close()
+        self.estimator.close()
+        if self.crew is not None:
+            self.crew.close()
         self.leader.resign()
         logger.info("the controller stopped after %s", dict(self.totals))
         self.client.delete(keys.CONTROLLER)

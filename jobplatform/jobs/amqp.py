@@ -17,6 +17,7 @@ from kombu.utils.json import dumps as kombu_json
 from jobplatform.errors import InvalidPayload
 from jobplatform.jobs import keyed_jobs, membership, submission, transactional
 from jobplatform.jobs.deadline import chosen
+from jobplatform.jobs.estimates import columns_of, key_of
 from jobplatform.jobs.options import JobOptions
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
@@ -123,6 +124,7 @@ class Outgoing:
             retry_rule=self._retry_rule(),
             message=self._extra() or None,
             batch_id=wishes.batch_id,
+            **self._foretold(platform, declared, now),
         )
 
     def publish(self, platform: Platform, producer: Any, send: Callable[..., Any], job: NewJob, text: str) -> None:
@@ -166,6 +168,12 @@ class Outgoing:
         if template is None:
             return None
         return render_key(template, {"tenant": wishes.tenant, **self._names(declared)})
+
+    def _foretold(self, platform: Platform, declared: JobOptions | None, now: float) -> dict[str, Any]:
+        """Foretell how long the job takes; its queue was chosen before."""
+        key = key_of(declared.duration_key, self._names(declared)) if declared and declared.duration_key else None
+        columns = columns_of(platform.estimates.of(self.name, key, now))
+        return {**columns, "duration_key": key} if key else columns
 
     def _id(self, header: str) -> str | None:
         value = self.message.headers.get(header)

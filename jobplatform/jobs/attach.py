@@ -145,13 +145,14 @@ def prepare_worker(app: Any, worker: Any) -> None:
     :raises PoolRefused: when its pool cannot give the promises.
     """
     refuse_pool(worker.pool_cls)
-    room = Room(app.jobplatform.settings.worker_memory)
-    # Celery counts in KiB.
-    child_memory = 1024 * int(getattr(worker, "max_memory_per_child", None) or 0)
-    Committer.describe_worker = Report(str(worker.hostname), app, room, child_memory)
     Committer.processes = worker.concurrency or 1
     Committer.multiplier = max(worker.prefetch_multiplier, 1)
     Committer.jobs_block_the_loop = worker.pool_cls.__module__.endswith(".solo")
+    slots = 1 if Committer.jobs_block_the_loop else Committer.processes
+    room = Room(app.jobplatform.settings.worker_memory)
+    # Celery counts in KiB.
+    child_memory = 1024 * int(getattr(worker, "max_memory_per_child", None) or 0)
+    Committer.describe_worker = Report(str(worker.hostname), app, slots, room, child_memory)
     pool.install()
     _spare_the_collector()
     platform: Platform = app.jobplatform

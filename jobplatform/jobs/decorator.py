@@ -41,6 +41,9 @@ def job(
     units: int = 1,
     slots: int | None = None,
     rate: str | None = None,
+    duration_key: Sequence[str] = (),
+    long_queue: str | None = None,
+    long_after: float | None = None,
     bind: bool = False,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 
@@ -53,7 +56,8 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     (a pydantic model of the keyword arguments), ``tags``, ``schedule`` (when it runs by itself: a cron line in the zone
     ``timezone``, or a ``Schedule``), ``unique`` (a ``Unique``), ``slots`` and ``rate`` (how many of its jobs run at
     once, and begin in a time, over all workers), ``limit_key`` and ``units`` (whose limits they share, and how much of
-    them each takes), ``bind`` (pass the task itself first).
+    them each takes), ``duration_key`` (names of arguments whose values tell how long a job takes), ``long_queue`` and
+    ``long_after`` (where jobs go that may take longer than so many seconds), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """
@@ -94,13 +98,16 @@ def _coerced(options: dict[str, Any]) -> dict[str, Any]:
     tags = options.get("tags", ())
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
         raise JobOptionError(f"tags: {tags!r} is no list of texts; give them as ('a', 'b')")
+    names = options.get("duration_key", ())
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise JobOptionError(f"duration_key: {names!r} is no list of names; give it as ('country', 'rows')")
     when = options.get("schedule")
     timezone = options.pop("timezone", None)
     if isinstance(when, str):
         when = Schedule(when, timezone or "UTC")
     elif timezone is not None:
         raise JobOptionError("timezone: it stands beside a schedule that is a text; give it to the Schedule")
-    return {"retry": retry, "tags": tuple(tags), "schedule": when}
+    return {"retry": retry, "tags": tuple(tags), "schedule": when, "duration_key": tuple(names)}
 
 
 def _checked(function: Callable[..., Any], signature: Signature, bind: bool) -> Callable[..., Any]:

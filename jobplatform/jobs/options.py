@@ -29,6 +29,9 @@ class JobOptions:
     :param units: how much of each limit a job takes.
     :param slots: units of its jobs that run at once, over all workers.
     :param rate: units of its jobs that begin in a time, over all workers, such as ``100/m``.
+    :param duration_key: the names of arguments whose values tell how long a job takes.
+    :param long_queue: where jobs go that may take longer than ``long_after`` seconds (which a tenth of their like
+        exceed), so that short ones wait for no long one.
     """
 
     name: str
@@ -47,6 +50,9 @@ class JobOptions:
     units: int = 1
     slots: int | None = None
     rate: str | None = None
+    duration_key: tuple[str, ...] = ()
+    long_queue: str | None = None
+    long_after: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:
@@ -54,12 +60,17 @@ class JobOptions:
         check_priority(self.priority)
         if isinstance(self.max_retries, bool) or not isinstance(self.max_retries, int) or self.max_retries < 0:
             raise JobOptionError(f"max_retries: {self.max_retries!r} is no count; give a whole number from 0")
-        for name in ("timeout", "soft_timeout", "deadline"):
+        if (self.long_queue is None) != (self.long_after is None):
+            raise JobOptionError("long_queue: it goes with long_after; give both, or none")
+        for name in ("timeout", "soft_timeout", "deadline", "long_after"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise JobOptionError(f"{name}: {value!r} is no time; give seconds above 0")
         if self.timeout and self.soft_timeout and self.soft_timeout >= self.timeout:
             raise JobOptionError("soft_timeout: it is not below timeout; lower it, so that the job can clean up")
+        for name in self.duration_key:
+            if not self.signature.takes(name):
+                raise JobOptionError(f"duration_key: {name!r} is no argument of {self.name}; name one that it takes")
         check_units(self.units)
         _ = self.limit
         if not isinstance(self.retry, RetryRule):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobplatform.clock import StoreClock
 from jobplatform.errors import JobPlatformError, SettingsError, UnknownQueue
+from jobplatform.jobs.estimates import Estimate, Estimates
 from jobplatform.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Platform:
         self._publisher: Publisher | None = None
         #: What the time is, for all that is written: the machine's own clock may be wrong.
         self.clock = StoreClock(self._ask_time)
+        self.estimates = Estimates(self._ask_estimates)
 
     def _ask_time(self) -> float:
         """Ask Redis, which answers sooner, or else PostgreSQL, of which workers know nothing."""
@@ -43,6 +46,19 @@ class Platform:
         from jobplatform.store import leadership
 
         return self.database.once(leadership.probe).now
+
+    def _ask_estimates(self, job_type: str) -> Mapping[str, Estimate] | None:
+        """Read the estimates of a job type, by key; None where nobody can tell, as in a worker."""
+        if self.in_worker or not self.settings.database_url:
+            return None
+        from jobplatform.store import durations
+        from jobplatform.store.database import UNREACHABLE
+
+        try:
+            rows = self.database.once(lambda session: durations.of_type(session, job_type))
+        except UNREACHABLE:
+            return None
+        return {row["key"]: Estimate(row["p10"], row["p50"], row["p90"], row["decided_by"]) for row in rows}
 
     @property
     def leases(self) -> bool:
@@ -72,7 +88,8 @@ class Platform:
             raise UnknownQueue(f"queue: {queue!r} is not declared; {hint} it to task_queues or JOBPLATFORM_QUEUES")
 
     def _declared_queues(self, app: Any) -> set[str]:
-        declared = {task.job.queue for task in app.tasks.values() if getattr(task, "job", None)}
+        jobs = [task.job for task in app.tasks.values() if getattr(task, "job", None)]
+        declared = {queue for job in jobs for queue in (job.queue, job.long_queue)}
         known = {str(app.conf.task_default_queue), *self.settings.queues, *app.amqp.queues, *declared}
         return {queue for queue in known if queue}
 

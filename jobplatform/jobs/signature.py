@@ -159,6 +159,10 @@ class Signature:
         """Give arguments that fit by their names."""
         return {**dict(zip((item.name for item in self._positional), args, strict=False)), **kwargs}
 
+    def takes(self, name: str) -> bool:
+        """Tell whether an argument may have a name."""
+        return self._extra is not None or any(item.name == name for item in self._parameters)
+
     def json_schema(self) -> dict[str, Any]:
         """Describe the parameters, or the model, as one JSON schema object."""
         if self._model is not None:

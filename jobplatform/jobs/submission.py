@@ -16,6 +16,7 @@ from celery import signals
 
 from jobplatform.errors import StoreUnavailable
 from jobplatform.jobs import admission
+from jobplatform.jobs.estimates import Outlook
 from jobplatform.jobs.platform import Platform
 from jobplatform.journal import entry
 from jobplatform.records import NewJob, row_of, rows_like
@@ -32,13 +33,20 @@ logger = logging.getLogger(__name__)
 
 
 class Chunk(NamedTuple):
-    """Jobs that differ only in id and payload: pairs of both, and the key of their limits if it is not that of all."""
+    """Jobs that differ only in id and payload: pairs of both.
+
+    :param limit_key: the key of their limits, if it is not that of all.
+    :param outlook: what is foretold of them, if it is not what is of all.
+    """
 
     pairs: list[tuple[str, str]]
     limit_key: str | None = None
+    outlook: Outlook | None = None
 
     def like(self, job: NewJob) -> NewJob:
         """Give what they share, of the job that all chunks are like."""
+        if self.outlook is not None:
+            job = replace(job, queue=self.outlook.queue, **self.outlook.columns)
         return job if self.limit_key is None else replace(job, limit_key=self.limit_key)
 
 
@@ -216,8 +224,9 @@ def publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:
 
 
 def _messages(like: NewJob, chunk: Chunk) -> dict[tuple[str, int], list[str]]:
-    fill = Mould(message_of(chunk.like(like))).fill
-    return {(like.queue, like.priority): [fill(job_id, payload) for job_id, payload in chunk.pairs]}
+    shared = chunk.like(like)
+    fill = Mould(message_of(shared)).fill
+    return {(shared.queue, shared.priority): [fill(job_id, payload) for job_id, payload in chunk.pairs]}
 
 
 def _journal_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> int:

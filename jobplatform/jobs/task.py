@@ -14,6 +14,7 @@ from celery.canvas import Signature
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs import keyed_jobs, membership, submission, transactional
 from jobplatform.jobs.deadline import chosen
+from jobplatform.jobs.estimates import Outlook, key_of, outlook
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
@@ -78,15 +79,19 @@ class JobTask(Task):  # type: ignore[misc]
     ) -> Iterator[submission.Chunk]:
         check, limit = self.job.signature.check, platform.settings.payload_limit
         keyed = wishes.limit_key or self.job.limit_key
+        queue = wishes.queue or self.job.queue or self._routed_queue((), {})
         while taken := list(itertools.islice(items, CHUNK)):
-            chunks: defaultdict[str | None, list[tuple[str, str]]] = defaultdict(list)
-            for item, job_id in zip(taken, new_job_ids(platform.clock(), len(taken)), strict=True):
+            chunks: defaultdict[tuple[str | None, str | None], list[tuple[str, str]]] = defaultdict(list)
+            now = platform.clock()
+            for item, job_id in zip(taken, new_job_ids(now, len(taken)), strict=True):
                 args, kwargs = _arguments(item)
                 check(args, kwargs)
-                key = self._limit_key(wishes, args, kwargs) if keyed else None
-                chunks[key].append((job_id, encode_payload(args, kwargs, limit)))
+                keys = self._limit_key(wishes, args, kwargs) if keyed else None, self._duration_key(args, kwargs)
+                chunks[keys].append((job_id, encode_payload(args, kwargs, limit)))
                 ids.append(job_id)
-            yield from (submission.Chunk(pairs, key) for key, pairs in chunks.items())
+            for (limit_key, key), pairs in chunks.items():
+                foretold = self._outlook(platform, wishes, queue, key, now) if key else None
+                yield submission.Chunk(pairs, limit_key, foretold)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Submit a job as Celery's method does, with Celery's options and ours."""
@@ -132,6 +137,8 @@ class JobTask(Task):  # type: ignore[misc]
         declared, now = self.job, platform.clock()
         queue = wishes.queue or declared.queue or self._routed_queue(args, kwargs)
         platform.check_queue(self._get_app(), queue)
+        key = self._duration_key(args, kwargs) if payload is None else None
+        queue, foretold = self._outlook(platform, wishes, queue, key, now)
         parent = get_current_worker_task()
         request = parent.request if parent else None
         return NewJob(
@@ -159,7 +166,17 @@ class JobTask(Task):  # type: ignore[misc]
             retry_rule=(wishes.retry_rule or declared.retry).as_row(),
             batch_id=wishes.batch_id,
             message=membership.message_of(wishes.batch_id),
+            **foretold,
         )
+
+    def _duration_key(self, args: Any, kwargs: Any) -> str | None:
+        names = self.job.duration_key
+        return key_of(names, self.job.signature.named(args, kwargs)) if names else None
+
+    def _outlook(self, platform: Platform, wishes: Wishes, queue: str, key: str | None, now: float) -> Outlook:
+        """Foretell a job; only one whose caller names no queue is sent to that of the long ones."""
+        found = outlook(platform.estimates, self.job, queue, key, now)
+        return found._replace(queue=queue) if wishes.queue else found
 
     def _limit_key(self, wishes: Wishes, args: Any, kwargs: Any) -> str | None:
         template = wishes.limit_key or self.job.limit_key

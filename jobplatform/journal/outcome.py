@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jobplatform.decision import Outcome, Seen
@@ -47,7 +47,14 @@ def _end(entry: Entry, ended: str | None) -> dict[str, Any]:
 def seen(rows: Rows, moved: Mapping[tuple[str, str], int], outcomes: Sequence[Outcome]) -> Seen:
     """Sum up what a batch showed."""
     completed = Counter({job_type: jobs for (job_type, status), jobs in moved.items() if status == State.COMPLETED})
-    return Seen(_latest(rows), completed, rows.failures, outcomes)
+    return Seen(_latest(rows), completed, rows.failures, outcomes, list(_runs(rows)))
+
+
+def _runs(rows: Rows) -> Iterator[tuple[str, float]]:
+    """Give the attempts that succeeded, each with the seconds that it took."""
+    for row in rows.executions:
+        if row["status"] == State.COMPLETED and "run" in row["metrics"]:
+            yield row["job_id"], row["metrics"]["run"]
 
 
 def _latest(rows: Rows) -> float:

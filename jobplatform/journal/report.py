@@ -22,13 +22,15 @@ class Report:
 
     :param name: the node name, as ``celery inspect`` shows it.
     :param app: the Celery application.
+    :param slots: how many jobs it runs at once.
     :param room: tells what this process has left.
     :param child_memory: bytes above which Celery ends a pool process after its job, 0 where it does not.
     """
 
-    def __init__(self, name: str, app: Any, room: Room | None = None, child_memory: int = 0) -> None:
+    def __init__(self, name: str, app: Any, slots: int = 1, room: Room | None = None, child_memory: int = 0) -> None:
         self.name = name
         self.app = app
+        self.slots = slots
         self.room = room or Room()
         self.child_memory = child_memory
         self._known = 0
@@ -52,6 +54,7 @@ class Report:
             "deeds": DEEDS.told(),
             **self.room(sum(each["rss"] for each in processes)),
             "types": self._job_types(),
+            "slots": self.slots,
             "queues": sorted(self.app.amqp.queues.consume_from),
         }
 

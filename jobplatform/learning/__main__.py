@@ -50,6 +50,10 @@ def _teach(kinds: list[str], database: Database, settings: Settings) -> None:
         from jobplatform.learning import decay_lesson
 
         decay_lesson.teach(database)
+    elif "duration" in kinds:
+        from jobplatform.learning import duration_lesson
+
+        duration_lesson.teach(database)
     else:
         from jobplatform.learning import lesson
 

@@ -14,6 +14,7 @@ from jobplatform.store.database import Database
 if TYPE_CHECKING:
     from jobplatform.learning.decay_model import DecayModel
     from jobplatform.learning.demand import Demand
+    from jobplatform.learning.duration import DurationModel
     from jobplatform.learning.model import Model
 
 Loaded = TypeVar("Loaded")
@@ -60,7 +61,7 @@ class CurrentModel(Generic[Loaded]):
         with self.database.transaction() as transaction:
             head = models.in_force(transaction, self.kind)
             version = None if head is None else int(head["version"])
-            if version == (None if self._loaded is None else self._loaded.version):
+            if self._is_loaded(version):
                 if head is not None and self._loaded is not None:
                     self._loaded = self._loaded._replace(state=head["state"])
                 return Counter()
@@ -77,6 +78,9 @@ class CurrentModel(Generic[Loaded]):
             return self._retire(version, error)
         logger.info("%s model %d is in force", self.kind, version)
         return Counter(loaded=1)
+
+    def _is_loaded(self, version: int | None) -> bool:
+        return version == (None if self._loaded is None else self._loaded.version)
 
     def _retire(self, version: int, error: Exception) -> Counter[str]:
         self._loaded = None
@@ -117,3 +121,14 @@ def of_health(database: Database) -> CurrentModel[DecayModel]:
         return DecayModel.from_bytes(data, sha256)
 
     return CurrentModel(database, models.HEALTH, read)
+
+
+def of_durations(database: Database) -> CurrentModel[DurationModel]:
+    """Hold the model of how long jobs take."""
+
+    def read(data: bytes, sha256: str) -> DurationModel:
+        from jobplatform.learning.duration import DurationModel
+
+        return DurationModel.from_bytes(data, sha256)
+
+    return CurrentModel(database, models.DURATION, read)

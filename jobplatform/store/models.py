@@ -19,6 +19,8 @@ RETRY = "retry"
 DEMAND = "demand"
 #: The kind of models that foretell which workers fail.
 HEALTH = "health"
+#: The kind of models that foretell how long jobs take.
+DURATION = "duration"
 #: A model is kept for so long after it was retired.
 RETENTION = timedelta(days=90)
 #: Models on trial that are kept, and models of any state whose artifact is.

@@ -12,25 +12,33 @@ from jobplatform.store import dependencies
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
+# What nobody foretold when it was submitted, as by a running job, is foretold as it is written.
 INSERT_JOBS = Statement(
     "insert_jobs",
     """
     insert into @jobs (job_id, job_type, status, priority, payload, retry_count, max_retries, scheduled_at, queue,
         attempt, enqueued_at, due_at, root_id, parent_id, timeout, soft_timeout, expires_at, tenant, tags,
         retry_rule, message, schedule_id, fire_at, unique_key, unique_scope, unique_until, deadline, deadline_at,
-        limit_key, units, batch_id)
-    select job_id, job_type, coalesce(status, 'PENDING'), coalesce(priority, 1), payload, coalesce(retry_count, 0),
+        limit_key, units, batch_id, duration_key, predicted_p10, predicted_p50, predicted_p90, predicted_by)
+    select job_id, r.job_type, coalesce(status, 'PENDING'), coalesce(priority, 1), payload, coalesce(retry_count, 0),
         coalesce(max_retries, 5), to_timestamp(scheduled_at), queue, coalesce(attempt, 1),
         to_timestamp(enqueued_at), to_timestamp(due_at), root_id, parent_id, timeout, soft_timeout,
         to_timestamp(expires_at), tenant, tags, retry_rule, message, schedule_id, to_timestamp(fire_at),
         unique_key, unique_scope, to_timestamp(unique_until), deadline, to_timestamp(deadline_at), limit_key,
-        coalesce(units, 1), batch_id
+        coalesce(units, 1), batch_id, duration_key, coalesce(predicted_p10, e.p10), coalesce(predicted_p50, e.p50),
+        coalesce(predicted_p90, e.p90), coalesce(predicted_by, e.decided_by)
     from json_to_recordset(%(rows)s) as r(job_id uuid, job_type text, status text, priority int, payload jsonb,
         retry_count int, max_retries int, scheduled_at float8, queue text, attempt int, enqueued_at float8,
         due_at float8, root_id uuid, parent_id uuid, timeout float8, soft_timeout float8, expires_at float8,
         tenant text, tags text[], retry_rule jsonb, message jsonb, schedule_id bigint, fire_at float8,
         unique_key text, unique_scope text, unique_until float8, deadline float8, deadline_at float8, limit_key text,
-        units int, batch_id uuid)
+        units int, batch_id uuid, duration_key text, predicted_p10 real, predicted_p50 real, predicted_p90 real,
+        predicted_by text)
+    left join lateral (
+        select p10, p50, p90, decided_by from @duration_estimates e
+        where r.predicted_p50 is null and e.job_type = r.job_type and e.key in (coalesce(r.duration_key, ''), '')
+        order by e.key desc limit 1
+    ) e on true
     on conflict do nothing
     """,
     {"rows": "[]"},
@@ -67,6 +75,11 @@ _VALUES = {
     "deadline": "%(deadline)s",
     "deadline_at": "to_timestamp(%(deadline_at)s)",
     "batch_id": "%(batch_id)s::uuid",
+    "duration_key": "%(duration_key)s",
+    "predicted_p10": "%(predicted_p10)s",
+    "predicted_p50": "%(predicted_p50)s",
+    "predicted_p90": "%(predicted_p90)s",
+    "predicted_by": "%(predicted_by)s",
 }
 
 

@@ -74,10 +74,6 @@ class Fleet(Protocol):
         """List the workers that live, and those that are starting."""
         ...
 
-    def ask(self, wanted: int, reason: str) -> None:
-        """Wish for so many workers; the controller brings that about."""
-        ...
-
     def publish(self, wanted: int) -> None:
         """Tell the home how many workers to run, where it is the one that starts and ends them."""
         ...

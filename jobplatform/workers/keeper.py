@@ -15,6 +15,7 @@ from jobplatform.workers.fleet import BY, Fleet, Member
 from jobplatform.workers.replacer import Replacer
 from jobplatform.workers.roll import Roll
 from jobplatform.workers.size import Steps, steps
+from jobplatform.workers.wish import Wish
 
 #: A pause between two looks that is longer than so many of them ends a watch.
 _PAUSE_LOOKS = 3
@@ -44,6 +45,7 @@ class FleetKeeper:
         self.clock = clock
         self.interval = min(self.interval, settings.heartbeat_seconds / 2)
         self.roll = Roll(database, client, settings.stale_seconds)
+        self.wish = Wish(database, settings, BY)
         self.replacer = Replacer(database, client, fleet, settings)
         self._watching_since = self._looked_at = clock()
 
@@ -57,7 +59,7 @@ class FleetKeeper:
             counts += self.replacer.advance(each, members, now, watched)
             replaced.add(each.row["worker_id"])
         members = self.fleet.members()
-        counts += self._size(members, steps(members, self.wanted(), replaced))
+        counts += self._size(members, steps(members, self.wish.size(), replaced))
         return +counts
 
     def _watch(self) -> float:
@@ -67,13 +69,6 @@ class FleetKeeper:
             self._watching_since = now
         self._looked_at = now
         return now - self._watching_since
-
-    def wanted(self) -> int:
-        """Tell how many workers are wished for, the least when nobody has said, and within the bounds."""
-        with self.database.session() as session:
-            wish = fleets.read(session, self.fleet.pool)
-        wanted = wish["wanted"] if wish else self.settings.fleet_min
-        return max(self.settings.fleet_min, min(wanted, self.settings.fleet_max))
 
     def _size(self, members: Sequence[Member], found: Steps) -> Counter[str]:
         counts = Counter(
@@ -104,7 +99,7 @@ class FleetKeeper:
         """Tell the home how many to run: more at once, and fewer once so many run nothing and take no more."""
         idle = [member for member in found.retire if not self.roll.holds(member)]
         needed = sum(member.counts or member.asked_by == BY for member in members) - len(idle)
-        target = max(self.wanted(), needed)
+        target = max(self.wish.size(), needed)
         with self.database.transaction() as transaction:
             fleets.publish(transaction, self.fleet.pool, target)
         self.fleet.publish(target)

@@ -13,8 +13,7 @@ from dataclasses import replace
 import psutil
 
 from jobplatform.devstack.supervisor import Backoff
-from jobplatform.store import fleets
-from jobplatform.workers.fleet import BY, Member, Stage
+from jobplatform.workers.fleet import Member, Stage
 from jobplatform.workers.nursery import Unforkable
 from jobplatform.workers.roll import Roll
 from jobplatform.workers.starter import Started, Starter
@@ -81,11 +80,6 @@ class LocalFleet:
         elif member.stage is Stage.STARTING and time.time() - member.started_at > self.start_seconds:
             logger.warning("worker %s takes no jobs after %g s and is killed", member.name, self.start_seconds)
             self.kill(member)
-
-    def ask(self, wanted: int, reason: str) -> None:
-        """Wish for so many workers."""
-        with self.roll.database.transaction() as transaction:
-            fleets.wish(transaction, self.pool, wanted, reason, BY)
 
     def publish(self, wanted: int) -> None:
         """Do nothing: nobody else starts workers of ours."""

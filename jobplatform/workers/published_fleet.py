@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobplatform.store import fleets
-from jobplatform.workers.fleet import BY, Member, Stage
+from jobplatform.workers.fleet import Member, Stage
 from jobplatform.workers.roll import Roll
 
 
@@ -21,11 +20,6 @@ class PublishedFleet:
     def members(self) -> Sequence[Member]:
         """List the workers that are heard; whether the process of a silent one lives cannot be told from here."""
         return [member for member in self.roll.members() if member.stage is not Stage.SILENT]
-
-    def ask(self, wanted: int, reason: str) -> None:
-        """Wish for so many workers."""
-        with self.roll.database.transaction() as transaction:
-            fleets.wish(transaction, self.pool, wanted, reason, BY)
 
     def publish(self, wanted: int) -> None:
         """Do nothing more: the wish is read by whoever asks for it."""

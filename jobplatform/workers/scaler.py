@@ -31,15 +31,15 @@ _PRUNE = timedelta(hours=1)
 Row = Mapping[str, Any]
 
 
-class Fleet(Protocol):
-    """Where workers come from."""
+class Wish(Protocol):
+    """How many workers there are to be; of those that are too many only such end that run nothing."""
 
-    def members(self) -> Sequence[Any]:
-        """List the workers that take jobs, and those that start."""
+    def size(self) -> int:
+        """Give what was asked for last."""
         ...
 
     def ask(self, wanted: int, reason: str) -> None:
-        """Let there be so many; of those that are too many only such end that run nothing."""
+        """Let there be so many."""
         ...
 
 
@@ -60,7 +60,6 @@ class InForce(Protocol):
 class Scaler:
     """Decide every interval how many workers there should be, write it down, and ask the fleet for them.
 
-    :param pool: the name of the fleet's workers.
     :param current: gives the model in force, None when there is none.
     """
 
@@ -70,15 +69,14 @@ class Scaler:
         self,
         database: Database,
         settings: Settings,
-        fleet: Fleet,
+        wish: Wish,
         current: Callable[[], InForce | None] = lambda: None,
-        pool: str = "workers",
     ) -> None:
         self.database = database
         self.settings = settings
-        self.fleet = fleet
+        self.wish = wish
         self.current = current
-        self.pool = pool
+        self.pool = settings.fleet_pool
         self.interval = settings.scale_seconds
         self.bounds = bounds_of(settings)
         self._ahead = timedelta(seconds=settings.worker_start_seconds + settings.scale_seconds) + _MARGIN
@@ -93,7 +91,7 @@ class Scaler:
         """Read, foretell, decide, write down, ask; once an interval, so it never counts work that was done."""
         if self.settings.scaler == "off":
             return Counter()
-        had = len(self.fleet.members())
+        had = self.wish.size()
         with self.database.transaction() as transaction:
             known = read_known(transaction, now, now + self._ahead)
             forecaster = self._follow(transaction, known, now)
@@ -159,7 +157,7 @@ class Scaler:
 
     def _ask(self, decision: Decision, had: int, number: int, now: datetime) -> None:
         """Ask the fleet every time: of what was asked for before, something may have died."""
-        self.fleet.ask(decision.wanted, decision.reason)
+        self.wish.ask(decision.wanted, decision.reason)
         if decision.wanted > had:
             self._grown = now
         if decision.wanted != had:

@@ -39,6 +39,7 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
     counts = {
         "batches": 10,
         "dead-letters": 1,
+        "durations": 1,
         "errors": 0,
         "expiry": 4,
         "limits": 1,

@@ -25,14 +25,14 @@ PATIENCE = 120.0
 
 
 class Homes:
-    """A fleet that does as it is asked at once."""
+    """A wish that is fulfilled at once."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.asked: list[tuple[int, str]] = []
 
-    def members(self) -> list[int]:
-        return list(range(self.count))
+    def size(self) -> int:
+        return self.count
 
     def ask(self, wanted: int, reason: str) -> None:
         self.asked.append((wanted, reason))

@@ -1,0 +1,1 @@
+"""Foretelling how long jobs take, on real traces."""
