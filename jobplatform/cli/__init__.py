@@ -27,7 +27,7 @@ COMMANDS = {
     "dlq": ("jobplatform.cli.dlq", "List, show, mend, replay and resolve dead letters."),
     "models": ("jobplatform.cli.models", "List, train, judge and steer what learns from retries."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
-    "workers": ("jobplatform.cli.workers", "List, cordon, drain and replace workers."),
+    "workers": ("jobplatform.cli.workers", "List, judge, cordon, drain and replace workers."),
     "fleet": ("jobplatform.cli.fleet", "Say how many workers there are to be, and see who replaces whom."),
     "scale": ("jobplatform.cli.scale", "List and show decisions on the number of workers."),
     "capacity": ("jobplatform.cli.capacity", "Say what would have been with another number of workers."),

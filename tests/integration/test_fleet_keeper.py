@@ -116,10 +116,10 @@ def test_without_a_wish_there_are_the_least_and_never_more_than_the_most(
     shop: Shop, settings: Settings, tmp_path: Path
 ) -> None:
     keeper = make_keeper(shop, replace(settings, fleet_min=2, fleet_max=4), tmp_path / "formation")
-    assert keeper.wanted() == 2
+    assert keeper.wish.size() == 2
     for wanted, found in ((9, 4), (0, 2), (3, 3)):
         wish(shop, wanted)
-        assert keeper.wanted() == found
+        assert keeper.wish.size() == found
 
 
 def test_a_replacement_where_the_home_starts_workers(shop: Shop, settings: Settings, tmp_path: Path) -> None:
