@@ -25,7 +25,7 @@ COMMANDS = {
     "schedules": ("jobplatform.cli.schedules", "List, preview, check and steer schedules."),
     "clusters": ("jobplatform.cli.clusters", "List, show, assign, resolve and merge errors of one kind."),
     "dlq": ("jobplatform.cli.dlq", "List, show, mend, replay and resolve dead letters."),
-    "models": ("jobplatform.cli.models", "List, train, judge and steer what learns from retries."),
+    "models": ("jobplatform.cli.models", "List, train, judge and steer what learns."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
     "workers": ("jobplatform.cli.workers", "List, judge, cordon, drain and replace workers."),
     "fleet": ("jobplatform.cli.fleet", "Say how many workers there are to be, and see who replaces whom."),

@@ -81,22 +81,6 @@ def suggest_limits(limit: int, output: Output) -> None:
         output.table(found, _LIMIT_COLUMNS, empty="no job has completed yet")
 
 
-@durations.command("train")
-@json_option
-@mapped()
-def train_model(output: Output) -> None:
-    """Train a model now, on the newest runs; it foretells where it is better than the rule."""
-    from jobplatform.learning.duration_lesson import teach
-
-    with open_database() as database:
-        version, state, reason = teach(database, tell=(lambda words: None) if output.as_json else output.note)
-    report = {"version": version, "state": state, "reason": reason}
-    if output.as_json:
-        output.json(report)
-    else:
-        output.record(report)
-
-
 def _limits(row: Mapping[str, Any]) -> dict[str, Any]:
     found = suggest(row["p90"], row["longest"], row["runs"])
     names = {"suggested": found and found.timeout, "soft": found and found.soft_timeout}

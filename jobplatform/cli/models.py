@@ -1,11 +1,11 @@
-"""The group ``models``: what was learned of retries, where it decides, and taking it back."""
+"""The group ``models``: what was learned, where it decides, and taking it back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,10 @@ from jobplatform.store import model_trials
 from jobplatform.store import models as rows
 from jobplatform.store.database import Transaction
 
-_COLUMNS = ("version", "state", "trained_at", "rows", "base_rate", "skill", "gap", "reason")
+if TYPE_CHECKING:
+    from jobplatform.learning.drift import Drift
+
+_COLUMNS = ("version", "kind", "state", "trained_at", "rows", "skill", "reason")
 _TYPE_COLUMNS = ("job_type", "decides", "since", "outcomes", "skill", "reason")
 _SCORES = ("outcomes", "rule", "model", "skill", "low", "high", "gap", "auc", "ece")
 _VERSION = click.IntRange(min=1, max=2**31 - 1)
@@ -26,26 +29,33 @@ _DRIFT_ROWS = 1_000
 _MISSING = "model {}: there is none of this version; see: jobplatform models list"
 
 Row = Mapping[str, Any]
+kind_option = click.option(
+    "--kind",
+    type=click.Choice(rows.KINDS),
+    help="Of what is foretold: what comes of retries, how long jobs take, how many there will be, which workers fail.",
+)
 job_type_option = click.option("--type", "job_type", help="This job type, whatever the version.")
 
 
-@click.group(short_help="List, train, judge and steer what learns from retries.")
+@click.group(short_help="List, train, judge and steer what learns.")
 def models() -> None:
-    """List, train, judge and steer the models that learn from retries.
+    """List, train, judge and steer the models of retries, durations, demand and health.
 
-    A model first only says what it would do (shadow). It decides on a job type once it has won there, and goes back
-    when it loses. Everything here counts within seconds, without a restart.
+    A model decides where it was better than the rule on what it did not learn from. One of retries first only says what
+    it would do (shadow); it decides on a job type once it has won there, and goes back when it loses. Everything here
+    counts within seconds, without a restart.
     """
 
 
 @models.command("list")
+@kind_option
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows at most.")
 @json_option
 @mapped()
-def list_models(limit: int, output: Output) -> None:
-    """List models, newest first; skill is that on outcomes that a model did not learn from."""
+def list_models(kind: str | None, limit: int, output: Output) -> None:
+    """List models, newest first, and how each did on what it did not learn from."""
     with open_database() as database, database.session() as session:
-        found = [_brief(row) for row in rows.newest(session, limit=limit)]
+        found = [_brief(row) for row in rows.newest(session, [kind] if kind else rows.KINDS, limit)]
     if output.as_json:
         output.json(found)
     else:
@@ -58,17 +68,15 @@ def list_models(limit: int, output: Output) -> None:
 @mapped()
 def show_model(version: int, output: Output) -> None:
     """Show a model, how it did, and how far what comes now is from what it learned from."""
-    from jobplatform.learning.drift import drift
-
     with open_database() as database, database.session() as session:
         row = _require(session, version)
-        recent = rows.examples(session, row["window_to"], _DRIFT_ROWS)
-    found = drift(row["metrics"].get("spreads", {}), recent)
+        found = _drift(session, row)
     shown = {**row, "metrics": {name: value for name, value in row["metrics"].items() if name != "spreads"}}
     if output.as_json:
         output.json({**shown, "drift": found.as_row() if found else None})
         return
-    scores = {name: row["metrics"].get(name) for name in _SCORES}
+    retries = row["kind"] == rows.RETRY
+    scores = {name: row["metrics"].get(name) for name in _SCORES} if retries else row["metrics"]
     output.record({**{name: shown[name] for name in shown if name not in ("metrics", "calibration")}, **scores})
     if found:
         shifts = [{"feature": name, "psi": round(shift, 3)} for name, shift in list(found.shifts.items())[:10]]
@@ -78,17 +86,19 @@ def show_model(version: int, output: Output) -> None:
 
 
 @models.command("train")
+@kind_option
 @json_option
 @mapped()
-def train_model(output: Output) -> None:
-    """Train a model now, on the newest outcomes."""
-    from jobplatform.learning.lesson import teach
+def train_model(kind: str | None, output: Output) -> None:
+    """Train a model now, of retries unless another kind is named."""
+    from jobplatform.learning.lessons import teach
 
-    with open_database() as database:
-        taught = teach(database, tell=(lambda words: None) if output.as_json else output.note)
+    settings, tell = require_settings(), (lambda words: None) if output.as_json else output.note
+    with open_database(settings) as database:
+        taught = teach(kind or rows.RETRY, database, settings, tell)
     report = {"version": taught.version, "state": taught.state, "reason": taught.reason}
     if output.as_json:
-        output.json({**report, **taught.measured.overall.as_row()})
+        output.json({**report, **taught.metrics})
     else:
         output.record(report)
 
@@ -102,7 +112,7 @@ def evaluate_model(version: int, output: Output) -> None:
     from jobplatform.learning.lesson import evaluate, metrics_of
 
     with open_database() as database, database.session() as session:
-        found = metrics_of(evaluate(session, _require(session, version)))
+        found = metrics_of(evaluate(session, _require_of_retries(session, version)))
     if output.as_json:
         output.json({"version": version, **found})
         return
@@ -190,7 +200,7 @@ def report(version: int, file: Path) -> None:
     from jobplatform.learning.report import page
 
     with open_database() as database, database.session() as session:
-        text = page(_require(session, version), model_trials.all_trials(session))
+        text = page(_require_of_retries(session, version), model_trials.all_trials(session))
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -205,6 +215,25 @@ def _require(session: Transaction, version: int) -> Row:
     if row is None:
         raise ModelNotFound(_MISSING.format(version))
     return row
+
+
+def _require_of_retries(session: Transaction, version: int) -> Row:
+    row = _require(session, version)
+    if row["kind"] != rows.RETRY:
+        raise CommandError(
+            f"model {version}: it is of kind {row['kind']}, this is for those of retries; see: jobplatform models show",
+            Exit.USAGE,
+        )
+    return row
+
+
+def _drift(session: Transaction, row: Row) -> Drift | None:
+    """Tell how far what comes now is from what a model of retries learned from."""
+    if row["kind"] != rows.RETRY:
+        return None
+    from jobplatform.learning.drift import drift
+
+    return drift(row["metrics"].get("spreads", {}), rows.examples(session, row["window_to"], _DRIFT_ROWS))
 
 
 def _want_one(version: int | None, job_type: str | None) -> None:

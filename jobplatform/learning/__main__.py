@@ -11,7 +11,9 @@ import sys
 import threading
 
 from jobplatform.errors import JobPlatformError
-from jobplatform.settings import Settings, load_settings
+from jobplatform.learning.lessons import teach
+from jobplatform.settings import load_settings
+from jobplatform.store import models
 from jobplatform.store.database import Database
 
 #: Added to the priority of what the machine is there for.
@@ -30,34 +32,15 @@ def main(arguments: list[str]) -> int:
     os.nice(_NICE)
     settings = load_settings(os.environ)
     database = Database(settings, pool_size=2, statement_seconds=_STATEMENT_SECONDS)
+    kind = next((each for each in arguments if each in models.KINDS), models.RETRY)
     try:
-        _teach(arguments, database, settings)
+        teach(kind, database, settings)
     except JobPlatformError as error:
         print(error, file=sys.stderr)
         return 1
     finally:
         database.close()
     return 0
-
-
-def _teach(kinds: list[str], database: Database, settings: Settings) -> None:
-    """Teach a model of the kind that is named; each lesson loads what it needs alone."""
-    if "demand" in kinds:
-        from jobplatform.learning import demand_lesson
-
-        demand_lesson.teach(database, settings)
-    elif "health" in kinds:
-        from jobplatform.learning import decay_lesson
-
-        decay_lesson.teach(database)
-    elif "duration" in kinds:
-        from jobplatform.learning import duration_lesson
-
-        duration_lesson.teach(database)
-    else:
-        from jobplatform.learning import lesson
-
-        lesson.teach(database)
 
 
 def _end_with_stdin() -> None:

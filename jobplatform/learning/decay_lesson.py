@@ -16,6 +16,7 @@ from jobplatform.learning.decay import features, lasting
 from jobplatform.learning.decay_model import MOST_FALSE, Lesson, Trained, alarms, train
 from jobplatform.learning.model import hash_of
 from jobplatform.learning.scores import Floats, auc
+from jobplatform.learning.taught import Taught
 from jobplatform.learning.vitals import STEP, lay_out
 from jobplatform.store import models, samples, verdicts
 from jobplatform.store.database import Database, Transaction
@@ -59,8 +60,8 @@ class Part:
     ended: Floats
 
 
-def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: int = 0) -> int:
-    """Train a model on the newest samples, put it into the registry, and return its version.
+def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: int = 0) -> Taught:
+    """Train a model on the newest samples and put it into the registry.
 
     :param tell: told what is being done.
     :raises NothingLearned: when another training runs, or no worker has failed.
@@ -81,10 +82,10 @@ def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: i
     ours, theirs = record_of_model(trained, parts), record_of_rules(warned, parts)
     days = sum(part.lesson.days for part in parts)
     with database.transaction() as transaction:
-        version = models.add(transaction, _row_of(trained, rows, ours, theirs, failures, days))
+        row = _row_of(trained, rows, ours, theirs, failures, days)
+        version = models.add(transaction, row)
         state, reason = _let_in(transaction, version, ours, theirs, failures, days)
-    tell(f"health model {version} is {state}: {reason}")
-    return version
+    return Taught(version, state, reason, row["metrics"])
 
 
 def failed_at(row: Row) -> float | None:

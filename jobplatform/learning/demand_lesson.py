@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from jobplatform.errors import NothingLearned
 from jobplatform.learning.demand_training import JUDGED, Trained, train
 from jobplatform.learning.load import Sample
 from jobplatform.learning.model import hash_of
+from jobplatform.learning.taught import Taught
 from jobplatform.learning.trail import Trail
 from jobplatform.learning.view import ahead_of
 from jobplatform.settings import Settings
@@ -24,19 +24,7 @@ logger = logging.getLogger(__name__)
 _PAST = timedelta(days=14)
 
 
-@dataclass(frozen=True, slots=True)
-class TaughtDemand:
-    """A model that was written down.
-
-    :param state: in force, or on trial as it was no better than the rule.
-    """
-
-    version: int
-    state: str
-    reason: str
-
-
-def teach(database: Database, settings: Settings, tell: Callable[[str], None] = logger.info) -> TaughtDemand:
+def teach(database: Database, settings: Settings, tell: Callable[[str], None] = logger.info) -> Taught:
     """Train a model on the samples of all queues and put it into the registry.
 
     :param tell: told what is being done.
@@ -44,16 +32,14 @@ def teach(database: Database, settings: Settings, tell: Callable[[str], None] = 
     :raises ModelRefused: when there is too little to learn from.
     """
     with database.session() as session:
-        if not models.claim_training(session):
+        if not models.claim_training(session, models.DEMAND):
             raise NothingLearned("another training runs; wait for its end")
         tell("reading samples")
         trails = _trails(scaling.samples(session, datetime.now(UTC) - _PAST), settings.scale_seconds)
         tell(f"learning from {sum(map(len, trails))} steps of {len(trails)} queues")
         trained = train(trails, ahead_of(settings), seed=0)
         with database.transaction() as transaction:
-            taught = _write(transaction, trained, trails)
-    tell(f"model {taught.version} is {taught.state}: {taught.reason}")
-    return taught
+            return _write(transaction, trained, trails)
 
 
 def _trails(rows: Any, step: float) -> list[Trail]:
@@ -64,15 +50,15 @@ def _trails(rows: Any, step: float) -> list[Trail]:
     return list(found.values())
 
 
-def _write(transaction: Any, trained: Trained, trails: list[Trail]) -> TaughtDemand:
+def _write(transaction: Any, trained: Trained, trails: list[Trail]) -> Taught:
     version = models.add(transaction, _row(trained, trails))
     skill = trained.metrics["skill"]
     losses = (f"{name} {trained.metrics[name]:.2f}" for name in ("model", "rule"))
     reason = f"losses of the quantile {JUDGED}, in jobs a step: {', '.join(losses)}"
     if skill <= 0.0:
-        return TaughtDemand(version, "shadow", reason)
+        return Taught(version, "shadow", reason, trained.metrics)
     models.promote(transaction, version, reason)
-    return TaughtDemand(version, "active", reason)
+    return Taught(version, "active", reason, trained.metrics)
 
 
 def _row(trained: Trained, trails: list[Trail]) -> dict[str, Any]:

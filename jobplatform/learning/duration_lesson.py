@@ -14,7 +14,8 @@ from jobplatform.learning.duration import FEWEST, MOST, DurationModel, train
 from jobplatform.learning.duration_candidates import history_mode, right
 from jobplatform.learning.duration_past import KEPT, Ledger, Past, Runs, numbered
 from jobplatform.learning.duration_rule import Estimate
-from jobplatform.store import models
+from jobplatform.learning.taught import Taught
+from jobplatform.store import durations, models
 from jobplatform.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ _BETTER, _MOST_ERROR = 0.005, 1.05
 Row = Mapping[str, Any]
 
 
-def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: int = 0) -> tuple[int, str, str]:
-    """Train a model on the newest runs and put it into the registry; gives its version, its state, and why.
+def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: int = 0) -> Taught:
+    """Train a model on the newest runs and put it into the registry.
 
     :param tell: told what is being done.
     :raises NothingLearned: when another training runs, or there is too little to learn from.
@@ -38,8 +39,6 @@ def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: i
         if not models.claim_training(session, models.DURATION):
             raise NothingLearned("another training runs; wait for its end")
         tell("reading runs")
-        from jobplatform.store import durations
-
         rows = durations.runs(session, MOST)
         if len(rows) < 2 * FEWEST:
             raise NothingLearned(f"there are {len(rows)} runs to learn from; it takes {2 * FEWEST}")
@@ -55,8 +54,7 @@ def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: i
             version = models.add(transaction, _row_of(model, lesson, metrics, reason))
             if state == "active":
                 models.promote(transaction, version, reason)
-    tell(f"model {version} is {state}: {reason}")
-    return version, state, reason
+    return Taught(version, state, reason, metrics)
 
 
 def runs_of(rows: Sequence[Row]) -> Runs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from jobplatform.learning.drift import spreads
 from jobplatform.learning.measure import Measured, measure
 from jobplatform.learning.model import Model, hash_of
 from jobplatform.learning.scores import Floats, auc, ece
+from jobplatform.learning.taught import Taught
 from jobplatform.learning.training import Example, Trained, reliability, train
 from jobplatform.learning.trial import OUTCOMES
 from jobplatform.store import models
@@ -29,20 +29,6 @@ _MOST_HELD_OUT = 1_000
 _EVALUATED = 5_000
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Taught:
-    """A model that was written down.
-
-    :param state: on trial, in force, or retired at once.
-    :param reason: why.
-    """
-
-    version: int
-    state: str
-    reason: str
-    measured: Measured
 
 
 def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: int = 0) -> Taught:
@@ -66,8 +52,7 @@ def teach(database: Database, tell: Callable[[str], None] = logger.info, seed: i
         with database.transaction() as transaction:
             version = models.add(transaction, _row_of(trained, lessons, measured))
             state, reason = _let_in(transaction, version, measured, held_out, lessons)
-    tell(f"model {version} is {state}: {reason}")
-    return Taught(version, state, reason, measured)
+    return Taught(version, state, reason, measured.overall.as_row())
 
 
 def split(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:

@@ -13,14 +13,15 @@ from jobplatform.store.statement import Statement
 
 Row = Mapping[str, Any]
 
-#: The kind of models that foretell what comes of retries.
+#: Kinds of models, by what they foretell: what comes of retries,
 RETRY = "retry"
-#: Of those that foretell how many jobs there will be at once.
-DEMAND = "demand"
-#: The kind of models that foretell which workers fail.
-HEALTH = "health"
-#: The kind of models that foretell how long jobs take.
+#: how long jobs take,
 DURATION = "duration"
+#: how many jobs there will be at once,
+DEMAND = "demand"
+#: and which workers fail.
+HEALTH = "health"
+KINDS = (RETRY, DURATION, DEMAND, HEALTH)
 #: A model is kept for so long after it was retired.
 RETENTION = timedelta(days=90)
 #: Models on trial that are kept, and models of any state whose artifact is.
@@ -61,8 +62,8 @@ _ABOUT = """
 
 LIST_MODELS = Statement(
     "list_models",
-    f"select {_ABOUT} from @models where kind = %(kind)s order by version desc limit %(limit)s",
-    {"kind": RETRY, "limit": 20},
+    f"select {_ABOUT} from @models where kind = any(%(kinds)s::text[]) order by version desc limit %(limit)s",
+    {"kinds": [RETRY], "limit": 20},
 )
 
 SHOW_MODEL = Statement("show_model", f"select {_ABOUT} from @models where version = %(version)s", {"version": 1})
@@ -194,9 +195,9 @@ def add(transaction: Transaction, row: Row) -> int:
     return int(transaction.rows(ADD_MODEL, **{**row, **values})[0]["version"])
 
 
-def newest(transaction: Transaction, kind: str = RETRY, limit: int = 20) -> Sequence[Row]:
-    """List the newest models, the last first, without their artifacts."""
-    return transaction.rows(LIST_MODELS, kind=kind, limit=limit)
+def newest(transaction: Transaction, kinds: Sequence[str] = KINDS, limit: int = 20) -> Sequence[Row]:
+    """List the newest models of some kinds, the last first, without their artifacts."""
+    return transaction.rows(LIST_MODELS, kinds=list(kinds), limit=limit)
 
 
 def show(transaction: Transaction, version: int) -> Row | None:

@@ -77,6 +77,37 @@ def test_a_version_follows_an_active_one_only_if_it_is_no_worse(
     assert cli_environment.json("models", "show", "1")["reason"] == "version 3 took over"
 
 
+def test_models_of_all_kinds_are_listed_shown_and_steered(cli_environment: CliEnvironment, database: Database) -> None:
+    with database.transaction() as transaction:
+        made = {kind: add_model(transaction, kind=kind, metrics={"auc": 0.9}) for kind in models.KINDS}
+    assert [row["kind"] for row in cli_environment.json("models", "list")] == list(models.KINDS)[::-1]
+    (row,) = cli_environment.json("models", "list", "--kind", models.HEALTH)
+    assert (row["version"], row["state"]) == (made[models.HEALTH], "shadow")
+    version = str(row["version"])
+    assert cli_environment.json("models", "promote", version)["state"] == "active"
+    assert cli_environment.json("models", "show", version)["state"] == "active"
+    assert "auc" in cli_environment.run("models", "show", version).output
+    assert cli_environment.json("models", "show", str(made[models.RETRY]))["state"] == "shadow"
+    for command in (("evaluate", version), ("report", version, "--output", "model.html")):
+        refused = cli_environment.run("models", *command)
+        assert refused.exit_code == Exit.USAGE
+        assert "it is of kind health" in refused.output
+
+
+def test_two_trainings_of_other_kinds_are_in_nobodys_way(database: Database) -> None:
+    with database.session() as one, database.session() as other:
+        assert models.claim_training(one, models.DEMAND)
+        assert not models.claim_training(other, models.DEMAND)
+        assert all(models.claim_training(other, kind) for kind in models.KINDS if kind != models.DEMAND)
+
+
+def test_a_training_with_nothing_to_learn_from_says_so(cli_environment: CliEnvironment) -> None:
+    for kind in models.KINDS:
+        said = cli_environment.run("models", "train", "--kind", kind)
+        assert said.exit_code == Exit.FAILED, said.output
+        assert "Traceback" not in said.output
+
+
 def test_versions_are_promoted_and_retired(cli_environment: CliEnvironment, database: Database, version: int) -> None:
     cli_environment.json("models", "promote", str(version))
     trial(database, "shop.mail", state="active", version=version)

@@ -233,7 +233,7 @@ def test_a_child_trains_a_model_that_is_better_than_the_rule_and_it_foretells(
     with database.session() as session:
         assert durations.of_type(session, "d.0")[0]["decided_by"].startswith("rule, ")
     shadow.close()
-    assert cli_environment.json("durations", "train")["state"] == "active"
+    assert cli_environment.json("models", "train", "--kind", "duration")["state"] == "active"
 
 
 def test_nothing_is_trained_when_it_is_off_or_when_there_is_too_little(

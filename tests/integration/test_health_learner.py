@@ -70,7 +70,7 @@ def add_lives(database: Database) -> None:
 
 def test_a_model_that_sees_what_the_rules_did_not_comes_into_force(database: Database) -> None:
     add_lives(database)
-    version = decay_lesson.teach(database, lambda text: None)
+    version = decay_lesson.teach(database, lambda text: None).version
     with database.session() as session:
         row = models.show(session, version)
         head = models.in_force(session, models.HEALTH)
@@ -92,7 +92,7 @@ def test_a_model_that_is_no_better_than_the_rules_stays_on_trial(database: Datab
             at = datetime.fromtimestamp(time.time() - 4_900.0 - 7_300.0 * number, UTC)
             row = {**said, "decided_by": "rules", "features": {"rule": "memory"}}
             verdicts.add(transaction, [row], at)
-    version = decay_lesson.teach(database, lambda text: None)
+    version = decay_lesson.teach(database, lambda text: None).version
     with database.session() as session:
         row = models.show(session, version)
     assert row is not None
