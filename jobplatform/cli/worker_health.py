@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from jobplatform.cli.connect import open_database
 from jobplatform.cli.exits import mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.errors import WorkerNotFound
-from jobplatform.store import samples, verdicts
+from jobplatform.store import hungry, samples, verdicts
 from jobplatform.workers.hunger import hungry_types
 from jobplatform.workers.sample import sample_of_row
 from jobplatform.workers.strain import memory_trend
@@ -21,7 +22,7 @@ from jobplatform.workers.symptom import MIB
 _COLUMNS = ("name", "status", "verdict", "confidence", "memory", "grows", "judged_at", "reason")
 _PAST_COLUMNS = ("judged_at", "verdict", "confidence", "decided_by", "reason")
 _SAMPLE_COLUMNS = ("sampled_at", "memory", "left", "cpu", "active", "started", "failed", "loop_wait", "jitter")
-_HUNGRY_COLUMNS = ("job_type", "queue", "needs", "usual", "raised", "deaths", "lane")
+_HUNGRY_COLUMNS = ("job_type", "queue", "needs", "usual", "raised", "deaths", "lane", "since")
 #: What the trend is taken of.
 _SPAN, _ROWS = timedelta(hours=2), 240
 _SHOWN = 10
@@ -96,10 +97,14 @@ def _mib(size: int | None) -> str | None:
 @json_option
 @mapped()
 def show_hungry(limit: int, output: Output) -> None:
-    """Show job types that take much memory, as the newest attempts tell, and the queue that each should have."""
+    """Show job types that take much memory, as the newest attempts tell, and the queue that each should have.
+
+    Since when the controller knows it stands beside; from then on jobs are sent to the ``large_queue`` of their type.
+    """
     with open_database() as database, database.session() as session:
         found = hungry_types(samples.peaks(session, limit))
-    rows = [{name: getattr(each, name) for name in _HUNGRY_COLUMNS} for each in found]
+        since = {row["job_type"]: row["since"] for row in hungry.known(session)}
+    rows = [{**asdict(each), "since": since.get(each.job_type)} for each in found]
     if output.as_json:
         output.json(rows)
         return

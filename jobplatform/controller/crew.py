@@ -13,6 +13,7 @@ from jobplatform.settings import Settings
 from jobplatform.store.database import Database
 from jobplatform.workers.foreteller import Foreteller
 from jobplatform.workers.homes import keeper_of
+from jobplatform.workers.hunger_watch import HungerWatch
 from jobplatform.workers.judge import Judge
 from jobplatform.workers.sample_pruner import SamplePruner
 from jobplatform.workers.sampler import Sampler
@@ -43,6 +44,7 @@ class Crew:
         services: list[Service] = [
             Sampler(self.database, watch, settings.sample_seconds, settings.queues),
             Judge(self.database, watch, settings.journal_limit, Foreteller(self.health.in_force)),
+            HungerWatch(self.database),
             SamplePruner(self.database, settings.sample_days),
             self.health,
         ]

@@ -44,6 +44,7 @@ def job(
     duration_key: Sequence[str] = (),
     long_queue: str | None = None,
     long_after: float | None = None,
+    large_queue: str | None = None,
     bind: bool = False,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 
@@ -57,7 +58,8 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     ``timezone``, or a ``Schedule``), ``unique`` (a ``Unique``), ``slots`` and ``rate`` (how many of its jobs run at
     once, and begin in a time, over all workers), ``limit_key`` and ``units`` (whose limits they share, and how much of
     them each takes), ``duration_key`` (names of arguments whose values tell how long a job takes), ``long_queue`` and
-    ``long_after`` (where jobs go that may take longer than so many seconds), ``bind`` (pass the task itself first).
+    ``long_after`` (where jobs go that may take longer than so many seconds), ``large_queue`` (where they go while they
+    are found to take much memory), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from jobplatform.jobs.hungry import Hungry
     from jobplatform.jobs.options import JobOptions
 
 #: A copy of the estimates of a job type is no older than this, in seconds.
@@ -62,15 +63,19 @@ class Outlook(NamedTuple):
     columns: Mapping[str, Any]
 
 
-def outlook(estimates: Estimates, declared: JobOptions, queue: str, key: str | None, now: float) -> Outlook:
-    """Foretell a job of a type, and send it to the queue of the long ones if it may be one.
+def outlook(
+    estimates: Estimates, hungry: Hungry, declared: JobOptions, queue: str, key: str | None, now: float
+) -> Outlook:
+    """Foretell a job of a type, and send it to the queue of those that take much memory, or long, if it may be one.
 
     :param queue: where it goes otherwise.
     :param key: what tells its runs apart from others of its type.
     :param now: seconds since the epoch.
     """
     found = estimates.of(declared.name, key, now)
-    if found and declared.long_queue and declared.long_after and found.p90 > declared.long_after:
+    if declared.large_queue and hungry.holds(declared.name, now):
+        queue = declared.large_queue
+    elif found and declared.long_queue and declared.long_after and found.p90 > declared.long_after:
         queue = declared.long_queue
     return Outlook(queue, {**({"duration_key": key} if key else {}), **columns_of(found)})
 

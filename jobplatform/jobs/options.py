@@ -32,6 +32,7 @@ class JobOptions:
     :param duration_key: the names of arguments whose values tell how long a job takes.
     :param long_queue: where jobs go that may take longer than ``long_after`` seconds (which a tenth of their like
         exceed), so that short ones wait for no long one.
+    :param large_queue: where jobs go while their type is found to take much more memory than others.
     """
 
     name: str
@@ -53,6 +54,7 @@ class JobOptions:
     duration_key: tuple[str, ...] = ()
     long_queue: str | None = None
     long_after: float | None = None
+    large_queue: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobplatform.clock import StoreClock
 from jobplatform.errors import JobPlatformError, SettingsError, UnknownQueue
 from jobplatform.jobs.estimates import Estimate, Estimates
+from jobplatform.jobs.hungry import Hungry
 from jobplatform.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Platform:
         #: What the time is, for all that is written: the machine's own clock may be wrong.
         self.clock = StoreClock(self._ask_time)
         self.estimates = Estimates(self._ask_estimates)
+        self.hungry = Hungry(self._ask_hungry)
 
     def _ask_time(self) -> float:
         """Ask Redis, which answers sooner, or else PostgreSQL, of which workers know nothing."""
@@ -49,16 +51,38 @@ class Platform:
 
     def _ask_estimates(self, job_type: str) -> Mapping[str, Estimate] | None:
         """Read the estimates of a job type, by key; None where nobody can tell, as in a worker."""
+
+        def read(session: Any) -> Sequence[Mapping[str, Any]]:
+            from jobplatform.store import durations
+
+            return durations.of_type(session, job_type)
+
+        rows = self._ask(read)
+        if rows is None:
+            return None
+        return {row["key"]: Estimate(row["p10"], row["p50"], row["p90"], row["decided_by"]) for row in rows}
+
+    def _ask_hungry(self) -> set[str] | None:
+        """Name the job types that take much memory; None where nobody can tell, as in a worker."""
+
+        def read(session: Any) -> Sequence[Mapping[str, Any]]:
+            from jobplatform.store import hungry
+
+            return hungry.known(session)
+
+        rows = self._ask(read)
+        return None if rows is None else {row["job_type"] for row in rows}
+
+    def _ask(self, read: Callable[[Any], Sequence[Mapping[str, Any]]]) -> Sequence[Mapping[str, Any]] | None:
+        """Read rows; None in a worker, which has no connection to PostgreSQL, and while that cannot be reached."""
         if self.in_worker or not self.settings.database_url:
             return None
-        from jobplatform.store import durations
         from jobplatform.store.database import UNREACHABLE
 
         try:
-            rows = self.database.once(lambda session: durations.of_type(session, job_type))
+            return self.database.once(read)
         except UNREACHABLE:
             return None
-        return {row["key"]: Estimate(row["p10"], row["p50"], row["p90"], row["decided_by"]) for row in rows}
 
     @property
     def leases(self) -> bool:
@@ -89,7 +113,7 @@ class Platform:
 
     def _declared_queues(self, app: Any) -> set[str]:
         jobs = [task.job for task in app.tasks.values() if getattr(task, "job", None)]
-        declared = {queue for job in jobs for queue in (job.queue, job.long_queue)}
+        declared = {queue for job in jobs for queue in (job.queue, job.long_queue, job.large_queue)}
         known = {str(app.conf.task_default_queue), *self.settings.queues, *app.amqp.queues, *declared}
         return {queue for queue in known if queue}
 

@@ -174,8 +174,8 @@ class JobTask(Task):  # type: ignore[misc]
         return key_of(names, self.job.signature.named(args, kwargs)) if names else None
 
     def _outlook(self, platform: Platform, wishes: Wishes, queue: str, key: str | None, now: float) -> Outlook:
-        """Foretell a job; only one whose caller names no queue is sent to that of the long ones."""
-        found = outlook(platform.estimates, self.job, queue, key, now)
+        """Foretell a job; only one whose caller names no queue is sent to that of the long ones or the large ones."""
+        found = outlook(platform.estimates, platform.hungry, self.job, queue, key, now)
         return found._replace(queue=queue) if wishes.queue else found
 
     def _limit_key(self, wishes: Wishes, args: Any, kwargs: Any) -> str | None:

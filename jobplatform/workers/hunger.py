@@ -15,6 +15,8 @@ _RAISED = 32 * MIB
 #: A type is hungry that needs so much, and so many times what most attempts need.
 _MUCH = 192 * MIB
 _TIMES = 2.0
+#: How the queue of hungry jobs is called, after that of all.
+_LARGE = ".large"
 #: A single large job makes no hungry type.
 _FEWEST = 3
 
@@ -45,8 +47,8 @@ class Hungry:
         """Say what to do."""
         deaths = f", and {self.deaths} processes died under it" if self.deaths else ""
         return (
-            f"{self.job_type} takes {self.needs / MIB:.0f} MiB where most take {self.usual / MIB:.0f}{deaths}; give it "
-            f"queue {self.lane}, and workers that take of that one alone"
+            f"{self.job_type} takes {self.needs / MIB:.0f} MiB where most take {self.usual / MIB:.0f}{deaths}; declare "
+            f"large_queue={self.lane!r}, and let other workers take that one alone"
         )
 
 
@@ -83,4 +85,6 @@ def _hungry(kind: str, queue: str, peaks: list[float], usual: float, deaths: int
     needs = sorted(peaks)[max(0, -(-9 * len(peaks) // 10) - 1)]
     if len(peaks) < _FEWEST or needs < max(_MUCH, _TIMES * usual):
         return None
-    return Hungry(kind, queue, needs, usual, len(peaks), deaths, f"{queue}.large")
+    return Hungry(
+        kind, queue, needs, usual, len(peaks), deaths, queue if queue.endswith(_LARGE) else f"{queue}{_LARGE}"
+    )

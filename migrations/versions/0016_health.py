@@ -51,6 +51,19 @@ UPGRADE = (
     """,
     "create index idx_verdicts_time on verdicts (judged_at)",
     """
+    create table hungry_types (
+        job_type text primary key,
+        queue text not null,
+        needs double precision not null,
+        usual double precision not null,
+        raised int not null,
+        deaths int not null,
+        since timestamptz not null,
+        found_at timestamptz not null
+    )
+    """,
+    "create index idx_hungry_found on hungry_types (found_at)",
+    """
     alter table workers add column verdict text, add column confidence real, add column verdict_reason text,
         add column judged_at timestamptz
     """,
@@ -61,6 +74,7 @@ DOWNGRADE = (
     alter table workers drop column judged_at, drop column verdict_reason, drop column confidence,
         drop column verdict
     """,
+    "drop table hungry_types",
     "drop table verdicts",
     "drop table worker_samples",
 )
