@@ -28,15 +28,21 @@ class Speed:
 
 def measure(seed: int, rows: int = 100_000) -> Speed:
     """Measure on made-up retries of 1,000 fingerprints, 50 job types and 20 dependencies."""
-    luck, history = random.Random(seed), History(("fingerprint", "job_type", "dependency"))
+    luck = random.Random(seed)
     started = time.perf_counter()
-    examples = [_example(luck, history, number) for number in range(rows)]
+    examples = made_up(luck, rows)
     noted = time.perf_counter()
     model = train(examples, seed).model
     trained = time.perf_counter()
     times = [_predicted(model, luck.sample(examples, 100)) for _ in range(300)]
     micro = (noted - started) / rows * 1e6
     return Speed(rows, trained - noted, micro, 1e3 * percentile(times, 0.5), 1e3 * percentile(times, 0.99))
+
+
+def made_up(luck: random.Random, rows: int) -> list[Example]:
+    """Make retries up, with the features that the product makes of what was known before each."""
+    history = History(("fingerprint", "job_type", "dependency"))
+    return [_example(luck, history, number) for number in range(rows)]
 
 
 def _example(luck: random.Random, history: History, number: int) -> Example:
