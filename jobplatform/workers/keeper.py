@@ -53,7 +53,8 @@ class FleetKeeper:
         """Replace who has to be, then bring the number of the others nearer to what is wished for."""
         watched = self._watch()
         members = self.fleet.members()
-        counts = Counter(replacements=self.replacer.begin(members, now, watched))
+        counts = Counter(died=self.replacer.mourn(members))
+        counts["replacements"] = self.replacer.begin(members, now, watched)
         replaced = set()
         for each in self.replacer.under_way(members):
             counts += self.replacer.advance(each, members, now, watched)

@@ -6,21 +6,20 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any, NamedTuple
 
 from jobplatform.settings import Settings
 from jobplatform.store import duties, replacements
 from jobplatform.store.database import Database
+from jobplatform.transport.census import heartbeats
 from jobplatform.transport.rescue import evict
 from jobplatform.workers.fleet import BY, Fleet, Member
 from jobplatform.workers.replacement import (
-    VERDICTS,
+    SUDDENLY,
     Case,
     Course,
     Patience,
     Step,
-    Verdict,
     choose,
     is_deadlocked,
     next_step,
@@ -29,7 +28,7 @@ from jobplatform.workers.replacement import (
 
 logger = logging.getLogger(__name__)
 
-#: Verdicts that are older than so many heartbeats say nothing any more.
+#: What was said of a worker and not again for so many heartbeats says nothing any more.
 _FRESH_BEATS = 60
 #: Leases that are taken in one script.
 _LIMIT = 200
@@ -55,6 +54,8 @@ class Replacer:
         self.fleet = fleet
         self.settings = settings
         leave = settings.drain_seconds + settings.stale_seconds
+        self._before: set[str] = set()
+        self._missing: set[str] = set()
         self.patience = Patience(settings.fleet_start_seconds, settings.stale_seconds, leave)
 
     def begin(self, members: Sequence[Member], now: datetime, watched: float) -> int:
@@ -77,14 +78,30 @@ class Replacer:
                 return asked
             window = timedelta(seconds=self.settings.replace_seconds)
             last = replacements.last_asked(transaction, self.fleet.pool, BY, now - window)
-            found = replacements.verdicts(transaction, now - self._fresh(), VERDICTS)
             ours = {member.worker_id for member in members}
-            cases = [case for case in cases_of(found) if case.worker_id in ours]
+            found = replacements.verdicts(transaction, now - self._fresh())
+            cases = [Case(**row) for row in found if row["worker_id"] in ours]
             case, reason = choose(cases, sum(member.takes for member in members), last, now, window)
             if case is None:
                 return 0
             logger.warning("%s", reason)
             return len(replacements.ask(transaction, self.fleet.pool, [case.worker_id], reason, BY))
+
+    def mourn(self, members: Sequence[Member]) -> int:
+        """Note which workers have died since the last look, and whether that could be foreseen; returns how many."""
+        living = {member.worker_id for member in members if member.worker_id}
+        self._missing = (self._missing | self._before) - living
+        self._before = living
+        if not self._missing or not self.fleet.starts_members:
+            return 0
+        heard = heartbeats(self.client)
+        self._missing = {node for node in self._missing if node in heard and not heard[node].report.get("gone")}
+        with self.database.transaction() as transaction:
+            noted = replacements.note_deaths(transaction, self.fleet.pool, self._missing, SUDDENLY)
+        self._missing -= {row["worker_id"] for row in noted}
+        for row in noted:
+            logger.warning("%s died: %s", row["name"], row["reason"])
+        return len(noted)
 
     def _fresh(self) -> timedelta:
         return timedelta(seconds=_FRESH_BEATS * self.settings.heartbeat_seconds)
@@ -148,6 +165,7 @@ class Replacer:
         self.fleet.halt(each.old)
         evict(self.client, each.old.worker_id, "stood still and was replaced", _LIMIT)
         self.fleet.kill(each.old)
+        self._before.discard(each.old.worker_id)
         note = "it stood still and was killed, and its jobs run elsewhere"
         return self._note(each, outcome="replaced", note=note)
 
@@ -161,13 +179,3 @@ class Replacer:
         if news.get("outcome"):
             logger.warning("%s: %s (%s)", each.row["name"], news["outcome"], each.row["reason"])
         return True
-
-
-def cases_of(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
-    """Gather the verdicts of each worker; the rows of one come together, the latest first."""
-    cases = []
-    for node, group in groupby(rows, key=lambda row: row["worker_id"]):
-        said = list(group)
-        verdicts = [Verdict(row["judged_at"], row["verdict"], row["confidence"], row["reason"]) for row in said]
-        cases.append(Case(node, said[0]["name"], verdicts))
-    return cases

@@ -144,7 +144,10 @@ def test_a_worker_that_falls_silent_is_told_of_once_and_again_when_it_speaks(
     (told,) = [record.getMessage() for record in caplog.records if "worker a@host" in record.getMessage()]
     assert told.startswith("worker a@host is failing (95 % sure): nothing was heard of it for 30 s")
     found = rows(database, "select * from @verdicts where worker_id = 'a' order by judged_at")
-    assert [row["verdict"] for row in found] == ["healthy", "failing"]
+    # The second verdict in a row is one that counts.
+    assert [(row["verdict"], row["features"]["in_a_row"]) for row in found] == [
+        *(("healthy", 0), ("failing", 1), ("failing", 2)),
+    ]
     (worker,) = rows(database, "select * from @workers where worker_id = 'a'")
     assert (worker["verdict"], worker["confidence"]) == ("failing", pytest.approx(0.95))
     assert "heartbeats" in worker["verdict_reason"]
