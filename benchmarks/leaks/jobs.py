@@ -41,7 +41,7 @@ def trap(mark: str) -> str:
     return mark
 
 
-@signals.task_received.connect
+@signals.task_received.connect  # type: ignore[untyped-decorator, unused-ignore]
 def stand_still(request: Any = None, **_: Any) -> None:
     """Wait for what never comes, in the event loop of the first worker that takes a trap."""
     if request.name == f"{__name__}.trap":

@@ -58,14 +58,11 @@ class Replacer:
         self._missing: set[str] = set()
         self.patience = Patience(settings.fleet_start_seconds, settings.stale_seconds, leave)
 
-    def begin(self, members: Sequence[Member], now: datetime, watched: float) -> int:
-        """Ask for the replacement of whoever stands still, and of at most one that is failing; returns how many.
-
-        :param watched: for how many seconds the workers were looked at without a pause; after outages all seem silent.
-        """
+    def begin(self, members: Sequence[Member], now: datetime) -> int:
+        """Ask for the replacement of whoever stands still, and of at most one that is failing; returns how many."""
         if self.settings.replace == "off":
             return 0
-        frozen = [(member, why) for member in members if (why := self._standstill(member, watched))]
+        frozen = [(member, why) for member in members if (why := self._standstill(member))]
         with self.database.transaction() as transaction:
             under_way = replacements.under_way(transaction, self.fleet.pool)
             taken = {row["worker_id"] for row in under_way}
@@ -106,15 +103,12 @@ class Replacer:
     def _fresh(self) -> timedelta:
         return timedelta(seconds=_FRESH_BEATS * self.settings.heartbeat_seconds)
 
-    def _standstill(self, member: Member, watched: float) -> str:
+    def _standstill(self, member: Member) -> str:
         beat, stale = self.settings.heartbeat_seconds, self.settings.stale_seconds
         # Whether a process that others start still lives cannot be told from here.
         if member.silent > stale and not self.fleet.starts_members:
             return ""
-        # Their silence began before we looked, so it is only believed for as long as we have.
-        if not member.worker_id or (member.silent > beat and watched < member.silent):
-            return ""
-        return standstill(member, beat, stale)
+        return standstill(member, beat, stale) if member.worker_id else ""
 
     def under_way(self, members: Sequence[Member]) -> list[UnderWay]:
         """List the replacements that have not ended."""
@@ -124,7 +118,7 @@ class Replacer:
         names = {member.name: member for member in members}
         return [UnderWay(row, nodes.get(row["worker_id"]), names.get(row["successor"])) for row in rows]
 
-    def advance(self, each: UnderWay, members: Sequence[Member], now: datetime, watched: float) -> Counter[str]:
+    def advance(self, each: UnderWay, members: Sequence[Member], now: datetime) -> Counter[str]:
         """Take the next step of a replacement."""
         row, old, successor = each
         course = Course(
@@ -134,7 +128,7 @@ class Replacer:
             drained=(now - row["drained_at"]).total_seconds() if row["drained_at"] else None,
         )
         stale = self.settings.stale_seconds
-        frozen = old is not None and (bool(self._standstill(old, watched)) or is_deadlocked(old, stale))
+        frozen = old is not None and (bool(self._standstill(old)) or is_deadlocked(old, stale))
         step = next_step(course, old, successor, self.patience, frozen, self.fleet.starts_members)
         if step is Step.WAIT:
             return Counter()

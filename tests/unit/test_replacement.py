@@ -48,7 +48,9 @@ def test_two_sure_verdicts_in_a_row_are_needed(said: Case, failing: bool) -> Non
 
 
 def test_the_one_that_is_failing_most_surely_is_chosen() -> None:
-    found = choose([case("a", confidence=0.81), case("b"), case("c", confidence=0.97, in_a_row=1)], 3, None, NOW, WINDOW)
+    found = choose(
+        [case("a", confidence=0.81), case("b"), case("c", confidence=0.97, in_a_row=1)], 3, None, NOW, WINDOW
+    )
     assert found.case is not None
     assert found.case.name == "b"
     assert "b is failing (confidence 0.95, 2 verdicts in a row): its memory grows" in found.reason
