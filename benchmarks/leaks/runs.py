@@ -96,7 +96,7 @@ class Fault:
 
 def leak(bench: Bench, number: int, seed: int) -> Leak:
     """Let one worker of three leak, which one and how fast as the seed has it."""
-    luck = random.Random(seed)
+    luck = drawn(seed)
     with World(bench, number) as world:
         victim = luck.choice(sorted(world.members(), key=lambda member: member.name))
         filled = luck.uniform(*FILLED_SECONDS)
@@ -124,6 +124,11 @@ def leak(bench: Bench, number: int, seed: int) -> Leak:
             _watched(world, victim.name),
             ours[0]["reason"] if ours else "",
         )
+
+
+def drawn(seed: int) -> random.Random:
+    """Give the luck of a seed; that of small numbers begins alike, so that they would all draw the same worker."""
+    return random.Random(f"leaks {seed}")
 
 
 def _is_gone(world: World, victim: Member) -> bool:
@@ -167,7 +172,7 @@ def _signal(number: signal.Signals) -> Strike:
 
 
 def _fault(bench: Bench, number: int, seed: int, what: str, strike: Strike) -> Fault:
-    luck = random.Random(seed)
+    luck = drawn(seed)
     with World(bench, number) as world, Load(world, luck) as load:
         chosen = luck.choice(sorted(world.members(), key=lambda member: member.name))
         tree = tree_of(chosen.pid or 0)
@@ -196,7 +201,7 @@ def well(bench: Bench, number: int, seed: int, seconds: float, burners: int) -> 
     """Watch workers that are well while other programs take all processors."""
     busy = [spawn([sys.executable, "-c", "while True: pass"], signal.SIGKILL) for _ in range(burners)]
     try:
-        with World(bench, number) as world, Load(world, random.Random(seed)) as load:
+        with World(bench, number) as world, Load(world, drawn(seed)) as load:
             until = time.monotonic() + seconds
             world.wait(lambda: time.monotonic() > until, "time passes", 2 * seconds)
             load_average = os.getloadavg()[0]

@@ -51,18 +51,25 @@ SUDDENLY = (
 
 
 class Choice(NamedTuple):
-    """Whom to replace, None for nobody; and why."""
+    """Whom to replace, None for nobody; and why.
+
+    :param stays: who is failing, and is not replaced for all that.
+    """
 
     case: Case | None
     reason: str
+    stays: Case | None = None
 
 
-def choose(cases: Sequence[Case], working: int, last: datetime | None, now: datetime, window: timedelta) -> Choice:
+def choose(
+    cases: Sequence[Case], working: int, last: datetime | None, now: datetime, window: timedelta, off: str = ""
+) -> Choice:
     """Choose the worker that is replaced next: one that stands still, or else the one that is failing most surely.
 
     :param working: how many workers take jobs.
     :param last: when one was replaced last.
     :param window: in which at most one is that still works.
+    :param off: why nobody is replaced here, in words; "" where workers are.
     """
     failing = [case for case in cases if case.is_failing]
     if not failing:
@@ -72,12 +79,14 @@ def choose(cases: Sequence[Case], working: int, last: datetime | None, now: date
         f"{worst.name} is failing (confidence {worst.confidence:.2f}, {worst.in_a_row} verdicts in a row): "
         f"{worst.reason}"
     )
+    if off:
+        return Choice(None, f"{found}; it stays, as {off}", worst)
     if worst.is_standing:
         return Choice(worst, found)
     if working < 2:
-        return Choice(None, f"{found}; it stays, as it is the last worker")
+        return Choice(None, f"{found}; it stays, as it is the last worker", worst)
     if last is not None and now - last < window:
-        return Choice(None, f"{found}; it stays for now, as one was replaced {_seconds(now - last)} s ago")
+        return Choice(None, f"{found}; it stays for now, as one was replaced at {last:%H:%M:%S}", worst)
     return Choice(worst, found)
 
 

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from jobplatform.settings import Settings
 from jobplatform.store import duties, replacements
-from jobplatform.store.database import Database
+from jobplatform.store.database import Database, Transaction
 from jobplatform.transport.census import heartbeats
 from jobplatform.transport.rescue import evict
 from jobplatform.workers.fleet import BY, Fleet, Member
 from jobplatform.workers.replacement import (
     SUDDENLY,
     Case,
+    Choice,
     Course,
     Patience,
     Step,
@@ -54,6 +55,7 @@ class Replacer:
         self.fleet = fleet
         self.settings = settings
         leave = settings.drain_seconds + settings.stale_seconds
+        self._told = ""
         self._before: set[str] = set()
         self._missing: set[str] = set()
         self.patience = Patience(settings.fleet_start_seconds, settings.stale_seconds, leave)
@@ -73,16 +75,17 @@ class Replacer:
             )
             if asked or under_way:
                 return asked
-            window = timedelta(seconds=self.settings.replace_seconds)
-            last = replacements.last_asked(transaction, self.fleet.pool, BY, now - window)
-            ours = {member.worker_id for member in members}
-            found = replacements.verdicts(transaction, now - self._fresh())
-            cases = [Case(**row) for row in found if row["worker_id"] in ours]
-            case, reason = choose(cases, sum(member.takes for member in members), last, now, window)
-            if case is None:
-                return 0
+            case, reason, stays = next_choice(transaction, self.settings, members, now)
+            self._tell(reason if case or stays else "")
+            return (
+                0 if case is None else len(replacements.ask(transaction, self.fleet.pool, [case.worker_id], reason, BY))
+            )
+
+    def _tell(self, reason: str) -> None:
+        """Say once who is replaced, or why nobody is although one is failing."""
+        if reason and reason != self._told:
             logger.warning("%s", reason)
-            return len(replacements.ask(transaction, self.fleet.pool, [case.worker_id], reason, BY))
+        self._told = reason
 
     def mourn(self, members: Sequence[Member]) -> int:
         """Note which workers have died since the last look, and whether that could be foreseen; returns how many."""
@@ -99,9 +102,6 @@ class Replacer:
         for row in noted:
             logger.warning("%s died: %s", row["name"], row["reason"])
         return len(noted)
-
-    def _fresh(self) -> timedelta:
-        return timedelta(seconds=_FRESH_BEATS * self.settings.heartbeat_seconds)
 
     def _standstill(self, member: Member) -> str:
         beat, stale = self.settings.heartbeat_seconds, self.settings.stale_seconds
@@ -173,3 +173,18 @@ class Replacer:
         if news.get("outcome"):
             logger.warning("%s: %s (%s)", each.row["name"], news["outcome"], each.row["reason"])
         return True
+
+
+def next_choice(transaction: Transaction, settings: Settings, members: Sequence[Member], now: datetime) -> Choice:
+    """Choose who of some workers is replaced next, or say why nobody is."""
+    window = timedelta(seconds=settings.replace_seconds)
+    last = replacements.last_asked(transaction, settings.fleet_pool, BY, now - window)
+    ours = {member.worker_id for member in members}
+    found = replacements.verdicts(transaction, now - timedelta(seconds=_FRESH_BEATS * settings.heartbeat_seconds))
+    cases = [Case(**row) for row in found if row["worker_id"] in ours]
+    off = next((f"{name} is off" for name, value in _switches(settings).items() if value == "off"), "")
+    return choose(cases, sum(member.takes for member in members), last, now, window, off)
+
+
+def _switches(settings: Settings) -> dict[str, str]:
+    return {"JOBPLATFORM_FLEET": settings.fleet, "JOBPLATFORM_REPLACE": settings.replace}

@@ -241,3 +241,18 @@ def test_the_command_line_shows_verdicts_reasons_and_the_trend(
         assert words in shown.output
     assert cli_environment.run("workers", "health", "nobody").exit_code != 0
     assert cli_environment.json("workers", "hungry") == []
+
+
+def test_the_same_sample_confirms_nothing(database: Database, watch: Watch, client: Any) -> None:
+    grown = [[{"pid": 1, "rss": (100 + 10 * number) * MIB, "cpu": 1.0}] for number in range(12)]
+    left = [(200 - 10 * number) * MIB for number in range(12)]
+    heard(watch, "a", 12, 5.0, processes=grown, memory_left=left, memory_limit=[300 * MIB] * 12)
+    judge = Judge(database, watch, 100)
+    for _ in range(3):
+        judge.run_once(now())
+    found = rows(database, "select * from @verdicts where worker_id = 'a'")
+    assert [(row["verdict"], row["features"]["in_a_row"]) for row in found] == [("failing", 1)]
+    beat(client, "a", processes=[{"pid": 1, "rss": 220 * MIB, "cpu": 1.0}], memory_left=80 * MIB)
+    judge.run_once(now())
+    found = rows(database, "select * from @verdicts where worker_id = 'a' order by judged_at")
+    assert [row["features"]["in_a_row"] for row in found] == [1, 2]
