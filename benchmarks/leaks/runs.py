@@ -35,7 +35,7 @@ class Leak:
     :param asked: from the first leaked byte until the replacement was asked for; None when it was not.
     :param lead: from then until it would have been killed, at the rate of the leak.
     :param left: MiB that were left below the limit when it was gone.
-    :param others: replacements of workers that were well.
+    :param others: workers that were well, and replaced or found failing so surely that they would be.
     :param watched: for which workers that were well were watched, all together.
     """
 
@@ -108,6 +108,7 @@ def leak(bench: Bench, number: int, seed: int) -> Leak:
             gone = time.time()
             world.wait(lambda: world.working() >= WORKERS, "as many workers as before take jobs")
             jobs = world.wait_for_jobs(load.stop())
+        world.wait(lambda: all(row["ended_at"] for row in world.replacements()), "that was noted")
         ours = [row for row in world.replacements() if row["name"] == victim.name]
         left = (LIMIT - world.limit.taken[victim.pid or 0]) / MIB
         asked = ours[0]["asked_at"].timestamp() if ours else None
@@ -120,7 +121,7 @@ def leak(bench: Bench, number: int, seed: int) -> Leak:
             None if asked is None else gone - asked + left / rate,
             left,
             jobs,
-            len(world.replacements()) - len(ours),
+            world.accused(victim.name),
             _watched(world, victim.name),
             ours[0]["reason"] if ours else "",
         )
@@ -191,7 +192,7 @@ def _fault(bench: Bench, number: int, seed: int, what: str, strike: Strike) -> F
             working,
             not any(process.is_running() for process in tree),
             jobs,
-            len(world.replacements()) - 1,
+            world.accused(victim.name),
             _watched(world, victim.name),
             ours["reason"],
         )
@@ -206,7 +207,7 @@ def well(bench: Bench, number: int, seed: int, seconds: float, burners: int) -> 
             world.wait(lambda: time.monotonic() > until, "time passes", 2 * seconds)
             load_average = os.getloadavg()[0]
             jobs = world.wait_for_jobs(load.stop())
-            return Well(burners, load_average, jobs, len(world.replacements()), _watched(world, ""))
+            return Well(burners, load_average, jobs, world.accused(""), _watched(world, ""))
     finally:
         for process in busy:
             process.kill()

@@ -147,6 +147,16 @@ class World:
         """List the replacements, the first one first."""
         return self.rows("select * from @replacements order by replacement_id")
 
+    def accused(self, victim: str) -> int:
+        """Count the workers that were replaced, or found failing so surely that they would be in their turn.
+
+        :param victim: who is left out, as that is right.
+        """
+        sure = "v.verdict = 'failing' and v.confidence > 0.8 and (v.features->>'in_a_row')::int > 1"
+        judged = f"select w.name from @verdicts v join @workers w using (worker_id) where {sure}"
+        found = self.rows(f"select name from @replacements where asked_by <> '' union {judged}")
+        return sum(row["name"] != victim for row in found)
+
     def wait_for_jobs(self, submitted: int) -> Tally:
         """Return when all jobs have ended, with what became of them; one that never ends is lost."""
         ended = "select count(*) as jobs from @jobs where status in ('COMPLETED', 'FAILED', 'CANCELLED')"

@@ -73,10 +73,10 @@ LIST_REPLACEMENTS = Statement(
     {"limit": 10},
 )
 
-LAST_REPLACEMENT = Statement(
-    "last_replacement",
+LATE_REPLACEMENTS = Statement(
+    "late_replacements",
     """
-    select max(asked_at) as asked_at from @replacements
+    select count(*) as times, max(asked_at) as last from @replacements
     where asked_at > %(since)s and pool = %(pool)s and asked_by = %(by)s
     """,
     {"since": _SOME_DAY, "pool": "worker", "by": "fleet"},
@@ -150,10 +150,9 @@ def recent(transaction: Transaction, limit: int) -> Sequence[Mapping[str, Any]]:
     return transaction.rows(LIST_REPLACEMENTS, limit=limit)
 
 
-def last_asked(transaction: Transaction, pool: str, by: str, since: datetime) -> datetime | None:
-    """Tell when somebody asked for a replacement last, None when not since then."""
-    asked: datetime | None = transaction.rows(LAST_REPLACEMENT, pool=pool, by=by, since=since)[0]["asked_at"]
-    return asked
+def lately(transaction: Transaction, pool: str, by: str, since: datetime) -> Mapping[str, Any]:
+    """Tell how often somebody asked for a replacement since a time, ``times``, and when, ``last``."""
+    return transaction.rows(LATE_REPLACEMENTS, pool=pool, by=by, since=since)[0]
 
 
 def verdicts(transaction: Transaction, since: datetime) -> Sequence[Mapping[str, Any]]:

@@ -13,6 +13,8 @@ from jobplatform.workers.verdict import SURE, VERDICTS
 
 #: What a rule finds that foretells nothing: a worker that does nothing any more is missed, not risked.
 _STANDING = ("event loop",)
+#: Of such workers so many are replaced in a window: it may be a job that lets one after the other stand still.
+_MOST_STANDING = 3
 #: A process that is stopped stands still once it misses so many heartbeats; any other may be slow until it is stale.
 STOPPED_BEATS = 2
 
@@ -43,6 +45,13 @@ class Case(NamedTuple):
         return self.rule in _STANDING
 
 
+class Lately(NamedTuple):
+    """How many were replaced in the window, and when the last one was."""
+
+    times: int = 0
+    last: datetime | None = None
+
+
 #: What is noted of a worker that died without a sign.
 SUDDENLY = (
     "its main process ended without a goodbye, as SIGKILL or the kernel ends it when memory is short; nothing spoke "
@@ -61,14 +70,10 @@ class Choice(NamedTuple):
     stays: Case | None = None
 
 
-def choose(
-    cases: Sequence[Case], working: int, last: datetime | None, now: datetime, window: timedelta, off: str = ""
-) -> Choice:
+def choose(cases: Sequence[Case], working: int, lately: Lately, off: str = "") -> Choice:
     """Choose the worker that is replaced next: one that stands still, or else the one that is failing most surely.
 
     :param working: how many workers take jobs.
-    :param last: when one was replaced last.
-    :param window: in which at most one is that still works.
     :param off: why nobody is replaced here, in words; "" where workers are.
     """
     failing = [case for case in cases if case.is_failing]
@@ -81,12 +86,10 @@ def choose(
     )
     if off:
         return Choice(None, f"{found}; it stays, as {off}", worst)
-    if worst.is_standing:
-        return Choice(worst, found)
-    if working < 2:
+    if working < 2 and not worst.is_standing:
         return Choice(None, f"{found}; it stays, as it is the last worker", worst)
-    if last is not None and now - last < window:
-        return Choice(None, f"{found}; it stays for now, as one was replaced at {last:%H:%M:%S}", worst)
+    if lately.last is not None and lately.times >= (_MOST_STANDING if worst.is_standing else 1):
+        return Choice(None, f"{found}; it stays for now, as one was replaced at {lately.last:%H:%M:%S}", worst)
     return Choice(worst, found)
 
 
@@ -164,7 +167,10 @@ def next_step(
         late = course.asked > patience.start or (successor is None and course.asked > patience.hear)
         return Step.FAILED if late else Step.WAIT
     if course.drained is None:
-        return Step.DRAIN if old.stage in (Stage.CORDONED, Stage.LEAVING) else Step.WAIT
+        if old.stage in (Stage.CORDONED, Stage.LEAVING):
+            return Step.DRAIN
+        heeds = course.asked <= patience.start + patience.leave
+        return Step.WAIT if heeds else Step.KILL if starts else Step.FAILED
     if course.drained <= patience.leave:
         return Step.WAIT
     return Step.KILL if starts else Step.FAILED

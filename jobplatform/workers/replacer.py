@@ -19,6 +19,7 @@ from jobplatform.workers.replacement import (
     Case,
     Choice,
     Course,
+    Lately,
     Patience,
     Step,
     choose,
@@ -178,12 +179,15 @@ class Replacer:
 def next_choice(transaction: Transaction, settings: Settings, members: Sequence[Member], now: datetime) -> Choice:
     """Choose who of some workers is replaced next, or say why nobody is."""
     window = timedelta(seconds=settings.replace_seconds)
-    last = replacements.last_asked(transaction, settings.fleet_pool, BY, now - window)
+    lately = Lately(**replacements.lately(transaction, settings.fleet_pool, BY, now - window))
     ours = {member.worker_id for member in members}
     found = replacements.verdicts(transaction, now - timedelta(seconds=_FRESH_BEATS * settings.heartbeat_seconds))
     cases = [Case(**row) for row in found if row["worker_id"] in ours]
+    if settings.fleet != "local":
+        # What does not even hear that it is to leave can only be ended by its home.
+        cases = [case._replace(rule="") for case in cases]
     off = next((f"{name} is off" for name, value in _switches(settings).items() if value == "off"), "")
-    return choose(cases, sum(member.takes for member in members), last, now, window, off)
+    return choose(cases, sum(member.takes for member in members), lately, off)
 
 
 def _switches(settings: Settings) -> dict[str, str]:
