@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,6 +62,7 @@ _STUDENT = (
     *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
 _NORMAL = 1.960
+_TAIL = 0.025
 
 
 def confidence(differences: Sequence[float]) -> Interval:
@@ -73,3 +74,26 @@ def confidence(differences: Sequence[float]) -> Interval:
     quantile = _STUDENT[freedom - 1] if freedom <= len(_STUDENT) else _NORMAL + 2.4 / freedom
     half = quantile * statistics.stdev(differences) / math.sqrt(len(differences))
     return Interval(mean, mean - half, mean + half)
+
+
+def count_interval(count: int) -> tuple[float, float]:
+    """Give between which numbers, with 95 % certainty, the mean lies of what happened so often.
+
+    F. Garwood, "Fiducial Limits for the Poisson Distribution", Biometrika 28, 1936.
+    """
+    low = _where(lambda mean: 1 - _at_most(count - 1, mean) >= _TAIL, count + 1.0) if count else 0.0
+    return low, _where(lambda mean: _at_most(count, mean) <= _TAIL, 3.0 * count + 10.0)
+
+
+def _at_most(count: int, mean: float) -> float:
+    """Give the chance of so many or fewer when so many are met in the mean."""
+    return sum(math.exp(-mean + number * math.log(mean) - math.lgamma(number + 1)) for number in range(count + 1))
+
+
+def _where(holds: Callable[[float], bool], high: float) -> float:
+    """Find from which value on something holds, by halving."""
+    low = 1e-9
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

@@ -313,8 +313,8 @@ class Settings:
         "JOBPLATFORM_WORKER_MEMORY",
         0,
         int,
-        "Bytes that a worker with its processes may take before something kills it; of its control group it knows "
-        "by itself, so 0 is right in a container.",
+        "Bytes that a worker with its processes may take before something kills it; of its control group and of the "
+        "machine it knows by itself, so 0 is right in a container.",
         0,
     )
     health_model: str = _setting(

@@ -22,6 +22,7 @@ from benchmarks.failures.crashes import VICTIMS, load_runs
 from benchmarks.failures.servers import load_servers, without_each_server
 from benchmarks.failures.speed import measure
 from benchmarks.report import aligned, machine, write_json
+from benchmarks.statistics import count_interval
 
 _FEWEST_FAULTS = 2
 _SHOWN = ("auc", "crashes_seen", "broken_seen", "false_a_day", "lead_min_minutes", "lead_median_minutes")
@@ -76,6 +77,11 @@ def _crashes(data: Path, victims: Sequence[str], seeds: Sequence[int]) -> dict[s
             f"  {name}: AUC by fault",
             {fault: round(value, 3) for fault, value in found[name][0]["auc_by_fault"].items()},
         )
+    false, days = (found["model"][0][name] for name in ("false", "machine_days"))
+    low, high = (each / days for each in count_interval(false))
+    print(
+        f"  model: {false} false alarms in {days:.1f} machine-days; with 95 % certainty {low:.2f} to {high:.2f} a day"
+    )
     print("  what breaks at once, as by kill -9, shows nothing before and is not foretold by any of them")
     return found
 

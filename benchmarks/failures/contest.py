@@ -49,6 +49,7 @@ class Tally:
             "crashes_seen": len(self.leads),
             "broken": self.broken,
             "broken_seen": self.victims,
+            "false": self.false,
             "false_a_day": self.false / max(1e-9, self.days),
             "machine_days": self.days,
             "lead_min_minutes": leads[0] / 60,

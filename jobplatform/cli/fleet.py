@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -92,14 +93,20 @@ def size(wanted: int | None, reason: str, by: str | None, output: Output) -> Non
 @json_option
 @mapped()
 def list_replacements(limit: int, output: Output) -> None:
-    """Tell which workers were replaced, why and how that went, the last first."""
+    """Tell which workers were replaced, why and how that went, the last first; and who is failing and stays."""
     from jobplatform.workers.replacement import sentence
+    from jobplatform.workers.replacer import next_choice
 
-    with open_database() as database, database.session() as session:
+    settings = require_settings()
+    with open_database(settings) as database, _members(settings, database) as members, database.session() as session:
         found = [{**row, "sentence": sentence(row)} for row in rows.recent(session, limit)]
+        choice = next_choice(session, settings, members, datetime.now(UTC))
+    stays = choice.reason if choice.stays else None
     if output.as_json:
-        output.json({"replacements": found})
+        output.json({"replacements": found, "stays": stays})
         return
+    for line in [stays] if stays else []:
+        output.line(line)
     for row in found:
         output.line(row["sentence"])
     if not found:

@@ -74,10 +74,23 @@ def _above(mount: Path, path: str, names: tuple[str, str, str]) -> list[Group]:
     return found
 
 
+def machine_memory(root: Path = Path("/")) -> tuple[int, int] | None:
+    """Give the bytes that programs can still have on this machine, and all that it has; None where nobody says.
+
+    :param root: where ``proc`` is mounted.
+    """
+    try:
+        lines = (root / "proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    said = {name: int(value.split()[0]) * 1024 for name, _, value in (line.partition(":") for line in lines) if value}
+    return (said["MemAvailable"], said["MemTotal"]) if {"MemAvailable", "MemTotal"} <= said.keys() else None
+
+
 class Room:
     """Tell what this process has left; memory is read at every call, what changes slowly twice a minute.
 
-    :param memory: bytes that this process and its children may take, 0 where only their control group says.
+    :param memory: bytes that this process and its children may take, 0 where their control group or the machine says.
     :param clock: monotonic seconds.
     """
 
@@ -104,6 +117,8 @@ class Room:
     def _of_memory(self, taken: int) -> dict[str, int]:
         """Name the nearest limit of memory, and the bytes that are left below it."""
         found = [(self.memory - taken, self.memory)] if self.memory else []
+        if machine := machine_memory(self.root):
+            found.append(machine)
         for group in self._groups:
             try:
                 found.append((group.left(), group.limit))

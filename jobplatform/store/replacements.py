@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,22 @@ ASK_REPLACEMENT = Statement(
     returning name
     """,
     {"pool": "worker", "workers": ["w"], "reason": "its memory grows", "by": "fleet"},
+)
+
+NOTE_DEATHS = Statement(
+    "note_deaths",
+    """
+    insert into @replacements (pool, worker_id, name, reason, asked_by, asked_at, ended_at, outcome)
+    select %(pool)s, w.worker_id, w.name,
+        case when coalesce(w.verdict, 'healthy') = 'healthy' then %(suddenly)s
+            else 'it was ' || w.verdict || ' before: ' || w.verdict_reason end,
+        '', now(), now(), 'died'
+    from @workers w
+    where w.worker_id = any(%(workers)s::text[]) and w.status <> 'gone'
+        and not exists (select from @replacements r where r.worker_id = w.worker_id)
+    returning worker_id, name, reason
+    """,
+    {"pool": "worker", "workers": ["w"], "suddenly": "nothing spoke against it"},
 )
 
 OPEN_REPLACEMENTS = Statement(
@@ -57,10 +73,10 @@ LIST_REPLACEMENTS = Statement(
     {"limit": 10},
 )
 
-LAST_REPLACEMENT = Statement(
-    "last_replacement",
+LATE_REPLACEMENTS = Statement(
+    "late_replacements",
     """
-    select max(asked_at) as asked_at from @replacements
+    select count(*) as times, max(asked_at) as last from @replacements
     where asked_at > %(since)s and pool = %(pool)s and asked_by = %(by)s
     """,
     {"since": _SOME_DAY, "pool": "worker", "by": "fleet"},
@@ -69,16 +85,17 @@ LAST_REPLACEMENT = Statement(
 LATEST_VERDICTS = Statement(
     "latest_verdicts",
     """
-    select w.worker_id, w.name, v.judged_at, v.verdict, v.confidence, v.reason
+    select w.worker_id, w.name, v.verdict, v.confidence, v.reason, coalesce(v.features->>'rule', '') as rule,
+        coalesce((v.features->>'in_a_row')::int, 1) as in_a_row
     from @workers w
     cross join lateral (
-        select judged_at, verdict, confidence, reason from @verdicts
-        where worker_id = w.worker_id and judged_at > %(since)s order by judged_at desc limit %(each)s
+        select verdict, confidence, reason, features from @verdicts
+        where worker_id = w.worker_id order by judged_at desc limit 1
     ) v
-    where w.status = 'alive' and w.verdict = 'failing'
-    order by w.worker_id, v.judged_at desc
+    where w.status = 'alive' and w.verdict = 'failing' and w.judged_at > %(since)s
+    order by w.worker_id
     """,
-    {"since": _SOME_DAY, "each": 2},
+    {"since": _SOME_DAY},
 )
 
 
@@ -90,6 +107,16 @@ def ask(transaction: Transaction, pool: str, workers: Sequence[str], reason: str
     """
     rows = transaction.rows(ASK_REPLACEMENT, pool=pool, workers=list(workers), reason=reason, by=by)
     return [row["name"] for row in rows]
+
+
+def note_deaths(
+    transaction: Transaction, pool: str, workers: Iterable[str], suddenly: str
+) -> Sequence[Mapping[str, Any]]:
+    """Note that workers died that nobody replaced, and return what is noted of each of them that has a row.
+
+    :param suddenly: what is noted of one that nothing spoke against before.
+    """
+    return transaction.rows(NOTE_DEATHS, pool=pool, workers=list(workers), suddenly=suddenly)
 
 
 def under_way(transaction: Transaction, pool: str) -> Sequence[Mapping[str, Any]]:
@@ -123,15 +150,14 @@ def recent(transaction: Transaction, limit: int) -> Sequence[Mapping[str, Any]]:
     return transaction.rows(LIST_REPLACEMENTS, limit=limit)
 
 
-def last_asked(transaction: Transaction, pool: str, by: str, since: datetime) -> datetime | None:
-    """Tell when somebody asked for a replacement last, None when not since then."""
-    asked: datetime | None = transaction.rows(LAST_REPLACEMENT, pool=pool, by=by, since=since)[0]["asked_at"]
-    return asked
+def lately(transaction: Transaction, pool: str, by: str, since: datetime) -> Mapping[str, Any]:
+    """Tell how often somebody asked for a replacement since a time, ``times``, and when, ``last``."""
+    return transaction.rows(LATE_REPLACEMENTS, pool=pool, by=by, since=since)[0]
 
 
-def verdicts(transaction: Transaction, since: datetime, each: int) -> Sequence[Mapping[str, Any]]:
-    """List the latest verdicts of each worker that is failing, the latest first.
+def verdicts(transaction: Transaction, since: datetime) -> Sequence[Mapping[str, Any]]:
+    """Give the latest verdict on each worker that was found failing since a time, be it the same one again.
 
-    :param each: so many of each worker.
+    Its ``in_a_row`` says how many verdicts in a row were so.
     """
-    return transaction.rows(LATEST_VERDICTS, since=since, each=each)
+    return transaction.rows(LATEST_VERDICTS, since=since)

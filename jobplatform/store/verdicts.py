@@ -56,13 +56,13 @@ LIST_JUDGED = Statement(
     {"name": None, "limit": 1},
 )
 
-# That a worker is silent is found when it has failed already.
+# That a worker is silent is found when it has failed already, and what is found again is the same alarm.
 LIST_ALARMS = Statement(
     "list_alarms",
     """
     select worker_id, extract(epoch from judged_at)::float8 as at from @verdicts
     where judged_at > %(after)s and verdict = 'failing' and confidence > %(sure)s and decided_by = 'rules'
-        and features->>'rule' <> 'silence'
+        and features->>'rule' <> 'silence' and coalesce((features->>'in_a_row')::int, 1) < 2
     order by judged_at
     """,
     {"after": _NOW, "sure": 0.8},

@@ -129,6 +129,10 @@ class Committer:
         self._timers = []
         self._lateness.end()
 
+    def rest(self) -> None:
+        """Expect nothing of the event loop until it drives again."""
+        self._lateness.end()
+
     def notice_stall(self) -> None:
         """Let go of messages that wait behind long jobs, or in a worker that is to take no more."""
         if not self.takes:

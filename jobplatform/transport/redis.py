@@ -8,12 +8,14 @@ from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as stock
 
 from jobplatform.transport.channel import Channel
+from jobplatform.transport.committer import Committer
 
 
 class Transport(stock.Transport):  # type: ignore[misc]
     """Stock kombu's Redis transport with leases, batched commits and a doorbell."""
 
     Channel = Channel
+    _committer: Committer | None = None
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Let the event loop drive the channels and the commits of this connection."""
@@ -22,7 +24,14 @@ class Transport(stock.Transport):  # type: ignore[misc]
         loop.on_tick.intersection_update(before)
         loop.on_tick.add(self._poll_start(loop))
         for channel in self.channels[:1]:
-            channel.committer.drive(loop)
+            self._committer = channel.committer
+            self._committer.drive(loop)
+
+    def close_connection(self, connection: Any) -> None:
+        """Close the channels; until the worker has connected anew no event loop turns, and none is late."""
+        if self._committer is not None:
+            self._committer.rest()
+        super().close_connection(connection)
 
     def _poll_start(self, loop: Any) -> Any:
         """Give what is done before each poll: as the stock transport does, but without registering anew each time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -58,6 +58,15 @@ class Member:
         """Whether it is one of those that were wished for, be it as soon as it has heard that it is to work."""
         heeds = self.stage in (Stage.WORKING, Stage.CORDONED) and self.asked is Duty.WORK
         return heeds or self.stage is Stage.STARTING
+
+    def heard(self, watched: float, stale: float) -> Member:
+        """Give what is known of it by who has listened for so many seconds: it has not been silent for longer.
+
+        :param stale: seconds after which a silent worker counts as dead.
+        """
+        silent = min(self.silent, watched)
+        known = self.stage is not Stage.SILENT or silent > stale
+        return replace(self, silent=silent, stage=self.stage if known else Stage.WORKING)
 
 
 class Fleet(Protocol):

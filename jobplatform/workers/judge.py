@@ -6,14 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobplatform.store import samples, verdicts
 from jobplatform.store.database import Database
 from jobplatform.transport import census, keys
 from jobplatform.workers.sample import sample_of_row
 from jobplatform.workers.symptom import Health, Ready, View
-from jobplatform.workers.verdict import Foretold, Verdict, verdict
+from jobplatform.workers.verdict import VERDICTS, Foretold, Verdict, verdict
 from jobplatform.workers.watch import Watch, Watched
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,29 @@ _PRIMED, _PRIMED_ROWS = timedelta(hours=2), 240
 
 #: Tells, of all workers, what a model says of each.
 Foretell = Callable[[Mapping[str, Watched], float], Mapping[str, Foretold]]
+
+
+class Said(NamedTuple):
+    """What was said of a worker last.
+
+    :param key: what makes a verdict another one; the numbers in its reason change all the time.
+    :param sure: how many verdicts in a row said that it is surely failing, each with news that the one before had not.
+    :param heard_at: the time of the last sample behind it.
+    """
+
+    key: tuple[Health, bool, str]
+    sure: int = 0
+    heard_at: float = 0.0
+
+    def then(self, said: Verdict, heard_at: float) -> Said:
+        """Follow what is said now; of a silent worker that it is silent still is the news."""
+        is_news = heard_at > self.heard_at or "silence" in said.rules
+        return Said(key_of(said), self.sure + is_news if said.is_sure else 0, heard_at)
+
+
+def key_of(said: Verdict) -> tuple[Health, bool, str]:
+    """Give what makes a verdict another one."""
+    return said.health, said.is_sure, said.rules[0] if said.rules else ""
 
 
 def foretell_nothing(watched: Mapping[str, Watched], now: float) -> Mapping[str, Foretold]:
@@ -48,7 +71,7 @@ class Judge:
         self.journal_limit = journal_limit
         self.foretell = foretell
         self.interval = min(5.0, watch.beat_seconds)
-        self._known: dict[str, tuple[Health, bool, str]] = {}
+        self._known: dict[str, Said] = {}
 
     def run_once(self, now: datetime) -> Counter[str]:
         """Judge all workers; the loop's pause follows, as nothing is counted."""
@@ -74,8 +97,9 @@ class Judge:
         for node, found in rows.items():
             self.watch.prime(node, map(sample_of_row, found))
         for node, row in before.items():
-            rule = row["features"].get("rule", "")
-            self._known[node] = _key(Health(row["verdict"]), row["confidence"], rule)
+            rules = (row["features"].get("rule", ""),)
+            # Who judged before has said it; whether it is so again has to be seen here.
+            self._known[node] = Said(key_of(Verdict(Health(row["verdict"]), row["confidence"], "", rules=rules)))
 
     def _judged(self, watched: Mapping[str, Watched], clock: float) -> dict[str, Verdict]:
         ready, hindrance = self._queues({queue for each in watched.values() for queue in each.worker.queues})
@@ -99,34 +123,37 @@ class Judge:
         return ready, "limits hold jobs back" if census.has_lanes(client) else ""
 
     def _keep(self, said: Mapping[str, Verdict], watched: Mapping[str, Watched], at: datetime) -> None:
-        """Write what has changed, and on the rows of workers what speaks against them, so that it is fresh there."""
+        """Write what has changed or is so again, and on the rows of workers what speaks against them, to be fresh."""
+        nobody = Said((Health.HEALTHY, False, ""))
         known = {
-            node: _key(each.health, each.confidence, each.rules[0] if each.rules else "") for node, each in said.items()
+            node: self._known.get(node, nobody).then(each, watched[node].samples[-1].at) for node, each in said.items()
         }
-        changed = [node for node in said if self._known.get(node) != known[node]]
+        changed = [node for node in said if node not in self._known or known[node].key != self._known[node].key]
+        again = [node for node in said if known[node].sure == VERDICTS != self._known.get(node, nobody).sure]
         stamped = [node for node in said if node in changed or said[node].health is not Health.HEALTHY]
         if stamped:
+            rows = {node: _row(node, said[node], known[node].sure) for node in stamped}
             with self.database.transaction() as transaction:
-                verdicts.add(transaction, [_row(node, said[node]) for node in changed], at)
-                verdicts.stamp(transaction, [_row(node, said[node]) for node in stamped], at)
+                verdicts.add(transaction, [rows[node] for node in dict.fromkeys([*changed, *again])], at)
+                verdicts.stamp(transaction, list(rows.values()), at)
         for node in changed:
             _tell(watched[node].worker.name, said[node], first=node not in self._known)
         self._known = known
 
 
-def _key(health: Health, confidence: float, rule: str) -> tuple[Health, bool, str]:
-    """Give what makes a verdict another one; the numbers in its reason change all the time."""
-    return health, Verdict(health, confidence, "").is_sure, rule
-
-
-def _row(node: str, said: Verdict) -> dict[str, Any]:
+def _row(node: str, said: Verdict, in_a_row: int) -> dict[str, Any]:
     return {
         "worker_id": node,
         "verdict": said.health,
         "confidence": said.confidence,
         "reason": said.reason,
         "decided_by": said.decided_by,
-        "features": {**said.features, "rules": said.rules, "rule": said.rules[0] if said.rules else ""},
+        "features": {
+            **said.features,
+            "rules": said.rules,
+            "rule": said.rules[0] if said.rules else "",
+            "in_a_row": in_a_row,
+        },
     }
 
 

@@ -51,19 +51,23 @@ class FleetKeeper:
 
     def run_once(self, now: datetime) -> Counter[str]:
         """Replace who has to be, then bring the number of the others nearer to what is wished for."""
+        found = self.fleet.members()
         watched = self._watch()
-        members = self.fleet.members()
-        counts = Counter(replacements=self.replacer.begin(members, now, watched))
+        members = self._heard(found, watched)
+        counts = Counter(died=self.replacer.mourn(members), replacements=self.replacer.begin(members, now))
         replaced = set()
         for each in self.replacer.under_way(members):
-            counts += self.replacer.advance(each, members, now, watched)
+            counts += self.replacer.advance(each, members, now)
             replaced.add(each.row["worker_id"])
-        members = self.fleet.members()
+        members = self._heard(self.fleet.members(), watched)
         counts += self._size(members, steps(members, self.wish.size(), replaced))
         return +counts
 
+    def _heard(self, members: Sequence[Member], watched: float) -> list[Member]:
+        return [member.heard(watched, self.settings.stale_seconds) for member in members]
+
     def _watch(self) -> float:
-        """Tell for how many seconds there was no pause between our looks."""
+        """Tell for how many seconds there was no pause between our looks; after an outage of Redis all are silent."""
         now = self.clock()
         if now - self._looked_at > _PAUSE_LOOKS * max(self.interval, 1.0):
             self._watching_since = now

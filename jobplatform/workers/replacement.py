@@ -9,64 +9,87 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from jobplatform.workers.fleet import Member, Stage
+from jobplatform.workers.verdict import SURE, VERDICTS
 
-#: A verdict of more confidence than this counts, and so many in a row are needed.
-CONFIDENT = 0.8
-VERDICTS = 2
+#: What a rule finds that foretells nothing: a worker that does nothing any more is missed, not risked.
+_STANDING = ("event loop",)
+#: Of such workers so many are replaced in a window: it may be a job that lets one after the other stand still.
+_MOST_STANDING = 3
 #: A process that is stopped stands still once it misses so many heartbeats; any other may be slow until it is stale.
 STOPPED_BEATS = 2
 
 
-class Verdict(NamedTuple):
-    """What was said of a worker at a time."""
-
-    judged_at: datetime
-    verdict: str
-    confidence: float
-    reason: str
-
-
 class Case(NamedTuple):
-    """A worker with what was said of it, the latest first."""
+    """A worker with what was said of it last.
+
+    :param rule: what found it, in a word.
+    :param in_a_row: how many verdicts in a row said that it is surely failing.
+    """
 
     worker_id: str
     name: str
-    verdicts: Sequence[Verdict]
+    verdict: str
+    confidence: float
+    reason: str
+    rule: str
+    in_a_row: int
+
+    @property
+    def is_failing(self) -> bool:
+        """Tell whether the latest verdicts agree that it is failing; a single one proves nothing."""
+        return self.verdict == "failing" and self.confidence > SURE and self.in_a_row >= VERDICTS
+
+    @property
+    def is_standing(self) -> bool:
+        """Tell whether it does nothing any more."""
+        return self.rule in _STANDING
+
+
+class Lately(NamedTuple):
+    """How many were replaced in the window, and when the last one was."""
+
+    times: int = 0
+    last: datetime | None = None
+
+
+#: What is noted of a worker that died without a sign.
+SUDDENLY = (
+    "its main process ended without a goodbye, as SIGKILL or the kernel ends it when memory is short; nothing spoke "
+    "against it before, so no warning was possible; its jobs are rescued"
+)
 
 
 class Choice(NamedTuple):
-    """Whom to replace, None for nobody; and why."""
+    """Whom to replace, None for nobody; and why.
+
+    :param stays: who is failing, and is not replaced for all that.
+    """
 
     case: Case | None
     reason: str
+    stays: Case | None = None
 
 
-def is_failing(verdicts: Sequence[Verdict]) -> bool:
-    """Tell whether the latest verdicts agree that a worker is failing; a single one proves nothing.
-
-    :param verdicts: the latest first.
-    """
-    latest = verdicts[:VERDICTS]
-    return len(latest) == VERDICTS and all(said.verdict == "failing" and said.confidence > CONFIDENT for said in latest)
-
-
-def choose(cases: Sequence[Case], working: int, last: datetime | None, now: datetime, window: timedelta) -> Choice:
-    """Choose the worker that is replaced next, the one that is failing most surely.
+def choose(cases: Sequence[Case], working: int, lately: Lately, off: str = "") -> Choice:
+    """Choose the worker that is replaced next: one that stands still, or else the one that is failing most surely.
 
     :param working: how many workers take jobs.
-    :param last: when one was replaced last.
-    :param window: in which at most one is.
+    :param off: why nobody is replaced here, in words; "" where workers are.
     """
-    failing = [case for case in cases if is_failing(case.verdicts)]
+    failing = [case for case in cases if case.is_failing]
     if not failing:
         return Choice(None, "no worker was found failing twice in a row with enough confidence")
-    worst = max(failing, key=lambda case: min(said.confidence for said in case.verdicts[:VERDICTS]))
-    said = worst.verdicts[0]
-    found = f"{worst.name} is failing (confidence {said.confidence:.2f}, {VERDICTS} verdicts in a row): {said.reason}"
-    if working < 2:
-        return Choice(None, f"{found}; it stays, as it is the last worker")
-    if last is not None and now - last < window:
-        return Choice(None, f"{found}; it stays for now, as one was replaced {_seconds(now - last)} s ago")
+    worst = max(failing, key=lambda case: (case.is_standing, case.confidence))
+    found = (
+        f"{worst.name} is failing (confidence {worst.confidence:.2f}, {worst.in_a_row} verdicts in a row): "
+        f"{worst.reason}"
+    )
+    if off:
+        return Choice(None, f"{found}; it stays, as {off}", worst)
+    if working < 2 and not worst.is_standing:
+        return Choice(None, f"{found}; it stays, as it is the last worker", worst)
+    if lately.last is not None and lately.times >= (_MOST_STANDING if worst.is_standing else 1):
+        return Choice(None, f"{found}; it stays for now, as one was replaced at {lately.last:%H:%M:%S}", worst)
     return Choice(worst, found)
 
 
@@ -144,7 +167,10 @@ def next_step(
         late = course.asked > patience.start or (successor is None and course.asked > patience.hear)
         return Step.FAILED if late else Step.WAIT
     if course.drained is None:
-        return Step.DRAIN if old.stage in (Stage.CORDONED, Stage.LEAVING) else Step.WAIT
+        if old.stage in (Stage.CORDONED, Stage.LEAVING):
+            return Step.DRAIN
+        heeds = course.asked <= patience.start + patience.leave
+        return Step.WAIT if heeds else Step.KILL if starts else Step.FAILED
     if course.drained <= patience.leave:
         return Step.WAIT
     return Step.KILL if starts else Step.FAILED
@@ -153,6 +179,8 @@ def next_step(
 def sentence(row: Mapping[str, Any]) -> str:
     """Tell a row of ``replacements`` as a sentence."""
     asked = row["asked_at"]
+    if not row["asked_by"]:
+        return f"at {asked:%H:%M:%S} {row['name']} died: {row['reason']}"
     told = [f"at {asked:%H:%M:%S} {row['asked_by']} asked for {row['name']} to be replaced: {row['reason']}"]
     if row["successor"]:
         ready = f" and took jobs {_seconds(row['ready_at'] - asked)} s later" if row["ready_at"] else ""

@@ -6,21 +6,22 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any, NamedTuple
 
 from jobplatform.settings import Settings
 from jobplatform.store import duties, replacements
-from jobplatform.store.database import Database
+from jobplatform.store.database import Database, Transaction
+from jobplatform.transport.census import heartbeats
 from jobplatform.transport.rescue import evict
 from jobplatform.workers.fleet import BY, Fleet, Member
 from jobplatform.workers.replacement import (
-    VERDICTS,
+    SUDDENLY,
     Case,
+    Choice,
     Course,
+    Lately,
     Patience,
     Step,
-    Verdict,
     choose,
     is_deadlocked,
     next_step,
@@ -29,7 +30,7 @@ from jobplatform.workers.replacement import (
 
 logger = logging.getLogger(__name__)
 
-#: Verdicts that are older than so many heartbeats say nothing any more.
+#: What was said of a worker and not again for so many heartbeats says nothing any more.
 _FRESH_BEATS = 60
 #: Leases that are taken in one script.
 _LIMIT = 200
@@ -55,16 +56,16 @@ class Replacer:
         self.fleet = fleet
         self.settings = settings
         leave = settings.drain_seconds + settings.stale_seconds
+        self._told = ""
+        self._before: set[str] = set()
+        self._missing: set[str] = set()
         self.patience = Patience(settings.fleet_start_seconds, settings.stale_seconds, leave)
 
-    def begin(self, members: Sequence[Member], now: datetime, watched: float) -> int:
-        """Ask for the replacement of whoever stands still, and of at most one that is failing; returns how many.
-
-        :param watched: for how many seconds the workers were looked at without a pause; after outages all seem silent.
-        """
+    def begin(self, members: Sequence[Member], now: datetime) -> int:
+        """Ask for the replacement of whoever stands still, and of at most one that is failing; returns how many."""
         if self.settings.replace == "off":
             return 0
-        frozen = [(member, why) for member in members if (why := self._standstill(member, watched))]
+        frozen = [(member, why) for member in members if (why := self._standstill(member))]
         with self.database.transaction() as transaction:
             under_way = replacements.under_way(transaction, self.fleet.pool)
             taken = {row["worker_id"] for row in under_way}
@@ -75,29 +76,40 @@ class Replacer:
             )
             if asked or under_way:
                 return asked
-            window = timedelta(seconds=self.settings.replace_seconds)
-            last = replacements.last_asked(transaction, self.fleet.pool, BY, now - window)
-            found = replacements.verdicts(transaction, now - self._fresh(), VERDICTS)
-            ours = {member.worker_id for member in members}
-            cases = [case for case in cases_of(found) if case.worker_id in ours]
-            case, reason = choose(cases, sum(member.takes for member in members), last, now, window)
-            if case is None:
-                return 0
+            case, reason, stays = next_choice(transaction, self.settings, members, now)
+            self._tell(reason if case or stays else "")
+            return (
+                0 if case is None else len(replacements.ask(transaction, self.fleet.pool, [case.worker_id], reason, BY))
+            )
+
+    def _tell(self, reason: str) -> None:
+        """Say once who is replaced, or why nobody is although one is failing."""
+        if reason and reason != self._told:
             logger.warning("%s", reason)
-            return len(replacements.ask(transaction, self.fleet.pool, [case.worker_id], reason, BY))
+        self._told = reason
 
-    def _fresh(self) -> timedelta:
-        return timedelta(seconds=_FRESH_BEATS * self.settings.heartbeat_seconds)
+    def mourn(self, members: Sequence[Member]) -> int:
+        """Note which workers have died since the last look, and whether that could be foreseen; returns how many."""
+        living = {member.worker_id for member in members if member.worker_id}
+        self._missing = (self._missing | self._before) - living
+        self._before = living
+        if not self._missing or not self.fleet.starts_members:
+            return 0
+        heard = heartbeats(self.client)
+        self._missing = {node for node in self._missing if node in heard and not heard[node].report.get("gone")}
+        with self.database.transaction() as transaction:
+            noted = replacements.note_deaths(transaction, self.fleet.pool, self._missing, SUDDENLY)
+        self._missing -= {row["worker_id"] for row in noted}
+        for row in noted:
+            logger.warning("%s died: %s", row["name"], row["reason"])
+        return len(noted)
 
-    def _standstill(self, member: Member, watched: float) -> str:
+    def _standstill(self, member: Member) -> str:
         beat, stale = self.settings.heartbeat_seconds, self.settings.stale_seconds
         # Whether a process that others start still lives cannot be told from here.
         if member.silent > stale and not self.fleet.starts_members:
             return ""
-        # Their silence began before we looked, so it is only believed for as long as we have.
-        if not member.worker_id or (member.silent > beat and watched < member.silent):
-            return ""
-        return standstill(member, beat, stale)
+        return standstill(member, beat, stale) if member.worker_id else ""
 
     def under_way(self, members: Sequence[Member]) -> list[UnderWay]:
         """List the replacements that have not ended."""
@@ -107,7 +119,7 @@ class Replacer:
         names = {member.name: member for member in members}
         return [UnderWay(row, nodes.get(row["worker_id"]), names.get(row["successor"])) for row in rows]
 
-    def advance(self, each: UnderWay, members: Sequence[Member], now: datetime, watched: float) -> Counter[str]:
+    def advance(self, each: UnderWay, members: Sequence[Member], now: datetime) -> Counter[str]:
         """Take the next step of a replacement."""
         row, old, successor = each
         course = Course(
@@ -117,7 +129,7 @@ class Replacer:
             drained=(now - row["drained_at"]).total_seconds() if row["drained_at"] else None,
         )
         stale = self.settings.stale_seconds
-        frozen = old is not None and (bool(self._standstill(old, watched)) or is_deadlocked(old, stale))
+        frozen = old is not None and (bool(self._standstill(old)) or is_deadlocked(old, stale))
         step = next_step(course, old, successor, self.patience, frozen, self.fleet.starts_members)
         if step is Step.WAIT:
             return Counter()
@@ -148,6 +160,7 @@ class Replacer:
         self.fleet.halt(each.old)
         evict(self.client, each.old.worker_id, "stood still and was replaced", _LIMIT)
         self.fleet.kill(each.old)
+        self._before.discard(each.old.worker_id)
         note = "it stood still and was killed, and its jobs run elsewhere"
         return self._note(each, outcome="replaced", note=note)
 
@@ -163,11 +176,19 @@ class Replacer:
         return True
 
 
-def cases_of(rows: Sequence[Mapping[str, Any]]) -> list[Case]:
-    """Gather the verdicts of each worker; the rows of one come together, the latest first."""
-    cases = []
-    for node, group in groupby(rows, key=lambda row: row["worker_id"]):
-        said = list(group)
-        verdicts = [Verdict(row["judged_at"], row["verdict"], row["confidence"], row["reason"]) for row in said]
-        cases.append(Case(node, said[0]["name"], verdicts))
-    return cases
+def next_choice(transaction: Transaction, settings: Settings, members: Sequence[Member], now: datetime) -> Choice:
+    """Choose who of some workers is replaced next, or say why nobody is."""
+    window = timedelta(seconds=settings.replace_seconds)
+    lately = Lately(**replacements.lately(transaction, settings.fleet_pool, BY, now - window))
+    ours = {member.worker_id for member in members}
+    found = replacements.verdicts(transaction, now - timedelta(seconds=_FRESH_BEATS * settings.heartbeat_seconds))
+    cases = [Case(**row) for row in found if row["worker_id"] in ours]
+    if settings.fleet != "local":
+        # What does not even hear that it is to leave can only be ended by its home.
+        cases = [case._replace(rule="") for case in cases]
+    off = next((f"{name} is off" for name, value in _switches(settings).items() if value == "off"), "")
+    return choose(cases, sum(member.takes for member in members), lately, off)
+
+
+def _switches(settings: Settings) -> dict[str, str]:
+    return {"JOBPLATFORM_FLEET": settings.fleet, "JOBPLATFORM_REPLACE": settings.replace}

@@ -13,6 +13,8 @@ from jobplatform.workers.symptom import Health, Symptom, View, lasting, present
 
 #: A worker is replaced when it is failing with more confidence than this.
 SURE = 0.8
+#: And when so many verdicts in a row said so: a single one proves nothing.
+VERDICTS = 2
 #: Who judges without a model.
 RULES = "rules"
 #: Fewer samples than these say little, unless they stop.
@@ -98,6 +100,8 @@ def _combined(found: Sequence[Symptom], samples: Sequence[Sample], view: View, f
         return Verdict(Health.HEALTHY, 0.5 if few else 0.9, words, features=features)
     worst, *others = found
     reason = "; also, ".join([worst.reason, *(each.reason for each in others[:2])])
+    if worst.rule == "silence" and not others:
+        reason += "; nothing spoke against it before, so no warning was possible"
     by = f"model:{foretold.version}" if foretold is not None and worst.rule == "model" else RULES
     return Verdict(worst.health, worst.confidence, reason, by, tuple(each.rule for each in found), features)
 

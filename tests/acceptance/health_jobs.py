@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from celery import signals
+from celery import current_task, signals
 
 from jobplatform import job
 
@@ -29,6 +29,14 @@ def trap() -> None:
 def leak(size: int, seconds: float) -> None:
     """Keep so many bytes for ever."""
     _kept.append(bytearray(b"x" * size))
+    time.sleep(seconds)
+
+
+@job()
+def leak_on(victim: str, size: int, seconds: float) -> None:
+    """Keep so many bytes for ever, on one worker."""
+    if current_task.request.hostname == victim:
+        _kept.append(bytearray(b"x" * size))
     time.sleep(seconds)
 
 

@@ -102,5 +102,13 @@ class KeptFleet:
         """Wait until so many work and no other lives."""
         return self.until(lambda found: len(found) == number == sum(member.takes for member in found), seconds)
 
+    def until_busy(self) -> Member:
+        """Wait until a member runs something, and return it."""
+        return next(member for member in self.until(lambda found: any(each.busy for each in found)) if member.busy)
+
+    def pids(self) -> list[int]:
+        """List the main processes of all members that were ever seen."""
+        return list(self.seen)
+
     def replacements(self) -> list[dict[str, Any]]:
         return self.fleet.rows("select * from @replacements order by replacement_id")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import frozen_jobs
+import health_jobs
 import psutil
 import pytest
 import rescue_jobs
@@ -17,10 +18,15 @@ from processes import eventually
 from test_deploy import Load
 from test_rescue import starts
 
+from benchmarks.leaks.limit import MemoryLimit
 from jobplatform.devstack.stack import DevStack
-from jobplatform.store import fleets, replacements
+from jobplatform.store import fleets
+from jobplatform.workers.replacement import sentence
 
 CYCLES = 20
+MODULES = [module.__name__ for module in (rescue_jobs, frozen_jobs, health_jobs)]
+#: What a worker may take, what each of so many jobs leaks there, in bytes.
+LIMIT, LEAK, LEAKS = 600 * 1024 * 1024, 6 * 1024 * 1024, 100
 SETTINGS = {
     "JOBPLATFORM_HEARTBEAT_SECONDS": "0.5",
     "JOBPLATFORM_LEASE_SECONDS": "60",
@@ -31,7 +37,7 @@ SETTINGS = {
 @pytest.fixture
 def fleet(stack: DevStack, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Fleet]:
     more: dict[str, str] = getattr(request, "param", {})
-    with Fleet(stack, tmp_path, [rescue_jobs.__name__, frozen_jobs.__name__], **SETTINGS, **more) as made:
+    with Fleet(stack, tmp_path, MODULES, **SETTINGS, **more) as made:
         made.start_controller()
         yield made
 
@@ -39,16 +45,6 @@ def fleet(stack: DevStack, tmp_path: Path, request: pytest.FixtureRequest) -> It
 def wish(fleet: Fleet, wanted: int) -> None:
     with fleet.database.transaction() as transaction:
         fleets.wish(transaction, "worker", wanted, "a test", "test")
-
-
-def ask_to_replace(fleet: Fleet, worker_id: str, reason: str) -> None:
-    """Ask by hand once the worker has a row."""
-
-    def asked() -> bool:
-        with fleet.database.transaction() as transaction:
-            return bool(replacements.ask(transaction, "worker", [worker_id], reason, "ann@desk"))
-
-    eventually(asked, 30, fleet.describe)
 
 
 def assert_nothing_burned(fleet: Fleet) -> None:
@@ -105,53 +101,41 @@ def test_whoever_comes_after_finds_the_workers_again(fleet: Fleet) -> None:
         before.end()
 
 
-def judge(fleet: Fleet, name: str, verdicts: int) -> None:
-    """Write verdicts as the judge of workers does."""
-    where = f"{fleet.settings.schema}."
-    with fleet.database.engine.begin() as connection:
-        for age in reversed(range(verdicts)):
-            connection.exec_driver_sql(
-                f"""insert into {where}verdicts (worker_id, judged_at, verdict, confidence, reason, decided_by)
-                select worker_id, now() - {age} * interval '1 second', 'failing', 0.95, 'its memory grows', 'rule'
-                from {where}workers where name = %(name)s and status = 'alive'""",
-                {"name": name},
-            )
-        connection.exec_driver_sql(
-            f"update {where}workers set verdict = 'failing', confidence = 0.95 where name = %(name)s", {"name": name}
-        )
-
-
-def is_row(fleet: Fleet, name: str) -> bool:
-    return bool(fleet.rows("select from @workers where name = %(name)s and status = 'alive'", name=name))
-
-
-def test_a_failing_worker_is_replaced_and_its_job_ends(fleet: Fleet, marks: Path) -> None:
-    with KeptFleet(fleet, fleet_min=2) as kept, Load(fleet, marks) as load:
+@pytest.mark.parametrize("fleet", [{"JOBPLATFORM_WORKER_MEMORY": str(LIMIT)}], indirect=True)
+def test_a_leaking_worker_is_replaced_before_it_dies_and_its_jobs_end(fleet: Fleet, marks: Path) -> None:
+    with KeptFleet(fleet, fleet_min=2) as kept, Load(fleet, marks) as load, MemoryLimit(LIMIT, kept.pids) as limit:
         first, _ = kept.until_working(2)
-        eventually(lambda: is_row(fleet, first.name), 30, fleet.describe)
-        judge(fleet, first.name, 2)
+        leaks = [(first.name, LEAK, 0.2) for _ in range(LEAKS)]
+        fleet.client.tasks["health_jobs.leak_on"].submit_many(leaks)
         kept.until(lambda found: first.pid not in {member.pid for member in found})
         members = kept.until_working(2)
         load.stop.set()
-        assert fleet.wait_final(load.submitted, 60) == {"COMPLETED": load.submitted}
+        assert fleet.wait_final(load.submitted + LEAKS, 120) == {"COMPLETED": load.submitted + LEAKS}
+    assert limit.killed == {}
     (row,) = kept.replacements()
     assert (row["name"], row["outcome"], row["asked_by"]) == (first.name, "replaced", "fleet")
+    assert "its memory grows" in row["reason"]
     assert row["successor"] in {member.name for member in members}
     assert row["asked_at"] <= row["ready_at"] <= row["drained_at"] <= row["ended_at"]
     assert starts(marks) == {f"{number}": [1] for number in range(load.submitted)}
     assert_nothing_burned(fleet)
 
 
-def test_a_single_verdict_replaces_nobody(fleet: Fleet) -> None:
+def test_one_that_is_killed_is_followed_by_another_and_no_warning_was_possible(fleet: Fleet, marks: Path) -> None:
     with KeptFleet(fleet, fleet_min=2) as kept:
-        first, other = kept.until_working(2)
-        for member in (first, other):
-            eventually(lambda name=member.name: is_row(fleet, name), 30, fleet.describe)  # type: ignore[misc]
-        judge(fleet, first.name, 1)
-        judge(fleet, other.name, 2)
-        kept.until(lambda found: other.pid not in {member.pid for member in found})
         kept.until_working(2)
-    assert [row["name"] for row in kept.replacements()] == [other.name]
+        fleet.client.tasks["rescue_jobs.wait_for"].submit(str(marks), "long")
+        eventually(lambda: starts(marks) == {"long": [1]}, 30, fleet.describe)
+        busy = kept.until_busy()
+        kept.seen[busy.pid or 0].kill()
+        eventually(lambda: starts(marks) == {"long": [1, 2]}, 60, fleet.describe)
+        (marks / "release").touch()
+        assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
+        kept.until_working(2)
+        (row,) = eventually(kept.replacements, 30, fleet.describe)
+    assert (row["name"], row["outcome"], row["successor"]) == (busy.name, "died", None)
+    assert "no warning was possible" in sentence(row)
+    assert fleet.rows("select retry_count, deaths from @jobs") == [{"retry_count": 0, "deaths": 1}]
 
 
 def test_a_stopped_worker_is_replaced_and_its_job_counts_no_death(fleet: Fleet, marks: Path) -> None:
@@ -159,9 +143,7 @@ def test_a_stopped_worker_is_replaced_and_its_job_counts_no_death(fleet: Fleet, 
         kept.until_working(2)
         fleet.client.tasks["rescue_jobs.wait_for"].submit(str(marks), "long")
         eventually(lambda: starts(marks) == {"long": [1]}, 30, fleet.describe)
-        (busy,) = kept.until(lambda found: any(member.busy for member in found)) and [
-            member for member in kept.members() if member.busy
-        ]
+        busy = kept.until_busy()
         os.kill(busy.pid or 0, signal.SIGSTOP)
         kept.until(lambda found: busy.pid not in {member.pid for member in found})
         eventually(lambda: starts(marks) == {"long": [1, 2]}, 60, fleet.describe)
@@ -178,18 +160,17 @@ def test_a_stopped_worker_is_replaced_and_its_job_counts_no_death(fleet: Fleet, 
     assert "stood still and was replaced" in runs[0]["error_message"]
 
 
-@pytest.mark.parametrize("fleet", [{"JOBPLATFORM_DRAIN_SECONDS": "1"}], indirect=True)
-def test_a_worker_whose_event_loop_is_deadlocked_is_replaced_by_hand(fleet: Fleet, marks: Path) -> None:
+def test_a_worker_whose_event_loop_is_deadlocked_is_found_and_replaced(fleet: Fleet, marks: Path) -> None:
     with KeptFleet(fleet, fleet_min=2) as kept:
         kept.until_working(2)
         fleet.client.tasks["frozen_jobs.seize"].submit(str(marks))
         eventually(lambda: (marks / "seized").exists(), 30, fleet.describe)
         name = (marks / "seized").read_text()
         (victim,) = [member for member in kept.members() if member.name == name]
-        ask_to_replace(fleet, victim.worker_id, "it answers nothing")
         kept.until(lambda found: victim.pid not in {member.pid for member in found})
         assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
         kept.until_working(2)
     (row,) = kept.replacements()
-    assert (row["name"], row["outcome"], row["asked_by"]) == (name, "replaced", "ann@desk")
+    assert (row["name"], row["outcome"], row["asked_by"]) == (name, "replaced", "fleet")
+    assert "a callback in it does not return" in row["reason"]
     assert_nothing_burned(fleet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from command_line import CliEnvironment
 
 from jobplatform.journal import entry
 from jobplatform.settings import Settings
-from jobplatform.store import fleets, replacements, workers
+from jobplatform.store import fleets, replacements, verdicts, workers
 from jobplatform.store.database import Database
 from jobplatform.transport import keys
 from jobplatform.transport.census import clock
 from jobplatform.transport.rescue import Rescued, evict
-from jobplatform.workers.fleet import Member
+from jobplatform.workers.fleet import Member, Stage
 from jobplatform.workers.homes import fleet_of, keeper_of
 from jobplatform.workers.keeper import FleetKeeper
 from jobplatform.workers.procfile_fleet import ProcfileFleet
@@ -205,3 +205,83 @@ def test_members_are_made_of_what_workers_say(shop: Shop, settings: Settings) ->
     found: Sequence[Member] = Roll(shop.database, shop.client, settings.stale_seconds).members()
     (member,) = found
     assert (member.name, member.busy, member.loop_wait, member.takes) == ("a", 3, 3.5, True)
+
+
+def judged(shop: Shop, name: str, in_a_row: int, rule: str = "memory") -> None:
+    """Write a verdict as the judge of workers does."""
+    features = {"rule": rule, "in_a_row": in_a_row}
+    row = {"worker_id": f"node-{name}", "verdict": "failing", "confidence": 0.95, "reason": "its memory grows"}
+    rows = [{**row, "decided_by": "rules", "features": features}]
+    with shop.database.transaction() as transaction:
+        at = NOW + timedelta(seconds=in_a_row)
+        verdicts.add(transaction, rows, at)
+        verdicts.stamp(transaction, rows, at)
+
+
+def replaced(shop: Shop) -> list[str]:
+    with shop.database.session() as session:
+        return [row["name"] for row in replacements.recent(session, 5)]
+
+
+def test_a_second_verdict_in_a_row_replaces_a_worker_and_one_soon_after_waits(
+    shop: Shop, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = make_keeper(shop, replace(settings, fleet="procfile"), tmp_path / "formation")
+    for name in ("a", "b"):
+        shop.beat(name)
+    shop.beat("c")
+    judged(shop, "a", 1)
+    keeper.run_once(NOW)
+    assert replaced(shop) == []
+    judged(shop, "a", 2)
+    keeper.run_once(NOW)
+    assert replaced(shop) == ["a"]
+    shop.beat("a", gone=True)
+    keeper.run_once(NOW)
+    judged(shop, "b", 2)
+    for _ in range(3):
+        keeper.run_once(NOW)
+    assert replaced(shop) == ["a"]
+    (told,) = [each.getMessage() for each in caplog.records if "it stays for now" in each.getMessage()]
+    assert told.startswith("b is failing (confidence 0.95, 2 verdicts in a row): its memory grows; it stays for now")
+
+
+def test_a_verdict_that_was_not_given_again_for_long_replaces_nobody(
+    shop: Shop, settings: Settings, tmp_path: Path
+) -> None:
+    keeper = make_keeper(shop, replace(settings, fleet="procfile"), tmp_path / "formation")
+    for name in ("a", "b"):
+        shop.beat(name)
+    judged(shop, "a", 2)
+    keeper.run_once(NOW + timedelta(hours=1))
+    assert replaced(shop) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "why"),
+    [
+        ({}, "it stays, as JOBPLATFORM_FLEET is off"),
+        ({"JOBPLATFORM_FLEET": "procfile", "JOBPLATFORM_REPLACE": "off"}, "it stays, as JOBPLATFORM_REPLACE is off"),
+        ({"JOBPLATFORM_FLEET": "procfile"}, "it stays, as it is the last worker"),
+    ],
+)
+def test_the_command_line_says_why_a_failing_worker_stays(
+    cli_environment: CliEnvironment, client: Any, environment: dict[str, str], why: str
+) -> None:
+    shop = Shop(cli_environment.database, client)
+    shop.beat("a")
+    judged(shop, "a", 2)
+    with shop.database.transaction() as transaction:
+        transaction.connection.exec_driver_sql(f"update {transaction.schema}.workers set judged_at = now()")
+    said = cli_environment.run("fleet", "replacements", **environment)
+    assert said.stdout.splitlines() == [
+        f"a is failing (confidence 0.95, 2 verdicts in a row): its memory grows; {why}",
+        "no worker was replaced",
+    ]
+
+
+def test_a_silence_that_began_before_anybody_listened_is_no_longer_than_that() -> None:
+    silent = Member("w1@here", Stage.SILENT, 1, "node1", silent=40.0)
+    assert (silent.heard(10.0, 15.0).stage, silent.heard(10.0, 15.0).silent) == (Stage.WORKING, 10.0)
+    assert (silent.heard(16.0, 15.0).stage, silent.heard(16.0, 15.0).silent) == (Stage.SILENT, 16.0)
+    assert silent.heard(60.0, 15.0) == silent

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kombu import Connection, Queue
+from kombu.asynchronous import Hub
 from queues import QUEUE, Forgetful, acquire, journal, message, places, silence
 
 from jobplatform.devstack.stack import DevStack
@@ -252,6 +253,18 @@ def test_a_purge_empties_lanes_as_well(connection: Connection, client: Any, publ
     assert channel._size(QUEUE) == 0
     client.delete(keys.SLOTS, keys.USED)
     assert acquire(client, 9, "w:2:") == []
+
+
+def test_while_a_worker_connects_anew_no_event_loop_is_late(connection: Connection) -> None:
+    committer = connection.default_channel.committer
+    committer.heart.start = lambda: None  # a beat would go on after this test
+    connection.transport.register_with_event_loop(connection.connection, Hub())
+    try:
+        assert committer._describe()["loop_wait"] is not None
+        connection.collect()
+        assert committer._describe()["loop_wait"] is None
+    finally:
+        committer.release()
 
 
 def received(connection: Connection, count: int, act: Any = lambda message: message.ack()) -> list[Any]:

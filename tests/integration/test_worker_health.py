@@ -144,7 +144,10 @@ def test_a_worker_that_falls_silent_is_told_of_once_and_again_when_it_speaks(
     (told,) = [record.getMessage() for record in caplog.records if "worker a@host" in record.getMessage()]
     assert told.startswith("worker a@host is failing (95 % sure): nothing was heard of it for 30 s")
     found = rows(database, "select * from @verdicts where worker_id = 'a' order by judged_at")
-    assert [row["verdict"] for row in found] == ["healthy", "failing"]
+    # The second verdict in a row is one that counts.
+    assert [(row["verdict"], row["features"]["in_a_row"]) for row in found] == [
+        *(("healthy", 0), ("failing", 1), ("failing", 2)),
+    ]
     (worker,) = rows(database, "select * from @workers where worker_id = 'a'")
     assert (worker["verdict"], worker["confidence"]) == ("failing", pytest.approx(0.95))
     assert "heartbeats" in worker["verdict_reason"]
@@ -238,3 +241,18 @@ def test_the_command_line_shows_verdicts_reasons_and_the_trend(
         assert words in shown.output
     assert cli_environment.run("workers", "health", "nobody").exit_code != 0
     assert cli_environment.json("workers", "hungry") == []
+
+
+def test_the_same_sample_confirms_nothing(database: Database, watch: Watch, client: Any) -> None:
+    grown = [[{"pid": 1, "rss": (100 + 10 * number) * MIB, "cpu": 1.0}] for number in range(12)]
+    left = [(200 - 10 * number) * MIB for number in range(12)]
+    heard(watch, "a", 12, 5.0, processes=grown, memory_left=left, memory_limit=[300 * MIB] * 12)
+    judge = Judge(database, watch, 100)
+    for _ in range(3):
+        judge.run_once(now())
+    found = rows(database, "select * from @verdicts where worker_id = 'a'")
+    assert [(row["verdict"], row["features"]["in_a_row"]) for row in found] == [("failing", 1)]
+    beat(client, "a", processes=[{"pid": 1, "rss": 220 * MIB, "cpu": 1.0}], memory_left=80 * MIB)
+    judge.run_once(now())
+    found = rows(database, "select * from @verdicts where worker_id = 'a' order by judged_at")
+    assert [row["features"]["in_a_row"] for row in found] == [1, 2]

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.report import TARGETS, Findings, Options, as_json, table
-from benchmarks.statistics import Summary, percentile, ratios, summary, worst
+from benchmarks.statistics import Summary, count_interval, percentile, ratios, summary, worst
 
 
 def test_summary_gives_median_and_range() -> None:
@@ -68,3 +68,9 @@ def test_the_report_shows_what_was_missed_and_what_went_wrong() -> None:
     assert "MISS" in text
     assert "WRONG: drain: a job ran twice" in text
     assert as_json(findings, Options(rounds=3, jobs=10), 1.0)["drain_prefork_x_celery"] == 2.2
+
+
+def test_what_was_counted_may_have_been_met_by_luck() -> None:
+    # The figures of Garwood's table.
+    assert count_interval(0) == (0.0, pytest.approx(3.689, abs=1e-3))
+    assert count_interval(5) == (pytest.approx(1.623, abs=1e-3), pytest.approx(11.668, abs=1e-3))

@@ -14,80 +14,75 @@ from jobplatform.workers.fleet import Member, Stage
 from jobplatform.workers.replacement import (
     Case,
     Course,
+    Lately,
     Patience,
     Step,
-    Verdict,
     choose,
     is_deadlocked,
-    is_failing,
     next_step,
     sentence,
     standstill,
 )
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-WINDOW = timedelta(minutes=10)
 PATIENCE = Patience(start=60, hear=15, leave=40)
 
 
-def said(*verdicts: tuple[str, float]) -> list[Verdict]:
-    """Give verdicts, the latest first."""
-    return [
-        Verdict(NOW - timedelta(seconds=10 * age), verdict, confidence, "its memory grows")
-        for age, (verdict, confidence) in enumerate(verdicts)
-    ]
-
-
-FAILING, SURE = ("failing", 0.81), ("failing", 0.95)
+def case(name: str, verdict: str = "failing", confidence: float = 0.95, in_a_row: int = 2, rule: str = "") -> Case:
+    return Case(f"node of {name}", name, verdict, confidence, "its memory grows", rule, in_a_row)
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "failing"),
+    ("said", "failing"),
     [
-        ([], False),
-        ([SURE], False),
-        ([SURE, ("degraded", 0.9)], False),
-        ([("healthy", 1.0), SURE, SURE], False),
-        ([("failing", 0.8), SURE], False),
-        ([SURE, ("failing", 0.8)], False),
-        ([FAILING, FAILING], True),
+        (case("a", in_a_row=1), False),
+        (case("a", "degraded", 0.9), False),
+        (case("a", "healthy", 1.0), False),
+        (case("a", confidence=0.8), False),
+        (case("a", confidence=0.81), True),
+        (case("a", in_a_row=3), True),
     ],
 )
-def test_two_sure_verdicts_in_a_row_are_needed(verdicts: list[tuple[str, float]], failing: bool) -> None:
-    assert is_failing(said(*verdicts)) is failing
-
-
-def case(name: str, *verdicts: tuple[str, float]) -> Case:
-    return Case(f"node of {name}", name, said(*verdicts))
+def test_two_sure_verdicts_in_a_row_are_needed(said: Case, failing: bool) -> None:
+    assert said.is_failing is failing
 
 
 def test_the_one_that_is_failing_most_surely_is_chosen() -> None:
-    found = choose([case("a", FAILING, FAILING), case("b", SURE, SURE), case("c", SURE)], 3, None, NOW, WINDOW)
+    found = choose([case("a", confidence=0.81), case("b"), case("c", confidence=0.97, in_a_row=1)], 3, Lately())
     assert found.case is not None
     assert found.case.name == "b"
     assert "b is failing (confidence 0.95, 2 verdicts in a row): its memory grows" in found.reason
 
 
 def test_the_last_worker_stays() -> None:
-    found = choose([case("a", SURE, SURE)], 1, None, NOW, WINDOW)
+    found = choose([case("a")], 1, Lately())
     assert found.case is None
     assert "last worker" in found.reason
 
 
+def test_one_that_does_nothing_any_more_is_replaced_first_though_it_is_the_last_or_soon_after_another() -> None:
+    standing = case("a", confidence=0.85, rule="event loop")
+    found = choose([case("b", confidence=0.97), standing], 1, Lately(2, NOW))
+    assert found.case == standing
+    # A job may let one after the other stand still.
+    assert choose([standing], 3, Lately(3, NOW)).case is None
+    assert choose([standing._replace(in_a_row=1)], 3, Lately()).case is None
+
+
 def test_at_most_one_is_replaced_in_a_window() -> None:
-    sure = [case("a", SURE, SURE)]
-    assert choose(sure, 3, NOW - timedelta(minutes=9), NOW, WINDOW).case is None
-    assert choose(sure, 3, NOW - timedelta(minutes=11), NOW, WINDOW).case is not None
+    sure = [case("a")]
+    assert choose(sure, 3, Lately(1, NOW)).case is None
+    assert choose(sure, 3, Lately()).case is not None
 
 
 @given(
-    st.lists(st.lists(st.tuples(st.sampled_from(["healthy", "degraded", "failing"]), st.floats(0, 1)), max_size=4)),
+    st.lists(st.tuples(st.sampled_from(["healthy", "degraded", "failing"]), st.floats(0, 1), st.integers(0, 3))),
     st.integers(0, 5),
 )
-def test_nobody_is_chosen_on_less(verdicts: Sequence[Sequence[tuple[str, float]]], working: int) -> None:
+def test_nobody_is_chosen_on_less(verdicts: Sequence[tuple[str, float, int]], working: int) -> None:
     cases = [case(f"w{place}", *each) for place, each in enumerate(verdicts)]
-    found = choose(cases, working, None, NOW, WINDOW)
-    enough = [each for each in cases if is_failing(each.verdicts)]
+    found = choose(cases, working, Lately())
+    enough = [each for each in cases if each.is_failing]
     assert (found.case is not None) == (bool(enough) and working > 1)
     assert found.reason
 
@@ -132,6 +127,12 @@ def test_one_that_stands_still_is_killed_once_a_successor_was_started() -> None:
 
 def test_one_that_does_not_leave_is_killed() -> None:
     assert step(DRAINED._replace(drained=41), replace(OLD, stage=Stage.LEAVING), NEW) is Step.KILL
+
+
+def test_one_that_does_not_heed_what_it_is_asked_is_killed_where_that_can_be_done() -> None:
+    late = READY._replace(asked=101)
+    assert step(late, new=NEW) is Step.KILL
+    assert next_step(late, OLD, None, PATIENCE, False, starts=False) is Step.FAILED
 
 
 def test_where_the_home_starts_workers_the_old_one_only_has_to_leave() -> None:

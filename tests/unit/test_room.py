@@ -93,3 +93,11 @@ def test_deeds_are_counted_by_queue_and_job_type() -> None:
         deeds.start("celery", f"made.{number}")
     assert sum(started for *_, started, _, _ in deeds.told()) == 303
     assert len(deeds.told()) <= 203
+
+
+def test_a_machine_that_is_short_of_memory_is_a_limit_as_well(tmp_path: Path) -> None:
+    write(tmp_path, proc__meminfo=f"MemTotal: {2048 * 1024} kB\nMemAvailable: {150 * 1024} kB\nHugePages_Total: 0\n")
+    said = Room(0, lambda: 0.0, tmp_path)(300 * MIB)
+    assert (said["memory_limit"], said["memory_left"]) == (2048 * MIB, 150 * MIB)
+    version_two(tmp_path)
+    assert Room(400 * MIB, lambda: 0.0, tmp_path)(300 * MIB)["memory_left"] == 100 * MIB

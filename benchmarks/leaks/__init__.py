@@ -1,0 +1,1 @@
+"""Workers that leak, stand still or are killed, in fleets of real processes."""
