@@ -59,12 +59,12 @@ def judge(runs: Runs, begins: float, ends: float, seed: int, trainings: int = TR
         product does every day.
     """
     cuts = np.linspace(len(runs) * begins, len(runs) * ends, trainings + 1).astype(int)
-    ledger, own = Ledger(runs[: cuts[-1]]), runs.groups.shape[1] - 1
+    ledger, own = Ledger(runs[: cuts[-1]], latest=True), runs.groups.shape[1] - 1
     parts, rules, news, taught, spent = [], [], [], 0, [0.0, 0.0]
     for first, last in itertools.pairwise(cuts.tolist()):
         lesson = runs[:first][runs.ended[:first] < runs.submitted[first]]
         taught, started = taught or len(lesson), time.perf_counter()
-        model = train(lesson, seed, own)
+        model = train(lesson, seed, own, latest=True)
         spent[0] = max(spent[0], time.perf_counter() - started)
         started = time.perf_counter()
         for block in runs[first:last].blocks():

@@ -128,20 +128,21 @@ class DurationModel:
         return cls(**shape, caution=float(document["caution"]), calibration=calibration, **boosters)
 
 
-def train(runs: Runs, seed: int, own: int | None = None) -> DurationModel:
+def train(runs: Runs, seed: int, own: int | None = None, latest: bool = False) -> DurationModel:
     """Learn from the newest runs; the same runs and seed give the same model.
 
     What is kept chooses as all of them taught; how sure it is and how far off it may be is learned from what the
     earlier ones taught to choose for the later ones.
 
     :param own: so many levels, the special ones, count as a job's own history; all if not given.
+    :param latest: whether what was submitted last, and still runs, will be known when it foretells.
     :raises ModelRefused: when there are too few.
     """
     own = runs.groups.shape[1] if own is None else own
     if len(runs) < FEWEST:
         raise ModelRefused(f"runs: {len(runs)} teach nothing; wait for {FEWEST}")
     runs = runs.in_order()[max(0, len(runs) - MOST) :]
-    ledger, luck = Ledger(runs, KEPT), np.random.default_rng(seed)
+    ledger, luck = Ledger(runs, KEPT, latest), np.random.default_rng(seed)
     cut = int(len(runs) * _EARLIER)
     earlier = _known(runs[:cut], runs.submitted[cut])
     trial = _chooser(ledger, earlier, luck, seed)
