@@ -261,6 +261,7 @@ def test_the_judge_tells_how_good_the_model_is_beside_the_rule(lesson: Runs) -> 
     assert line.tested == 1_200
     assert line.model > line.rule
     assert line.surest > line.model
+    assert line.model_error <= 1.05 * line.rule_error
     assert 0.72 < line.coverage < 0.88
 
 
