@@ -1,7 +1,9 @@
 """Judge the product's forecasts of how long jobs take on real traces, beside the rule.
 
 Every Parquet file of Google's jobs and every log in the Standard Workload Format (.swf, .swf.gz) below the directory is
-taken. The first runs of each teach, the later ones test.
+taken. The first runs of each teach, the later ones test. What a job of a trace asks for (processors, its limit, its
+queue) and what was submitted just before it is known to the model here, and the rule goes by it as well; in the product
+there are the key and the type of a job, and the history of both: --alone tells how good the same model is with these.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="models trained for each figure; the median is shown")
     parser.add_argument("--splits", default="0.7-1.0", help="tested parts of each trace, such as 0.5-0.75,0.75-1.0")
     parser.add_argument("--only", default="", help="traces whose name holds this")
+    parser.add_argument("--alone", action="store_true", help="of each run only its key and its type are known")
     asked = parser.parse_args(arguments)
     started = time.monotonic()
     splits = [(float(begins), float(ends)) for begins, ends in (each.split("-") for each in asked.splits.split(","))]
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.only not in trace.name:
             continue
         for begins, ends in splits:
-            lines = [judge(trace.runs, begins, ends, seed) for seed in range(1, asked.seeds + 1)]
+            lines = [judge(trace.runs, begins, ends, seed, alone=asked.alone) for seed in range(1, asked.seeds + 1)]
             found[f"{trace.name} {begins:g}-{ends:g}"] = lines
             rows.append(_row(trace, f"{begins:g}-{ends:g}", lines))
             print("  ".join(rows[-1]), file=sys.stderr)

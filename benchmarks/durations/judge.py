@@ -51,20 +51,23 @@ class Line:
     foretell_us: float
 
 
-def judge(runs: Runs, begins: float, ends: float, seed: int, trainings: int = TRAININGS) -> Line:
+def judge(runs: Runs, begins: float, ends: float, seed: int, trainings: int = TRAININGS, alone: bool = False) -> Line:
     """Teach with the runs that ended before a time, test on those that were submitted from then on, and teach again.
 
     :param begins: the share of the runs after which the test begins; ``ends`` is where it ends.
     :param trainings: parts of the test, before each of which a model is trained from all that had ended by then, as the
         product does every day.
+    :param alone: whether only the history of the key and of the type is known, which is all that the product asks for;
+        else also what each job asked for and what was submitted last.
     """
+    runs = history_alone(runs) if alone else runs
     cuts = np.linspace(len(runs) * begins, len(runs) * ends, trainings + 1).astype(int)
-    ledger, own = Ledger(runs[: cuts[-1]]), runs.groups.shape[1] - 1
+    ledger, own = Ledger(runs[: cuts[-1]], latest=not alone), runs.groups.shape[1] - (not alone)
     parts, rules, news, taught, spent = [], [], [], 0, [0.0, 0.0]
     for first, last in itertools.pairwise(cuts.tolist()):
         lesson = runs[:first][runs.ended[:first] < runs.submitted[first]]
         taught, started = taught or len(lesson), time.perf_counter()
-        model = train(lesson, seed, own)
+        model = train(lesson, seed, own, latest=not alone)
         spent[0] = max(spent[0], time.perf_counter() - started)
         started = time.perf_counter()
         for block in runs[first:last].blocks():
@@ -77,6 +80,11 @@ def judge(runs: Runs, begins: float, ends: float, seed: int, trainings: int = TR
     told = Forecasts(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     figures = spent[0], spent[1] / len(tests) * 1e6
     return _line(taught, tests, told, np.concatenate(rules), np.concatenate(news), figures)
+
+
+def history_alone(runs: Runs) -> Runs:
+    """Leave of what is known of each run its key and its type: the most special group, and that of its user."""
+    return Runs(runs.submitted, runs.ended, runs.seconds, runs.groups[:, [0, -2]], np.full((len(runs), 0), np.nan))
 
 
 def _newest(seconds: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -36,15 +36,18 @@ _CHOOSER_ROWS, _INTERVAL_ROWS = 20_000, 15_000
 #: Of the candidates of a run, so many teach.
 _TAUGHT = 0.6
 #: Cautions that are tried, per mean error of the rule.
-_CAUTIONS = (0.0, 0.01, 0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.0)
+_CAUTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
+#: How much a group's runs count beside the chances of candidates, in telling how far off each may be: these chances say
+#: little of the few runs that take far longer than others.
+_RUNS_COUNT = 0.3
 #: Parts that a feature is cut into.
 _BINS = 64
 
 _CHOOSER: Mapping[str, Any] = {
     "objective": "binary:logistic", "tree_method": "hist", "nthread": 2, "verbosity": 0, "max_bin": _BINS,
-    "eta": 0.12, "max_depth": 5, "min_child_weight": 60, "subsample": 0.7, "colsample_bytree": 0.6, "lambda": 2.0,
+    "eta": 0.08, "max_depth": 6, "min_child_weight": 100, "subsample": 0.7, "colsample_bytree": 0.6, "lambda": 2.0,
 }  # fmt: skip
-_CHOOSER_ROUNDS = 70
+_CHOOSER_ROUNDS = 100
 _INTERVAL: Mapping[str, Any] = {
     "objective": "reg:quantileerror", "quantile_alpha": [LOW, HIGH], "tree_method": "hist", "nthread": 2,
     "verbosity": 0, "max_bin": _BINS, "eta": 0.15, "max_depth": 5, "min_child_weight": 30, "subsample": 0.7,
@@ -128,20 +131,21 @@ class DurationModel:
         return cls(**shape, caution=float(document["caution"]), calibration=calibration, **boosters)
 
 
-def train(runs: Runs, seed: int, own: int | None = None) -> DurationModel:
+def train(runs: Runs, seed: int, own: int | None = None, latest: bool = False) -> DurationModel:
     """Learn from the newest runs; the same runs and seed give the same model.
 
     What is kept chooses as all of them taught; how sure it is and how far off it may be is learned from what the
     earlier ones taught to choose for the later ones.
 
     :param own: so many levels, the special ones, count as a job's own history; all if not given.
+    :param latest: whether what was submitted last, and still runs, will be known when it foretells.
     :raises ModelRefused: when there are too few.
     """
     own = runs.groups.shape[1] if own is None else own
     if len(runs) < FEWEST:
         raise ModelRefused(f"runs: {len(runs)} teach nothing; wait for {FEWEST}")
     runs = runs.in_order()[max(0, len(runs) - MOST) :]
-    ledger, luck = Ledger(runs, KEPT), np.random.default_rng(seed)
+    ledger, luck = Ledger(runs, KEPT, latest), np.random.default_rng(seed)
     cut = int(len(runs) * _EARLIER)
     earlier = _known(runs[:cut], runs.submitted[cut])
     trial = _chooser(ledger, earlier, luck, seed)
@@ -199,11 +203,13 @@ class _Laid(NamedTuple):
 
     :param table: the candidates of each job, NaN where there is none; the rule's comes first.
     :param said: the chance of each, 0 where there is none.
+    :param risks: the seconds that each is to be expected off by, beyond those of the best of its job.
     :param features: of all that there are, in the order of ``table``.
     """
 
     table: Rows
     said: Rows
+    risks: Rows
     features: Rows
 
 
@@ -214,16 +220,17 @@ def _weighed(chooser: xgboost.Booster, past: Past) -> _Laid:
     places = np.arange(len(rows)) - starts[rows]
     found[0, rows, places] = values
     found[1, rows, places] = chooser.inplace_predict(table)
-    return _Laid(found[0], np.nan_to_num(found[1]), table)
+    said = np.nan_to_num(found[1])
+    return _Laid(found[0], said, _risks(found[0], said, past), table)
 
 
 def _choose(laid: _Laid, few: _BINARY, caution: float) -> tuple[Floats, Floats, Rows]:
     """Choose a value for each job; give with it its chance, and the features of the choice.
 
-    The chances of all candidates tell how far off each is to be expected, which counts against it.
+    How far off a candidate is to be expected counts against it.
     """
     known = ~np.isnan(laid.table)
-    worth = np.where(known, laid.said, -np.inf) - caution * _risks(laid)
+    worth = np.where(known, laid.said, -np.inf) - caution * laid.risks
     worth[few, 1:] = -np.inf
     best = np.argmax(worth, axis=1)
     rows = np.arange(len(best))
@@ -235,16 +242,29 @@ def _choose(laid: _Laid, few: _BINARY, caution: float) -> tuple[Floats, Floats, 
     return chosen, chances.astype(np.float64), kept
 
 
-def _risks(laid: _Laid) -> Rows:
-    """Give the seconds that each candidate is to be expected off by, beyond those of the best of its job."""
-    values = np.nan_to_num(laid.table)
-    weights = laid.said / np.maximum(laid.said.sum(axis=1, keepdims=True), 1e-9)
-    risks = np.zeros_like(values)
-    for place in range(values.shape[1]):
-        risks += weights[:, place : place + 1] * np.abs(values - values[:, place : place + 1])
-    risks[np.isnan(laid.table)] = np.inf
+def _risks(table: Rows, said: Rows, past: Past) -> Rows:
+    """Tell how far off each candidate is to be expected, from the chances of all and the runs of the group."""
+    runs = _own_runs(past)
+    known = ~np.isnan(runs)
+    shares = [(1.0 - _RUNS_COUNT) * _shares(said), _RUNS_COUNT * _shares(known.astype(np.float32))]
+    values, weights = np.nan_to_num(np.hstack([table, runs])), np.hstack(shares)
+    risks = np.full_like(table, np.inf)
+    for place in range(table.shape[1]):
+        risks[:, place] = (weights * np.abs(values - values[:, place : place + 1])).sum(axis=1)
+    risks[np.isnan(table)] = np.inf
     least = risks.min(axis=1, keepdims=True)
     return np.asarray(np.nan_to_num(risks - np.where(np.isfinite(least), least, 0.0), posinf=0.0), dtype=np.float32)
+
+
+def _shares(weights: Rows) -> Rows:
+    return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9), dtype=np.float32)
+
+
+def _own_runs(past: Past) -> Rows:
+    """Give the runs of the most special group of each job that has enough."""
+    enough = past.counts() >= FEWEST_RUNS
+    enough[:, -1] = True
+    return np.asarray(past.seconds[np.arange(len(past)), np.argmax(enough, axis=1)], dtype=np.float32)
 
 
 def _caution(laid: _Laid, few: _BINARY, past: Past, came: Floats) -> float:

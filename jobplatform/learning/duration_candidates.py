@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobplatform.learning.duration_past import SHORTEST, Past, Seconds
+from jobplatform.learning.duration_past import SHORTEST, Latest, Past, Seconds
 from jobplatform.learning.duration_rule import RULED, WITHIN
 
 Rows = NDArray[np.float32]
@@ -110,7 +110,7 @@ def _distinct(table: Rows) -> Rows:
 
 
 def features(past: Past, values: Rows, rows: NDArray[np.int64]) -> Rows:
-    """Tell what speaks for values: of each level how many runs lie near, which, and how its runs are spread.
+    """Tell what speaks for values: of each level how many runs lie near, which, how its runs are spread, and what runs.
 
     :param values: the candidates, one each.
     :param rows: the job in the past that each is for.
@@ -122,6 +122,7 @@ def features(past: Past, values: Rows, rows: NDArray[np.int64]) -> Rows:
         seconds = past.seconds[rows, level]
         columns += _near(values, seconds)
         columns += [logs - known[rows, 1], known[rows, 0], known[rows, 2]]
+        columns += _going(values, past.latest, level, rows) if past.latest else []
     if past.traits.shape[1]:
         columns.append(logs - np.log(np.maximum(past.traits[rows, 0], SHORTEST)))
     columns += [np.asarray(past.traits[rows, each]) for each in range(past.traits.shape[1])]
@@ -145,6 +146,28 @@ def _near(values: Rows, seconds: Seconds) -> list[Rows]:
     empty, alone = count == 0, ~like.any(axis=1)
     columns = [np.where(empty, np.nan, column) for column in (share, lately, newest)]
     return [column.astype(np.float32) for column in (*columns, np.where(alone, np.nan, after))]
+
+
+def _going(values: Rows, latest: Latest, level: int, rows: NDArray[np.int64]) -> list[Rows]:
+    """Tell what those say of a value that were submitted last: which of them ended near it, and how long others run.
+
+    Of many that run already longer than it, hardly one will take it.
+    """
+    seconds, elapsed = latest.ended[rows, level], latest.elapsed[:, level]
+    near, known = right(values[:, None], seconds), ~np.isnan(seconds)
+    weights = (_DECAY ** np.arange(seconds.shape[1])).astype(np.float32)
+    weight = known @ weights
+    lately = np.where(weight > 0.0, near @ weights / np.maximum(weight, 1e-6), np.nan)
+    newest = np.where(near.any(axis=1), np.argmax(near, axis=1), seconds.shape[1])
+    run, wait = (elapsed > 0.0).sum(axis=1), (elapsed == 0.0).sum(axis=1)
+    longest = np.nanmax(elapsed, axis=1, initial=0.0)
+    middle = np.log(np.where(elapsed > 0.0, elapsed, 1.0)).sum(axis=1) / np.maximum(run, 1)
+    beyond = (elapsed[rows] > (1.0 + WITHIN) * values[:, None]).sum(axis=1) / np.maximum(run, 1)[rows]
+    behind = np.where(run > 0, np.log(np.maximum(longest, SHORTEST)), np.nan)
+    middle = np.where(run > 0, middle, np.nan)
+    logs = np.log(values)
+    columns = [lately, newest, weight, run[rows], wait[rows], logs - behind[rows], logs - middle[rows], beyond]
+    return [column.astype(np.float32) for column in columns]
 
 
 def _spread(seconds: Seconds) -> Rows:

@@ -19,14 +19,14 @@ from jobplatform.errors import ModelRefused
 from jobplatform.learning.coverage import Widening
 from jobplatform.learning.duration import DurationModel, train
 from jobplatform.learning.duration_candidates import history_mode, modes, right
-from jobplatform.learning.duration_past import KEPT, Ledger, Past, Runs, numbered
+from jobplatform.learning.duration_past import KEPT, LATEST, Ledger, Past, Runs, numbered
 from jobplatform.learning.duration_rule import RULED, estimate, mode
 from jobplatform.maintenance.estimator import Finished, judged, updated
 
 # The benchmarks are no part of the installed package.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.durations.judge import judge
+from benchmarks.durations.judge import history_alone, judge
 from benchmarks.durations.trace import google_runs, read_swf, swf_runs
 
 _SECONDS = st.floats(0.01, 1e6, allow_nan=False)
@@ -78,6 +78,30 @@ def test_only_runs_that_had_ended_are_known_the_newest_first(seed: int, count: i
                 )
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+def test_what_was_submitted_last_is_known_with_its_end_or_for_how_long_it_runs(seed: int, count: int) -> None:
+    luck = np.random.default_rng(seed)
+    submitted = np.sort(luck.choice(200, count, replace=False)).astype(float)
+    started = submitted + luck.integers(0, 10, count)
+    seconds = luck.integers(1, 40, count).astype(float)
+    groups = luck.integers(0, 4, (count, 2))
+    runs = Runs(submitted, started + seconds, seconds, groups, np.zeros((count, 0)))
+    found = Ledger(runs, latest=True).latest(submitted, groups)
+    assert found is not None
+    for place in range(count):
+        for level in range(2):
+            known = [other for other in range(place) if groups[other, level] == groups[place, level]][::-1][:LATEST]
+            at = submitted[place]
+            over = [runs.ended[other] < at for other in known]
+            ended = [seconds[other] if done else np.nan for other, done in zip(known, over, strict=True)]
+            ran = [
+                max(at - started[other], 0.0) if not done else np.nan for other, done in zip(known, over, strict=True)
+            ]
+            beyond = [np.nan] * (LATEST - len(known))
+            assert np.array_equal(found.ended[place, level], ended + beyond, equal_nan=True)
+            assert np.array_equal(found.elapsed[place, level], ran + beyond, equal_nan=True)
+
+
 @given(st.lists(_SECONDS, min_size=1, max_size=RULED))
 def test_the_rule_is_the_same_with_arrays_and_without(seconds: list[float]) -> None:
     table = np.array([seconds + [np.nan] * (KEPT - len(seconds))], dtype=np.float32)
@@ -120,6 +144,23 @@ def test_the_future_changes_no_forecast(lesson: Runs, model: DurationModel) -> N
     shuffled = np.where(late, np.random.default_rng(2).permutation(lesson.seconds), lesson.seconds)
     after = model.foretell(Ledger(replace(lesson, seconds=shuffled)).past(tests))
     assert np.array_equal(before.seconds, after.seconds, equal_nan=True)
+
+
+def test_the_future_of_what_still_runs_changes_no_forecast(lesson: Runs) -> None:
+    model = train(lesson[:3_000], seed=1, latest=True)
+    tests = lesson[3_000:3_300]
+    before = model.foretell(Ledger(lesson, latest=True).past(tests))
+    # What had started by then did so whenever it ends; of what had not, nothing is known.
+    now, luck = tests.submitted[-1], np.random.default_rng(2)
+    late = lesson.ended >= now
+    started = lesson.ended - lesson.seconds
+    started = np.where(late & (started >= now), now + luck.exponential(100.0, len(lesson)), started)
+    ended = np.where(late, np.maximum(started, now) + luck.exponential(100.0, len(lesson)), lesson.ended)
+    other = replace(lesson, ended=ended, seconds=np.where(late, ended - started, lesson.seconds))
+    after = model.foretell(Ledger(other, latest=True).past(tests))
+    assert np.array_equal(before.seconds, after.seconds, equal_nan=True)
+    assert np.array_equal(before.high, after.high, equal_nan=True)
+    assert late.sum() > len(lesson) // 10
 
 
 def test_few_runs_are_left_to_the_rule(model: DurationModel) -> None:
@@ -220,4 +261,15 @@ def test_the_judge_tells_how_good_the_model_is_beside_the_rule(lesson: Runs) -> 
     assert line.tested == 1_200
     assert line.model > line.rule
     assert line.surest > line.model
+    assert line.model_error <= 1.05 * line.rule_error
     assert 0.72 < line.coverage < 0.88
+
+
+def test_the_judge_can_leave_the_model_the_history_of_key_and_type_alone(lesson: Runs) -> None:
+    everybody = np.zeros((len(lesson), 1), dtype=np.int64)
+    asked = replace(lesson, groups=np.hstack([lesson.groups, everybody]), traits=lesson.seconds[:, None])
+    alone = history_alone(asked)
+    assert np.array_equal(alone.groups, lesson.groups)
+    assert alone.traits.shape == (len(lesson), 0)
+    known, unknown = (judge(asked, 0.7, 1.0, seed=1, trainings=1, alone=only) for only in (False, True))
+    assert known.model > 0.9 > unknown.model > unknown.rule
