@@ -65,14 +65,17 @@ class Replacer:
         """Ask for the replacement of whoever stands still, and of at most one that is failing; returns how many."""
         if self.settings.replace == "off":
             return 0
-        frozen = [(member, why) for member in members if (why := self._standstill(member))]
+        frozen = {member.worker_id: why for member in members if (why := self._standstill(member))}
+        stopped = [member.worker_id for member in members if member.stopped and member.worker_id in frozen]
         with self.database.transaction() as transaction:
             under_way = replacements.under_way(transaction, self.fleet.pool)
             taken = {row["worker_id"] for row in under_way}
+            # That a process is stopped is certain; of those that are only silent it may be us who hear nothing.
+            silent = [] if under_way else [node for node in frozen if node not in stopped][:1]
             asked = sum(
-                len(replacements.ask(transaction, self.fleet.pool, [member.worker_id], why, BY))
-                for member, why in frozen
-                if member.worker_id not in taken
+                len(replacements.ask(transaction, self.fleet.pool, [node], frozen[node], BY))
+                for node in [*stopped, *silent]
+                if node not in taken
             )
             if asked or under_way:
                 return asked
@@ -111,6 +114,11 @@ class Replacer:
             return ""
         return standstill(member, beat, stale) if member.worker_id else ""
 
+    def _does_nothing(self, old: Member, successor: Member | None) -> bool:
+        """Tell whether a worker may be killed; one that is only silent once its successor is heard."""
+        certain = old.stopped or (successor is not None and successor.takes)
+        return is_deadlocked(old, self.settings.stale_seconds) or (certain and bool(self._standstill(old)))
+
     def under_way(self, members: Sequence[Member]) -> list[UnderWay]:
         """List the replacements that have not ended."""
         with self.database.session() as session:
@@ -128,8 +136,7 @@ class Replacer:
             ready=row["ready_at"] is not None,
             drained=(now - row["drained_at"]).total_seconds() if row["drained_at"] else None,
         )
-        stale = self.settings.stale_seconds
-        frozen = old is not None and (bool(self._standstill(old)) or is_deadlocked(old, stale))
+        frozen = old is not None and self._does_nothing(old, successor)
         step = next_step(course, old, successor, self.patience, frozen, self.fleet.starts_members)
         if step is Step.WAIT:
             return Counter()

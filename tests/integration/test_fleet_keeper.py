@@ -35,8 +35,8 @@ class Shop:
         self.database = database
         self.client = client
 
-    def beat(self, name: str, **report: Any) -> None:
-        now = clock(self.client)
+    def beat(self, name: str, ago: float = 0.0, **report: Any) -> None:
+        now = clock(self.client) - ago
         said = {"name": name, "pid": 1, "started_at": now, "active": 0, "waiting": 0, "duty": "work", **report}
         self.client.hset(keys.WORKERS, f"node-{name}", f"{now} {now} {json.dumps(said)}")
         row = {"worker_id": f"node-{name}", "name": name, "status": "alive", "started_at": now, "last_seen_at": now}
@@ -278,6 +278,44 @@ def test_the_command_line_says_why_a_failing_worker_stays(
         f"a is failing (confidence 0.95, 2 verdicts in a row): its memory grows; {why}",
         "no worker was replaced",
     ]
+
+
+class Home(ProcfileFleet):
+    """A home in which processes can be started and killed, which all seem to live."""
+
+    starts_members = True
+
+    def __init__(self, pool: str, roll: Roll, path: Path) -> None:
+        super().__init__(pool, roll, path)
+        self.killed: list[str] = []
+
+    def members(self) -> Sequence[Member]:
+        return [member for member in self.roll.members() if member.name not in self.killed]
+
+    def spawn(self, besides: Sequence[Member]) -> str | None:
+        return "d"
+
+    def kill(self, member: Member) -> None:
+        self.killed.append(member.name)
+
+
+def test_of_workers_that_are_silent_together_one_is_replaced_once_its_successor_is_heard(
+    shop: Shop, settings: Settings, tmp_path: Path
+) -> None:
+    home = Home("worker", Roll(shop.database, shop.client, settings.stale_seconds), tmp_path / "formation")
+    time = [0.0]
+    local = replace(settings, fleet="local", fleet_min=3)
+    keeper = FleetKeeper(shop.database, shop.client, home, local, lambda: time[0])
+    for name in ("a", "b", "c"):
+        shop.beat(name, ago=40.0)
+    for _ in range(20):
+        time[0] += 1.0
+        keeper.run_once(NOW)
+    (first,) = replaced(shop)
+    assert home.killed == []
+    shop.beat("d")
+    keeper.run_once(NOW)
+    assert home.killed == [first]
 
 
 def test_a_silence_that_began_before_anybody_listened_is_no_longer_than_that() -> None:
