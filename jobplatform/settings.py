@@ -292,7 +292,13 @@ class Settings:
         "Seconds from when a worker is asked for until it takes jobs.",
         0,
     )
-    worker_slots: int = _setting("JOBPLATFORM_WORKER_SLOTS", 1, int, "Jobs that a worker runs at once.", 1)
+    worker_slots: int = _setting(
+        "JOBPLATFORM_WORKER_SLOTS",
+        0,
+        int,
+        "Jobs that a worker runs at once, for whoever says how many workers there should be; 0 believes the workers.",
+        0,
+    )
     wait_slo_seconds: float = _setting(
         "JOBPLATFORM_WAIT_SLO_SECONDS", 30.0, float, "Seconds that a job may wait until it begins.", 0
     )

@@ -106,13 +106,13 @@ def test_whoever_comes_after_finds_the_workers_again(fleet: Fleet) -> None:
 
 
 def judge(fleet: Fleet, name: str, verdicts: int) -> None:
-    """Write verdicts as the judge of workers does."""
+    """Write verdicts as the judge of workers does; its own, which says otherwise, come before them."""
     where = f"{fleet.settings.schema}."
     with fleet.database.engine.begin() as connection:
         for age in reversed(range(verdicts)):
             connection.exec_driver_sql(
                 f"""insert into {where}verdicts (worker_id, judged_at, verdict, confidence, reason, decided_by)
-                select worker_id, now() - {age} * interval '1 second', 'failing', 0.95, 'its memory grows', 'rule'
+                select worker_id, now() + {60 - age} * interval '1 second', 'failing', 0.95, 'its memory grows', 'rule'
                 from {where}workers where name = %(name)s and status = 'alive'""",
                 {"name": name},
             )
