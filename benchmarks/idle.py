@@ -7,7 +7,8 @@ import random
 import time
 from importlib import import_module
 
-from benchmarks.apps.work import STARTS, scratch
+from benchmarks.apps.scratch import scratch
+from benchmarks.apps.work import STARTS
 from benchmarks.contenders import CELERY, PREFORK, Contender
 from benchmarks.drain import warm_up
 from benchmarks.processes import Client, running

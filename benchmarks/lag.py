@@ -11,7 +11,8 @@ import time
 from importlib import import_module
 from typing import Any
 
-from benchmarks.apps.work import payload, scratch
+from benchmarks.apps.scratch import scratch
+from benchmarks.apps.work import payload
 from benchmarks.contenders import PREFORK
 from benchmarks.drain import count_runs, drain, wait_until_drained, warm_up
 from benchmarks.processes import Client, running

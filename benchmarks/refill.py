@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass, replace
 from importlib import import_module
 
-from benchmarks.apps.work import LONG_STARTS, RELEASE, payload
+from benchmarks.apps.scratch import RELEASE
+from benchmarks.apps.work import LONG_STARTS, payload
 from benchmarks.contenders import PREFORK
 from benchmarks.drain import warm_up
 from benchmarks.processes import Client, running

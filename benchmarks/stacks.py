@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import redis
 
-from benchmarks.apps.work import SCRATCH_ENV
+from benchmarks.apps.scratch import SCRATCH_ENV
 from benchmarks.contenders import Contender
 from jobplatform.devstack.stack import DevStack
 from jobplatform.settings import Settings

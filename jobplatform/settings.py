@@ -292,7 +292,13 @@ class Settings:
         "Seconds from when a worker is asked for until it takes jobs.",
         0,
     )
-    worker_slots: int = _setting("JOBPLATFORM_WORKER_SLOTS", 1, int, "Jobs that a worker runs at once.", 1)
+    worker_slots: int = _setting(
+        "JOBPLATFORM_WORKER_SLOTS",
+        0,
+        int,
+        "Jobs that a worker runs at once, for whoever says how many workers there should be; 0 believes the workers.",
+        0,
+    )
     wait_slo_seconds: float = _setting(
         "JOBPLATFORM_WAIT_SLO_SECONDS", 30.0, float, "Seconds that a job may wait until it begins.", 0
     )
@@ -333,6 +339,15 @@ class Settings:
         _one_of("auto", "shadow", "off"),
         "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
         "that foretell nothing, `off` trains none; then the rule foretells.",
+    )
+    fleet_spares: int = _setting(
+        "JOBPLATFORM_FLEET_SPARES",
+        3,
+        int,
+        "Local workers that are begun ahead of need and wait, connected and unheard, so that they take their first job "
+        "some milliseconds after they are asked for; no more than the fleet may still grow by. They share memory with "
+        "what they were forked from; 0 keeps none.",
+        0,
     )
 
     def __post_init__(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.apps.work import FIXED, RUNS, scratch
+from benchmarks.apps.scratch import scratch
+from benchmarks.apps.work import FIXED, RUNS
 from jobplatform import job
 from jobplatform.celery import app as app
 

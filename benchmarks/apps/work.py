@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from functools import cache
 from typing import Any
 
-import redis
 from celery.signals import worker_ready
 
-#: Names the Redis database that the benchmark has for itself.
-SCRATCH_ENV = "BENCHMARK_REDIS_URL"
+from benchmarks.apps.scratch import RELEASE, scratch
+
 #: Lists in it: workers that are ready, and start times of jobs.
 READY = "ready"
 STARTS = "starts"
 #: Of jobs that run until the key RELEASE is there.
 LONG_STARTS = "long starts"
-RELEASE = "release"
 #: The processes that run a job under a limit (hash), and how many there were at the most (zset).
 CROWD = "crowd"
 MOST = "most"
@@ -26,12 +23,6 @@ FIXED = "fixed"
 RUNS = "runs"
 CROWDED_SECONDS = 0.05
 SLOW_SECONDS = 0.005
-
-
-@cache
-def scratch() -> Any:
-    """Open the benchmark's own Redis database."""
-    return redis.Redis.from_url(os.environ[SCRATCH_ENV])
 
 
 def noop(order: int, customer: str, express: bool) -> None:

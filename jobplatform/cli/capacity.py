@@ -28,7 +28,9 @@ _MOST = 2_000_000
 @click.option("--queue", help="Only the jobs of this queue.")
 @click.option("--from", "since", type=SINCE, default="1d", show_default=True, help="Jobs that were submitted since.")
 @click.option("--to", "until", type=SINCE, default="0s", show_default=True, help="Jobs that were submitted before.")
-@click.option("--slots", type=click.IntRange(1, 10_000), help="Jobs that a worker runs at once, else the setting says.")
+@click.option(
+    "--slots", type=click.IntRange(1, 10_000), help="Jobs that a worker runs at once, else the setting, or 1."
+)
 @click.option("--slo", type=DURATION, help="How long a job may wait, else the setting says.")
 @click.option("--start", type=DURATION, help="How long a worker takes to start, else the setting says.")
 @click.option("--scaler", is_flag=True, help="Compare the rate rule, the model in force, and the future known.")
@@ -79,7 +81,7 @@ def _policies(
     session: Transaction, settings: Settings, arrivals: Sequence[Arrival], workers: Sequence[int], scaler: bool
 ) -> Iterator[tuple[str, tuple[Policy, Site]]]:
     """Give the policies to compare, and where they run, by name."""
-    site = Site(settings.worker_slots, settings.worker_start_seconds, settings.scale_seconds)
+    site = Site(settings.worker_slots or 1, settings.worker_start_seconds, settings.scale_seconds)
     for count in workers:
         yield f"{count} workers", (fixed(count), replace(site, first=count))
     if not scaler:

@@ -20,6 +20,8 @@ from jobplatform.store import fleets
 from jobplatform.store import replacements as rows
 from jobplatform.store.database import Database
 
+#: Leaves the number to the scaler, which asks under this name.
+_AUTO, _SCALER = "auto", "scaler"
 _COLUMNS = ("name", "stage", "asked", "asked_by", "pid", "busy", "silent")
 _WISH_COLUMNS = ("pool", "wanted", "published", "reason", "asked_by", "asked_at")
 
@@ -62,22 +64,38 @@ def list_members(output: Output) -> None:
         )
 
 
+class _Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A number of workers, or ``auto``."""
+
+    name = "number|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        return value if value == _AUTO else int(click.IntRange(0).convert(value, param, ctx))
+
+
 @fleet.command("size")
-@click.argument("wanted", type=click.IntRange(0), required=False)
+@click.argument("wanted", type=_Size(), required=False)
 @click.option("--reason", default="asked by hand", show_default=True, help="Why, kept with the wish.")
 @click.option("--by", help="Who asks; who is logged in, if not given.")
 @json_option
 @mapped()
-def size(wanted: int | None, reason: str, by: str | None, output: Output) -> None:
-    """Show how many workers are wished for, or wish for so many; a scaler that is on may soon wish for others."""
+def size(wanted: int | str | None, reason: str, by: str | None, output: Output) -> None:
+    """Show how many workers are wished for, or wish for so many.
+
+    A number holds, whatever a scaler would have, until it is left to the scaler again with: fleet size auto.
+    """
     settings = require_settings()
-    if wanted is not None and not settings.fleet_min <= wanted <= settings.fleet_max:
+    if isinstance(wanted, int) and not settings.fleet_min <= wanted <= settings.fleet_max:
         raise SettingsError(
             f"{wanted} workers: a fleet has {settings.fleet_min} to {settings.fleet_max}; "
             "ask for so many, or change JOBPLATFORM_FLEET_MIN or JOBPLATFORM_FLEET_MAX"
         )
     with open_database(settings) as database, database.transaction() as transaction:
-        if wanted is not None:
+        if wanted == _AUTO:
+            before = fleets.read(transaction, settings.fleet_pool)
+            number = before["wanted"] if before else settings.fleet_min
+            fleets.wish(transaction, settings.fleet_pool, number, f"left to it by {by or operator()}", _SCALER)
+        elif isinstance(wanted, int):
             fleets.wish(transaction, settings.fleet_pool, wanted, reason, by or operator())
         found = fleets.read(transaction, settings.fleet_pool)
     if output.as_json:

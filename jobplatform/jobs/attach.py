@@ -16,6 +16,7 @@ from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
+from jobplatform.jobs.spare_step import SpareStep
 from jobplatform.journal import entry, leaving, refusals, stopping, surplus
 from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
@@ -29,6 +30,8 @@ from jobplatform.transport.committers import close_committers
 
 logger = logging.getLogger(__name__)
 
+#: A worker that is ready looks after so many seconds whether a controller is alive.
+_LOOK_SECONDS = 1.0
 _REQUEST = "jobplatform.journal.recorder:JobRequest"
 _BACKEND = "jobplatform.jobs.backend:JobBackend"
 
@@ -57,6 +60,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Committer.stop_jobs = staticmethod(stopping.stop_jobs)
     Committer.end_overdue = staticmethod(stopping.end_overdue)
     app.steps["worker"].add(LeaveStep)
+    app.steps["consumer"].add(SpareStep)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))
@@ -132,7 +136,8 @@ def _connect_signals(app: Any) -> None:
 
     def ready(sender: Any = None, **_: Any) -> None:
         if sender.app is app:
-            _report_controller(app)
+            # The first jobs shall not wait for that.
+            sender.timer.call_after(_LOOK_SECONDS, _report_controller, (app,))
 
     signals.worker_init.connect(refuse, weak=False)
     signals.celeryd_after_setup.connect(prepare, weak=False)

@@ -21,6 +21,20 @@ WISH = Statement(
     {"pool": "worker", "wanted": 3, "reason": "a peak at noon", "by": "me@host"},
 )
 
+# As above, but for the condition: what somebody else has asked for holds.
+FOLLOW = Statement(
+    "follow_demand",
+    """
+    insert into @fleet_wishes as w (pool, wanted, published, reason, asked_by, asked_at)
+    values (%(pool)s, %(wanted)s, %(wanted)s, %(reason)s, %(by)s, now())
+    on conflict (pool) do update
+    set wanted = excluded.wanted, published = greatest(w.published, excluded.wanted), reason = excluded.reason,
+        asked_at = excluded.asked_at
+    where w.wanted <> excluded.wanted and w.asked_by = excluded.asked_by
+    """,
+    {"pool": "worker", "wanted": 3, "reason": "a peak at noon", "by": "scaler"},
+)
+
 PUBLISH = Statement(
     "publish_wish",
     "update @fleet_wishes set published = %(published)s where pool = %(pool)s and published <> %(published)s",
@@ -48,6 +62,11 @@ def wish(transaction: Transaction, pool: str, wanted: int, reason: str, by: str)
     :param by: who asks.
     """
     transaction.count(WISH, pool=pool, wanted=wanted, reason=reason, by=by)
+
+
+def follow(transaction: Transaction, pool: str, wanted: int, reason: str, by: str) -> None:
+    """Ask for so many workers, as ``wish`` does, unless what somebody else has asked for holds."""
+    transaction.count(FOLLOW, pool=pool, wanted=wanted, reason=reason, by=by)
 
 
 def publish(transaction: Transaction, pool: str, published: int) -> None:

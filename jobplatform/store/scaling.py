@@ -26,6 +26,15 @@ READ_QUEUE_SAMPLES = Statement(
     {"after": _NOW},
 )
 
+SAMPLED_SLOTS = Statement(
+    "sampled_slots",
+    """
+    select coalesce(percentile_disc(0.5) within group (order by slots), 0) as slots
+    from @worker_samples where sampled_at > %(after)s and slots is not null
+    """,
+    {"after": _NOW},
+)
+
 ADD_SCALE_DECISION = Statement(
     "add_scale_decision",
     """
@@ -153,6 +162,11 @@ READ_ARRIVALS = Statement(
 def samples(transaction: Transaction, after: datetime) -> Sequence[Row]:
     """List the samples of all queues that were taken later, the oldest first; times in seconds since the epoch."""
     return transaction.rows(READ_QUEUE_SAMPLES, after=after)
+
+
+def sampled_slots(transaction: Transaction, after: datetime) -> int:
+    """Tell how many jobs a worker runs at once, by what most workers have said since then; 0 when none has."""
+    return int(transaction.rows(SAMPLED_SLOTS, after=after)[0]["slots"])
 
 
 def add(transaction: Transaction, row: Row) -> int:

@@ -59,6 +59,8 @@ class Committer:
     #: Writes the journal entry of an attempt that was running when this process ended, from that of its start; while
     #: nobody does, such jobs go back.
     describe_left: Callable[[str], str] | None = None
+    #: Whether nobody is to hear of this worker yet.
+    spare = False
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
         self.ledger = ledger
@@ -96,7 +98,9 @@ class Committer:
         self._lock = threading.RLock()
 
     def drive(self, loop: Any) -> None:
-        """Let an event loop call for commits, and begin to renew the leases."""
+        """Let an event loop call for commits, and begin to renew the leases; a spare is driven when it is needed."""
+        if self.spare:
+            return
         self.release()
         loop.on_tick.discard(self.tick)
         self._scheduled = False
@@ -114,8 +118,8 @@ class Committer:
             loop.call_repeatedly(_STALL_SECONDS, self._lateness.tick),
         ]
         self.heart.between = self._stand_in if self.jobs_block_the_loop else None
-        self.heart.start()
-        self.heart.hurry()
+        if not self.heart.start():
+            self.heart.hurry()
 
     @property
     def driven(self) -> bool:
@@ -298,7 +302,7 @@ class Committer:
 
     def reclaim(self) -> list[str]:
         """Take leases from workers that are silent for long, should no controller do it; returns foreign leases."""
-        if self.ledger.clock() - self._reclaimed_at < self.lease_seconds / 4:
+        if not self.driven or self.ledger.clock() - self._reclaimed_at < self.lease_seconds / 4:
             return []
         self._reclaimed_at = self.ledger.clock()
         # After an outage of Redis our own leases look expired too: what has ended is settled, what runs renewed.

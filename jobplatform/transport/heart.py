@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 OVERDUE_SECONDS = 0.2
 _BETWEEN_SECONDS = 0.2
 _SOON_SECONDS = 0.5
+#: A worker that begins says so when it has asked for its first jobs, which shall not wait for that.
+_FIRST_SECONDS = 0.05
 
 
 class Heart:
@@ -62,11 +64,13 @@ class Heart:
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to beat, if it does not yet."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
-            self._thread.start()
+    def start(self) -> bool:
+        """Begin to beat; returns False if it does already."""
+        if self._thread is not None:
+            return False
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread.start()
+        return True
 
     def hurry(self) -> None:
         """Beat at once, as Redis may have forgotten what this process holds."""
@@ -138,7 +142,7 @@ class Heart:
             logger.exception("a heartbeat went wrong; the next one follows in %s s", self.seconds)
 
     def _run(self) -> None:
-        due = self.ledger.clock()
+        due = self.ledger.clock() + _FIRST_SECONDS
         while self._rest(due):
             self.late = max(0.0, self.ledger.clock() - due)
             self._beat_anyway()

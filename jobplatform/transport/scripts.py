@@ -44,3 +44,9 @@ PUSH = Script("push")
 PUT_BACK = Script("limits", "put_back")
 RECOUNT = Script("limits", "recount")
 RESCUE = Script("limits", "rescue")
+
+
+def read() -> None:
+    """Read all scripts now, as a process that is forked from this one would have to."""
+    for script in (ACQUIRE, BEAT, COMMIT, PUSH, PUT_BACK, RECOUNT, RESCUE):
+        assert script.sha

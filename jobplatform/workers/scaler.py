@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +15,7 @@ from jobplatform.settings import Settings
 from jobplatform.store import scaling as rows
 from jobplatform.store.database import Database, Transaction
 from jobplatform.workers.known import Known, read_known
-from jobplatform.workers.scaling import Announced, Bounds, Decision, Pool, decide, level_for
+from jobplatform.workers.scaling import Announced, Bounds, Decision, Pool, decide, hold, level_for
 
 if TYPE_CHECKING:
     from jobplatform.learning.demand import Demand
@@ -27,6 +28,8 @@ _PAST = timedelta(hours=25)
 #: Fires are looked for so much further ahead than workers take to start, so that these are up before.
 _MARGIN = timedelta(seconds=15)
 _PRUNE = timedelta(hours=1)
+#: What workers said in the time of so many samples tells how many jobs each runs at once.
+_SAMPLES = 4
 
 Row = Mapping[str, Any]
 
@@ -36,6 +39,10 @@ class Wish(Protocol):
 
     def size(self) -> int:
         """Give what was asked for last."""
+        ...
+
+    def holder(self) -> str:
+        """Name who has asked for a number that holds, nobody if the scaler may decide."""
         ...
 
     def ask(self, wanted: int, reason: str) -> None:
@@ -91,17 +98,25 @@ class Scaler:
         """Read, foretell, decide, write down, ask; once an interval, so it never counts work that was done."""
         if self.settings.scaler == "off":
             return Counter()
-        had = self.wish.size()
+        had, holder = self.wish.size(), self.wish.holder()
         with self.database.transaction() as transaction:
+            self.bounds = replace(self.bounds, slots=self._slots(transaction, now))
             known = read_known(transaction, now, now + self._ahead)
             forecaster = self._follow(transaction, known, now)
             announced = known.announced(forecaster.usual)
             decision, forecast = self._decide(forecaster, had, announced, now)
+            if holder:
+                decision = hold(decision, had, holder)
             number = rows.add(transaction, self._row(decision, forecast, had, now))
             self._prune(transaction, now)
-        if self.settings.scaler != "dry":
+        if self.settings.scaler != "dry" and not holder:
             self._ask(decision, had, number, now)
         return Counter()
+
+    def _slots(self, transaction: Transaction, now: datetime) -> int:
+        """Tell how many jobs a worker runs at once: as the setting says, else as the workers say."""
+        since = now - timedelta(seconds=_SAMPLES * self.settings.sample_seconds)
+        return self.settings.worker_slots or rows.sampled_slots(transaction, since) or self.bounds.slots
 
     def _follow(self, transaction: Transaction, known: Known, now: datetime) -> Forecaster:
         """Read what happened since the last round, and keep with it what is known now."""
@@ -193,7 +208,7 @@ def bounds_of(settings: Settings) -> Bounds:
     return Bounds(
         settings.fleet_min,
         settings.fleet_max,
-        settings.worker_slots,
+        settings.worker_slots or 1,
         settings.cooldown_seconds,
         settings.wait_slo_seconds,
     )

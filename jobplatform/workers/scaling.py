@@ -14,6 +14,8 @@ from jobplatform.learning.load import Outlook
 _WARNING, _CRITICAL = 0.25, 0.6
 #: No smaller and no larger share of times is aimed at.
 _LEVELS = (0.5, 0.98)
+#: What is announced is to begin within this share of the time that it may wait, as it may run longer than before.
+_SHARE = 0.9
 
 
 class Level(StrEnum):
@@ -57,7 +59,7 @@ class Announced(NamedTuple):
 
         Each place ends a job every ``seconds``; so many of them begin in time.
         """
-        return self.jobs / (1.0 + math.floor(slo / max(self.seconds, 1e-3)))
+        return self.jobs / (1.0 + math.floor(_SHARE * slo / max(self.seconds, 1e-3)))
 
 
 class Pool(NamedTuple):
@@ -109,6 +111,12 @@ def decide(
         _reason(bounds, outlook, pool, wanted, announced, held), _counterfactual(bounds, rule, wanted, outlook),
         outlook.by,
     )  # fmt: skip
+
+
+def hold(decision: Decision, had: int, holder: str) -> Decision:
+    """Leave it at what somebody has asked for, and say what would have been decided."""
+    noted = f"held by {holder} at {had}; else it were {decision.wanted}: {decision.reason}"
+    return decision._replace(wanted=had, reason=noted)
 
 
 def level_for(late_cost: float, seconds: float) -> float:

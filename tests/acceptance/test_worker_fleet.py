@@ -53,19 +53,31 @@ def assert_nothing_burned(fleet: Fleet) -> None:
     assert found == [{"retry_count": 0, "deaths": 0}]
 
 
+# A worker that is told to end while it runs a job interrupts that at once, so that none can end quietly beside its job.
+@pytest.mark.parametrize("fleet", [{"JOBPLATFORM_DRAIN_SECONDS": "0"}], indirect=True)
 def test_scale_in_ends_no_busy_worker(fleet: Fleet, marks: Path) -> None:
     with KeptFleet(fleet, fleet_min=1) as kept, Load(fleet, marks) as load:
         for _ in range(CYCLES):
             wish(fleet, 3)
             kept.until_working(3)
+            seen = load.begun()
+            # All of them have jobs by then, and what is let go is let go amid the load.
+            eventually(lambda seen=seen: load.begun() > seen + 5, 30, fleet.describe)  # type: ignore[misc]
             wish(fleet, 2)
             kept.until_working(2)
         load.stop.set()
         assert fleet.wait_final(load.submitted, 60) == {"COMPLETED": load.submitted}
         assert len(kept.seen) >= CYCLES
+        gone = "select count(*) as workers from @workers where status = 'gone'"
+        eventually(lambda: fleet.rows(gone)[0]["workers"] >= CYCLES, 30, fleet.describe)
     assert starts(marks) == {f"{number}": [1] for number in range(load.submitted)}
     assert_nothing_burned(fleet)
-    assert fleet.rows("select count(*) as runs from @job_executions") == [{"runs": load.submitted}]
+    found = fleet.rows("select attempt_number, status, count(*) as runs from @job_executions group by 1, 2")
+    assert found == [{"attempt_number": 1, "status": "COMPLETED", "runs": load.submitted}]
+    # None of them was found dead, and almost none was let go before it had had a job.
+    assert fleet.rows("select distinct status from @workers where status not in ('alive', 'gone')") == []
+    (busy,) = fleet.rows("select count(distinct metrics->>'pid') as workers from @job_executions")
+    assert busy["workers"] > CYCLES
 
 
 @pytest.mark.parametrize("fork", ["on", "off"])

@@ -17,9 +17,10 @@ from jobplatform.maintenance.demand_learner import DEMAND_COMMAND, DemandLearner
 from jobplatform.maintenance.training import Training
 from jobplatform.records import NewJob, new_job_id, row_of
 from jobplatform.settings import Settings
-from jobplatform.store import executions, models, new_jobs, scaling, schedules
+from jobplatform.store import executions, models, new_jobs, samples, scaling, schedules
 from jobplatform.store.database import Database
 from jobplatform.workers.scaler import Scaler
+from jobplatform.workers.wish import Wish
 
 PATIENCE = 120.0
 
@@ -33,6 +34,9 @@ class Homes:
 
     def size(self) -> int:
         return self.count
+
+    def holder(self) -> str:
+        return ""
 
     def ask(self, wanted: int, reason: str) -> None:
         self.asked.append((wanted, reason))
@@ -121,6 +125,50 @@ def test_a_dry_run_asks_for_nothing_and_off_writes_nothing(database: Database, w
     (row,) = decisions(database)
     assert (row["dry_run"], row["acted_at"], homes.asked) == (True, None, [])
     assert row["wanted"] > 1
+
+
+def test_what_a_person_asked_for_holds_until_it_is_left_to_the_scaler(
+    cli_environment: CliEnvironment, database: Database, wanted: Settings
+) -> None:
+    now = datetime.now(UTC)
+    add_samples(database, 150, now)
+    bounds = {"JOBPLATFORM_FLEET_MIN": "1", "JOBPLATFORM_FLEET_MAX": "8"}
+    wish = Wish(database, wanted, Scaler.name)
+    scaler = Scaler(database, wanted, wish)
+    assert cli_environment.run("fleet", "size", "1", "--by", "ann@desk", **bounds).exit_code == 0
+    scaler.run_once(now)
+    (held,) = decisions(database)
+    assert held["reason"].startswith("held by ann@desk at 1; else it were ")
+    assert (held["wanted"], held["acted_at"], wish.size()) == (1, None, 1)
+    # Nor does a scaler that had not seen it yet take her word back.
+    wish.ask(8, "a race")
+    assert (wish.size(), wish.holder()) == (1, "ann@desk")
+    assert cli_environment.run("fleet", "size", "auto", "--by", "ann@desk", **bounds).exit_code == 0
+    assert (wish.size(), wish.holder()) == (1, "")
+    scaler.run_once(now)
+    _, free = decisions(database)
+    assert free["wanted"] == wish.size() > 1
+    assert f"else it were {free['wanted']}: {free['reason']}" in held["reason"]
+    assert cli_environment.run("fleet", "size", "many", **bounds).exit_code == 2
+
+
+def test_workers_say_how_many_jobs_each_runs_unless_the_setting_does(database: Database, wanted: Settings) -> None:
+    now = datetime.now(UTC)
+    add_samples(database, 150, now)
+    with database.transaction() as transaction:
+        samples.add_workers(
+            transaction,
+            [{"worker_id": name, "sampled_at": now.timestamp(), "seconds": 30.0, "cpu": 0.0, "slots": 3,
+              "rss": 1, "tree_rss": 1, "processes": [], "active": 0, "waiting": 0, "started": 0, "finished": 0,
+              "failed": 0}
+             for name in "ab"],
+        )  # fmt: skip
+    found = []
+    for slots in (1, 3, 0):
+        homes = Homes(1)
+        Scaler(database, replace(wanted, worker_slots=slots), homes).run_once(now)
+        found.append(homes.count)
+    assert found[0] > found[1] == found[2]
 
 
 def test_a_model_decides_and_the_rule_is_the_counterfactual(database: Database, wanted: Settings) -> None:

@@ -42,7 +42,8 @@ def test_a_forecast_that_wavers_between_the_two_moves_nothing() -> None:
 
 
 def test_an_announced_load_counts_on_top_of_the_usual() -> None:
-    burst = Announced(40, 10.0, "schedule nightly fires at 03:00:00 and brought 40 jobs before")
+    burst = Announced(30, 10.0, "schedule nightly fires at 03:00:00 and brought 30 jobs before")
+    # A fourth job of a place would begin at the very end of the time, if all run exactly as long as before.
     assert burst.places(30.0) == 10.0
     found = decide(Bounds(2, 20, 2), outlook(1, 1, usual=2), pool(2), 0.0, [burst])
     assert found.wanted == 6
