@@ -21,7 +21,8 @@ DAY = 86_400.0
 #: Seconds to start a server, and that a job may wait.
 START, SLO = 180.0, 30.0
 STEP = 30.0
-AHEAD = Ahead(START, STEP)
+#: The horizon is the product's.
+AHEAD = Ahead(START, STEP, 300.0)
 #: What is learned from, and what happens under a policy before anything counts, in days.
 PAST, WARM = 14.0, 1.1
 RESERVES = (1.4, 1.5, 1.7)
@@ -74,7 +75,7 @@ def site_of(trace: Trace, arrivals: Sequence[Arrival], since: float, until: floa
 
 def _coming(trace: Trace) -> Callable[[float], float | None]:
     """Tell what is known to come, of a trace of which that is known."""
-    if trace.expected is None:
+    if trace.rhythm is None:
         return lambda at: None
     edges = np.arange(0.0, trace.came[-1] + DAY, STEP)
     counts = trace.coming(edges, START + STEP).tolist()

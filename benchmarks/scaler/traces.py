@@ -11,12 +11,13 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as parquet
 
-from benchmarks.scaler.known import covered, expected, foretold
+from benchmarks.scaler.known import Lengths, Rhythm, coming, foretold, leaving, rhythm
 from jobplatform.learning.scores import Floats
 from jobplatform.learning.trail import Trail
 from jobplatform.workers.simulation import Arrival
@@ -34,14 +35,14 @@ class Trace:
     """Jobs in the order in which they came, times in seconds since the trace began.
 
     :param foretold: for how long each was foretold to run; None where nothing is known of that, nor of schedules.
-    :param expected: what was scheduled: since when that was known, when it was to come, when it was over.
+    :param rhythm: when each name was to come again.
     """
 
     name: str
     came: Floats
     seconds: Floats
-    foretold: Floats | None = None
-    expected: tuple[Floats, Floats, Floats] | None = None
+    foretold: Lengths | None = None
+    rhythm: Rhythm | None = None
 
     @property
     def days(self) -> float:
@@ -51,16 +52,15 @@ class Trace:
     def arrivals(self, since: float, until: float) -> list[Arrival]:
         """Give the jobs of some time."""
         part = slice(*np.searchsorted(self.came, (since, until)))
-        told = itertools.repeat(None) if self.foretold is None else self.foretold[part].tolist()
-        rows = zip(self.came[part].tolist(), self.seconds[part].tolist(), told, strict=False)
-        return [Arrival(at, seconds, 1, each) for at, seconds, each in rows]
+        told: list[Any] = [itertools.repeat(None)] * 2
+        if self.foretold is not None:
+            told = [each[part].tolist() for each in self.foretold]
+        rows = zip(self.came[part].tolist(), self.seconds[part].tolist(), *told, strict=False)
+        return [Arrival(at, seconds, 1, median, most) for at, seconds, median, most in rows]
 
     def coming(self, edges: Floats, ahead: float) -> Floats:
-        """Count the jobs that were known at some times to come before long; NaN where nothing is known."""
-        if self.expected is None:
-            return np.full(len(edges), np.nan)
-        known, due, over = self.expected
-        return covered(edges, np.maximum(due - ahead, known), np.minimum(due, over))
+        """Tell how many jobs were to be expected at some times within some seconds; NaN where nothing is known."""
+        return np.full(len(edges), np.nan) if self.rhythm is None else coming(self.rhythm, edges, ahead)
 
     def trail(self, since: float, until: float, step: float, ahead: float) -> Trail:
         """Give what would have been seen of some time if no job had had to wait.
@@ -71,11 +71,11 @@ class Trace:
         came, ended = self.came[part], self.came[part] + self.seconds[part]
         edges = np.arange(since, until, step)
         arrived, finished = (np.searchsorted(np.sort(times), edges, "right") for times in (came, ended))
-        leaving = np.full(len(edges), np.nan)
+        gone = np.full(len(edges), np.nan)
         if self.foretold is not None:
-            leaving = covered(edges, np.maximum(came, came + self.foretold[part] - ahead), ended)
+            gone = leaving(came, ended, Lengths(*(each[part] for each in self.foretold)), edges, ahead)
         series = [np.diff(arrived), np.diff(finished), (arrived - finished)[1:], self.coming(edges, ahead)[1:]]
-        return Trail.laid(edges[1:], [*series, leaving[1:]], step)
+        return Trail.laid(edges[1:], [*series, gone[1:]], step)
 
 
 def load(data: Path, seed: int) -> Iterator[Trace]:
@@ -101,7 +101,7 @@ def google(table: pd.DataFrame) -> Trace:
     came, ran = came[known], np.minimum(ran[known], LONGEST)
     order = np.argsort(came, kind="stable")
     came, ran, names = came[order], ran[order], table.lname.to_numpy()[known][order]
-    return Trace("google2011_jobs", came, ran, foretold(came, ran, names), expected(came, names))
+    return Trace("google2011_jobs", came, ran, foretold(came, ran, names), rhythm(came, names))
 
 
 def _requests(name: str, counts: Floats, span: float, luck: np.random.Generator) -> Trace:

@@ -74,7 +74,9 @@ def _arrivals(session: Transaction, queue: str | None, since: datetime, until: d
         )
     if len(found) == _MOST:
         raise CommandError(f"there are more than {_MOST:,} starts in this time; choose a shorter one", Exit.USAGE)
-    return [Arrival(row["at"], max(0.0, row["seconds"]), row["priority"], row["foretold"]) for row in found]
+    return [
+        Arrival(row["at"], max(0.0, row["seconds"]), row["priority"], row["foretold"], row["most"]) for row in found
+    ]
 
 
 def _policies(

@@ -25,7 +25,7 @@ VERSION = 1
 class Told:
     """What is foretold of some rows, in jobs at once: a row each, a column for each of ``LEVELS``.
 
-    :param later: while what is asked for now is the newest that is up.
+    :param later: for some time after what is asked for now is up.
     :param kept: from now on until then.
     :param scale: by how much their number varies by chance.
     """

@@ -20,6 +20,8 @@ from jobplatform.learning.view import Ahead, View
 _LEAST_SECONDS = 3_600.0
 _HOUR, _DAY = 3_600.0, 86_400.0
 _MEDIAN = 0
+#: By so much of what is left to certainty the level is higher at which workers are kept.
+_KEPT = 0.25
 
 
 class Usual(NamedTuple):
@@ -97,7 +99,8 @@ class Forecaster:
         if why:
             return Outlook(rule, rule, float(later[_MEDIAN]), rule, "rule", why), kept, found
         # What was let go too early costs its start as well as the wait.
-        said = [float(at_level(each, one)) for each, one in ((later, level), (kept, (1.0 + level) / 2.0))]
+        levels = (level, level + _KEPT * (1.0 - level))
+        said = [float(at_level(each, one)) for each, one in zip((later, kept), levels, strict=True)]
         return Outlook(said[0], said[1], float(kept[_MEDIAN]), rule, version), kept, found
 
     def chance_above(self, quantiles: Floats, places: int) -> float:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+#: The 9th decile lies at least so far above the median, as a factor, and no time is told apart beyond so many medians.
+LEAST_SPREAD, MOST_MEDIANS = 1.05, 1e6
 
 
 class Sample(NamedTuple):
@@ -16,7 +20,7 @@ class Sample(NamedTuple):
     :param oldest: for how many seconds the first of those that wait has done so.
     :param coming: jobs that schedules, times and retries are known to bring until a worker that is asked for now is up;
         None where nobody knows.
-    :param leaving: running jobs that are foretold to have ended by then; None where nobody knows.
+    :param leaving: how many of the running jobs are foretold to have ended by then; None where nobody knows.
     """
 
     at: float
@@ -41,10 +45,24 @@ class Sample(NamedTuple):
         return self.running + self.depth
 
 
+def chance_of_end(ran: float, more: float, median: float, most: float) -> float:
+    """Give the chance that a job which has run for some seconds ends within some more.
+
+    How long it runs is taken to be log-logistic (P. Fisk, "The Graduation of Income Distributions", Econometrica 29,
+    1961), of which both quantiles are known and the chance has a closed form.
+
+    :param median: seconds that it was foretold to run; ``most``: those that nine of ten such jobs do not exceed.
+    """
+    median = max(1.0, median)
+    shape = math.log(9.0) / math.log(max(LEAST_SPREAD, most / median))
+    now, then = (min(seconds / median, MOST_MEDIANS) ** shape for seconds in (ran, ran + more))
+    return float(1.0 - (1.0 + now) / (1.0 + then))
+
+
 class Outlook(NamedTuple):
     """What is foretold, in jobs at once.
 
-    :param later: needed while a worker that is asked for now is the newest that is up.
+    :param later: needed once a worker that is asked for now is up, and for some time on.
     :param kept: needed from now on until then.
     :param usual: expected from now on until then, at its median.
     :param rule: what the rate rule says.

@@ -27,6 +27,8 @@ _BURSTS = (5 * _MINUTE, 30 * _MINUTE, _HOUR)
 _PERIODS = (15 * _MINUTE, 30 * _MINUTE, _HOUR, 2 * _HOUR, _DAY)
 #: For so long jobs are counted to tell how long they run.
 _SERVICE = _DAY
+#: What is needed is looked at for so long after a start, in start-up times, and at least until the next decision.
+LASTING = 2.0 / 3.0
 #: Rows whose past is laid out at once, as it takes memory.
 _AT_ONCE = 8_192
 
@@ -37,6 +39,9 @@ class Ahead(NamedTuple):
     :param start: seconds until a worker that is asked for now is up.
     :param interval: seconds until the next decision.
     :param horizon: seconds for which a worker that is let go must not be needed, if that is longer.
+
+    A worker is asked for if it is needed within ``LASTING`` start-up times of its start: so little later it would have
+    to be asked for anyway, and who looks at a longer time sees a rise earlier.
     """
 
     start: float
@@ -56,7 +61,7 @@ class View:
         self.ahead = ahead
         self.step = step
         self.first = math.ceil(ahead.start / step)
-        self.last = self.first + math.ceil(ahead.interval / step)
+        self.last = self.first + math.ceil(max(ahead.interval, LASTING * ahead.start) / step)
         self.reach = max(self.last, math.ceil(ahead.horizon / step))
 
     def _steps(self, seconds: float) -> int:
@@ -113,7 +118,7 @@ class View:
         return np.where(then >= 0, rise, np.nan)
 
     def targets(self, trail: Trail, rows: Steps) -> tuple[Floats, Floats]:
-        """Give the most jobs at once while what is asked for now is the newest that is up, and from now on until then.
+        """Give the most jobs at once for some time after what is asked for now is up, and from now on until then.
 
         :param rows: such as are followed by ``reach`` steps more.
         """

@@ -124,13 +124,22 @@ COMING_JOBS = Statement(
     {"now": _NOW, "until": _NOW},
 )
 
+# As ``chance_of_end`` has it, for all that run.
 COUNT_LEAVING = Statement(
     "count_leaving",
     """
-    select queue, count(*) filter (where started_at + predicted_p50 * interval '1 second' <= %(until)s) as jobs
-    from @jobs where status = 'PROCESSING' and predicted_p50 is not null group by queue
+    with foretold as (
+        select queue, greatest(predicted_p50, 1)::float8 as median, coalesce(predicted_p90, 0)::float8 as most,
+            greatest(extract(epoch from %(now)s - started_at), 0)::float8 as ran
+        from @jobs where status = 'PROCESSING' and predicted_p50 is not null and started_at is not null
+    ), shaped as (
+        select queue, ln(9::float8) / ln(greatest(most / median, 1.05)) as shape,
+            least(ran / median, 1e6) as now, least((ran + %(more)s) / median, 1e6) as later
+        from foretold
+    )
+    select queue, sum(1 - (1 + power(now, shape)) / (1 + power(later, shape))) as jobs from shaped group by queue
     """,
-    {"until": _NOW},
+    {"now": _NOW, "more": 60.0},
 )
 
 NOTE_KNOWN = Statement(
@@ -148,7 +157,7 @@ READ_ARRIVALS = Statement(
     """
     select extract(epoch from e.started_at)::float8 - coalesce((e.metrics->>'wait')::float8, 0) as at,
         coalesce((e.metrics->>'run')::float8, extract(epoch from e.completed_at - e.started_at)::float8) as seconds,
-        j.priority, j.predicted_p50::float8 as foretold
+        j.priority, j.predicted_p50::float8 as foretold, j.predicted_p90::float8 as most
     from @jobs j join @job_executions e using (job_id)
     where j.created_at >= %(since)s and j.created_at < %(until)s
         and (%(queue)s::text is null or j.queue = %(queue)s)
@@ -216,9 +225,10 @@ def coming_jobs(transaction: Transaction, now: datetime, until: datetime) -> Seq
     return transaction.rows(COMING_JOBS, now=now, until=until)
 
 
-def leaving(transaction: Transaction, until: datetime) -> dict[str, int]:
-    """Count by queue the running jobs that are foretold to have ended by a time; queues of which it is known alone."""
-    return {row["queue"]: int(row["jobs"]) for row in transaction.rows(COUNT_LEAVING, until=until)}
+def leaving(transaction: Transaction, now: datetime, until: datetime) -> dict[str, float]:
+    """Give by queue how many running jobs are foretold to end until a time; queues of which it is known alone."""
+    more = (until - now).total_seconds()
+    return {row["queue"]: float(row["jobs"]) for row in transaction.rows(COUNT_LEAVING, now=now, more=more)}
 
 
 def note_known(transaction: Transaction, rows: Sequence[Row]) -> int:

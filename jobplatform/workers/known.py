@@ -22,13 +22,13 @@ class Known(NamedTuple):
     :param seconds: how long that is.
     :param fires: of schedules, with what their last ones brought.
     :param due: jobs and retries, counted by queue.
-    :param leaving: running jobs that are foretold to end, by queue.
+    :param leaving: how many of the running jobs are foretold to end, by queue.
     """
 
     seconds: float
     fires: Sequence[Row]
     due: Sequence[Row]
-    leaving: Mapping[str, int]
+    leaving: Mapping[str, float]
 
     def coming(self, queue: str) -> float:
         """Count the jobs that are known to come to a queue."""
@@ -55,7 +55,7 @@ def read_known(transaction: Transaction, now: datetime, until: datetime) -> Know
         (until - now).total_seconds(),
         rows.coming_fires(transaction, now, until),
         rows.coming_jobs(transaction, now, until),
-        rows.leaving(transaction, until),
+        rows.leaving(transaction, now, until),
     )
 
 

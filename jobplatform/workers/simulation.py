@@ -14,19 +14,21 @@ from heapq import heappop, heappush
 from math import inf
 from typing import NamedTuple
 
-from jobplatform.learning.load import Sample
+from jobplatform.learning.load import Sample, chance_of_end
 
 
 class Arrival(NamedTuple):
     """A job that came: when, in seconds since the epoch, how long it runs, and how urgent it is (5 is the most).
 
-    :param foretold: for how many seconds it was foretold to run, None if it was not.
+    :param foretold: for how many seconds it was foretold to run at its median, None if it was not.
+    :param most: and at its 9th decile, None if that is not known.
     """
 
     at: float
     seconds: float
     priority: int = 1
     foretold: float | None = None
+    most: float | None = None
 
 
 class Moment(NamedTuple):
@@ -150,7 +152,7 @@ class _Yard:
         return Sample(
             until, until - before, len(self._waiting), self._next - first, self._started - started,
             self._finished - finished, len(self._running), until - oldest, self.site.coming(until),
-            self._leaving(until + self.site.start_seconds + self.site.interval),
+            self._leaving(self.site.start_seconds + self.site.interval),
         )  # fmt: skip
 
     def drain(self) -> None:
@@ -174,11 +176,15 @@ class _Yard:
             if since <= arrival.at < until:
                 yield (begun if begun < inf else until) - arrival.at
 
-    def _leaving(self, by: float) -> int | None:
-        """Count the running jobs that are foretold to have ended by a time."""
-        told = [(self._begun[number], self.arrivals[number].foretold) for _, number in self._running]
-        known = [begun + seconds <= by for begun, seconds in told if seconds is not None]
-        return sum(known) if known or not told else None
+    def _leaving(self, ahead: float) -> float | None:
+        """Give how many of the running jobs are foretold to end within some seconds."""
+        told = [(self._now - self._begun[number], self.arrivals[number]) for _, number in self._running]
+        chances = [
+            chance_of_end(ran, ahead, job.foretold, job.most or job.foretold)
+            for ran, job in told
+            if job.foretold is not None
+        ]
+        return sum(chances) if chances or not told else None
 
     def _upcoming(self) -> float:
         came = self.arrivals[self._next].at if self._next < len(self.arrivals) else inf

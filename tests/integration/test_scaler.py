@@ -12,6 +12,7 @@ import pytest
 from command_line import CliEnvironment
 
 from jobplatform.learning.demand_lesson import teach
+from jobplatform.learning.load import chance_of_end
 from jobplatform.maintenance.current_model import of_demand
 from jobplatform.maintenance.demand_learner import DEMAND_COMMAND, DemandLearner
 from jobplatform.maintenance.training import Training
@@ -239,6 +240,22 @@ def test_jobs_that_are_due_soon_count_beyond_the_usual(database: Database, wante
     Scaler(database, wanted, homes).run_once(now)
     assert homes.count == 5
     assert "5 jobs and retries of celery are due" in homes.asked[-1][1]
+
+
+def test_running_jobs_leave_by_how_long_they_were_foretold_to_run(database: Database) -> None:
+    now = datetime.now(UTC)
+    jobs = ((10.0, 60.0, 90.0), (200.0, 60.0, 90.0), (5.0, 0.1, 0.1), (3e9, 1.0, 1.0))
+    with database.transaction() as transaction:
+        made = [NewJob(new_job_id(), "shop.mail", "{}", "celery") for _ in jobs]
+        new_jobs.insert(transaction, [row_of(job) for job in made])
+        for job, (ran, median, most) in zip(made, jobs, strict=True):
+            transaction.connection.exec_driver_sql(
+                f"update {database.schema}.jobs set status = 'PROCESSING', started_at = %s, predicted_p50 = %s,"
+                " predicted_p90 = %s where job_id = %s",
+                (now - timedelta(seconds=ran), median, most, job.job_id),
+            )
+        told = scaling.leaving(transaction, now, now + timedelta(seconds=40))
+    assert told["celery"] == pytest.approx(sum(chance_of_end(ran, 40.0, *of) for ran, *of in jobs), rel=1e-5)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from jobplatform.errors import ModelRefused
 from jobplatform.learning.correction import Correction, corrected
 from jobplatform.learning.demand import LEVELS, Demand, Told, at_level, chance_above
 from jobplatform.learning.demand_training import pinball, scores, shifts_of, train
-from jobplatform.learning.load import Sample
+from jobplatform.learning.load import Sample, chance_of_end
 from jobplatform.learning.model import hash_of
 from jobplatform.learning.rate_rule import rate_rule
 from jobplatform.learning.scores import average_precision
@@ -37,6 +37,15 @@ def samples(steps: int, seed: int = 1, every: int = 20, burst: int = 30) -> list
 @pytest.fixture(scope="module")
 def model() -> Demand:
     return train([Trail.of(samples(3_000), STEP)], AHEAD, seed=1).model
+
+
+def test_a_job_is_the_more_likely_to_end_the_longer_it_may_run() -> None:
+    chances = [chance_of_end(50.0, more, 100.0, 200.0) for more in (0.0, 50.0, 150.0, 1e12)]
+    assert chances == sorted(chances) and chances[0] == 0.0 and chances[-1] > 0.999
+    # From its beginning it ends by its median in half of the cases, and by its 9th decile in nine of ten.
+    assert chance_of_end(0.0, 100.0, 100.0, 200.0) == pytest.approx(0.5)
+    assert chance_of_end(0.0, 200.0, 100.0, 200.0) == pytest.approx(0.9)
+    assert chance_of_end(1e12, 1.0, 0.0, 0.0) == 0.0
 
 
 def test_features_of_a_step_know_nothing_of_later_ones() -> None:
