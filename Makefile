@@ -5,8 +5,8 @@ OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Acceptance tests of what no version of Celery has to do with.
-OF_STORES := batches benchmarks chaos clock_skew demo deploy full_redis keys lost_memory partition poison \
-	postgres_outages rescue retries slots stall worker_modules workflows
+OF_STORES := batches benchmarks chaos clock_skew demo deploy full_redis health keys lost_memory partition poison \
+	postgres_outages rescue retries scaling slots stall worker_fleet worker_modules workflows
 # Acceptance tests whose stores fail: they want more of the machine than others, which mostly wait.
 OUTAGES := chaos full_redis lost_memory outages partition postgres_outages
 
