@@ -30,6 +30,14 @@ def memory_of(tree: Iterable[psutil.Process]) -> int:
     return taken
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether a process does not run any more, be it that nobody has asked for its end yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 class MemoryLimit:
     """Kill all processes of a worker once they take more than a limit together; use it in a ``with`` block.
 

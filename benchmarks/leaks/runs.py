@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from benchmarks.leaks.jobs import MIB
-from benchmarks.leaks.limit import memory_of, tree_of
+from benchmarks.leaks.limit import has_ended, memory_of, tree_of
 from benchmarks.leaks.load import EACH_PAUSE, PAUSE_SECONDS, Load
 from benchmarks.leaks.world import JOBS, LIMIT, WORKERS, Tally, World
 from benchmarks.stacks import Bench
@@ -190,7 +190,7 @@ def _fault(bench: Bench, number: int, seed: int, what: str, strike: Strike) -> F
             victim.name,
             ours["asked_at"].timestamp() - at,
             working,
-            not any(process.is_running() for process in tree),
+            all(map(has_ended, tree)),
             jobs,
             world.accused(victim.name),
             _watched(world, victim.name),
