@@ -22,7 +22,7 @@ from jobplatform.store import fleets, replacements
 
 CYCLES = 20
 #: Seconds that jobs take, by turns; most of the time a job runs that goes on when its worker says that it is cordoned.
-BEYOND_CORDON = (0.0, 0.0, 0.02, 1.5)
+BEYOND_CORDON = (0.0, 0.0, 0.02, 1.0)
 SETTINGS = {
     "JOBPLATFORM_HEARTBEAT_SECONDS": "0.5",
     "JOBPLATFORM_LEASE_SECONDS": "60",
