@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from celery import bootsteps
 
+from jobplatform.journal.leaving import is_asked_to_leave
 from jobplatform.transport.committer import Committer
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,8 @@ class SpareStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     requires = ("celery.worker.consumer.tasks:Tasks", "celery.worker.consumer.control:Control")
 
-    #: Waits until this worker is needed; None in all workers but spares.
-    gate: ClassVar[Callable[[], None] | None] = None
+    #: Waits until this worker is needed, unless its argument says that it was told to end; None in all but spares.
+    gate: ClassVar[Callable[[Callable[[], bool]], None] | None] = None
 
     def include_if(self, consumer: Any) -> bool:
         """Tell whether this worker is a spare."""
@@ -43,7 +44,7 @@ class SpareStep(bootsteps.StartStopStep):  # type: ignore[misc]
         # What looks at processes is imported by that; a first job shall not wait for it.
         report()
         logger.info("%s is a spare and waits until it is needed", consumer.hostname)
-        gate()
+        gate(is_asked_to_leave)
         # Only now: should a connection have broken before, this worker comes here once more, and still is a spare.
         SpareStep.gate, Committer.spare = None, False
         report.begin()

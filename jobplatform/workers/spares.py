@@ -114,9 +114,14 @@ class Gate:
         # The processes that it starts are no part of this.
         os.register_at_fork(after_in_child=line.close)
 
-    def __call__(self) -> None:
-        """Wait until this process is needed; one that is told to end, or whose seedbed is gone, ends at once."""
+    def __call__(self, was_told: Callable[[], bool]) -> None:
+        """Wait until this process is needed; one that is told to end, or whose seedbed is gone, ends at once.
+
+        :param was_told: whether that was before it came here.
+        """
         before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if was_told():
+            signal.raise_signal(signal.SIGTERM)
         with self.line:
             try:
                 self.line.send(_WAITS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,11 +28,15 @@ def fleet(stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
 
 
 class Load:
-    """Batches of jobs, submitted while a few are left to do."""
+    """Batches of jobs, submitted while a few are left to do.
 
-    def __init__(self, fleet: Fleet, marks: Path) -> None:
+    :param lasting: the seconds that they take, by turns.
+    """
+
+    def __init__(self, fleet: Fleet, marks: Path, lasting: Sequence[float] = LASTING) -> None:
         self.fleet = fleet
         self.marks = marks
+        self.lasting = lasting
         self.submitted = 0
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run)
@@ -40,7 +44,7 @@ class Load:
     def _run(self) -> None:
         task = self.fleet.client.tasks["rescue_jobs.steady"]
         while not self.stop.is_set():
-            seconds = itertools.islice(itertools.cycle(LASTING), BATCH)
+            seconds = itertools.islice(itertools.cycle(self.lasting), BATCH)
             task.submit_many([(str(self.marks), f"{self.submitted + n}", each) for n, each in enumerate(seconds)])
             self.submitted += BATCH
             eventually(lambda: self.begun() > self.submitted - 2 * BATCH or self.stop.is_set(), 60)
