@@ -304,7 +304,7 @@ class Settings:
     )
     late_cost: float = _setting(
         "JOBPLATFORM_LATE_COST",
-        1.25,
+        0.7,
         float,
         "What a job costs that waits for longer than it may, in hours of a worker; the more, the larger the reserve.",
         0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import itertools
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,13 @@ def _requests(name: str, counts: Floats, span: float, luck: np.random.Generator)
 
 
 def _per_second(path: Path) -> tuple[Floats, float]:
-    return np.array(bz2.decompress(path.read_bytes()).split(), dtype=np.float64), 1.0
+    """Read counts from a file, or from the files of an archive."""
+    if not tarfile.is_tarfile(path):
+        return np.array(bz2.decompress(path.read_bytes()).split(), dtype=np.float64), 1.0
+    with tarfile.open(path) as archive:
+        files = [each for each in archive if each.isfile()]
+        text = b"".join(opened.read() for each in files if (opened := archive.extractfile(each)) is not None)
+    return np.array(text.split(), dtype=np.float64), 1.0
 
 
 def _per_minute(path: Path) -> tuple[Floats, float]:
@@ -123,6 +130,6 @@ def _per_minute(path: Path) -> tuple[Floats, float]:
 
 
 _REQUESTS: dict[str, Callable[[Path], tuple[Floats, float]]] = {
-    "*per_second*.bz2": _per_second,
+    "*per_second*bz2": _per_second,
     "*per_minute*.csv.gz": _per_minute,
 }

@@ -21,14 +21,14 @@ TAUGHT = 0.85
 #: Fewer steps than these teach nothing.
 FEWEST = 500
 #: More are thinned out: steps that follow each other say nearly the same.
-MOST = 60_000
+MOST = 30_000
 #: The level by which a model is judged beside the rule.
 JUDGED = 0.95
 
 _BOOSTING: Mapping[str, Any] = {
     "objective": "reg:quantileerror", "quantile_alpha": LEVELS, "tree_method": "hist", "nthread": 2, "verbosity": 0,
     "eta": 0.1, "subsample": 0.7, "colsample_bytree": 0.5, "max_depth": 4, "min_child_weight": 100, "lambda": 20.0,
-    "max_bin": 128,
+    "max_bin": 128, "num_parallel_tree": 2,
 }  # fmt: skip
 _ROUNDS = 80
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import io
+import tarfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks.scaler.known import Lengths, Rhythm, coming, foretold, leaving, rhythm
-from benchmarks.scaler.traces import Trace
+from benchmarks.scaler.traces import Trace, load
 from jobplatform.learning.load import chance_of_end
 
 
@@ -67,3 +72,17 @@ def test_many_that_run_leave_as_each_of_them_does() -> None:
         for at in edges
     ]
     assert leaving(came, came + ran, told, edges, 60.0) == pytest.approx(each)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_requests_are_read_from_an_archive_as_from_a_file(tmp_path: Path, packed: bool) -> None:
+    text, path = b"3 0 2 " * 1_000, tmp_path / ("some_per_second.txt.tbz2" if packed else "some_per_second.txt.bz2")
+    path.write_bytes(bz2.compress(text))
+    if packed:
+        with tarfile.open(path, "w:bz2") as archive:
+            entry = tarfile.TarInfo("workload.txt")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
+    (trace,) = load(tmp_path, seed=1)
+    assert trace.name == "some_per_second"
+    assert len(trace.came) == pytest.approx(900, rel=0.2)
