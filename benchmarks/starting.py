@@ -1,7 +1,7 @@
 """How long a local worker takes from its spawn to its first job: alone, and three at once.
 
-Four ways: a spare, which has done all but to take jobs, as a fleet keeps some; a fork of a process that has imported
-the application, which is what it does without; the first such fork, which waits for the imports; and a new process.
+Three ways: a fork of a process that has imported the application, which is what a fleet does once it has begun; the
+first such fork, which waits for the imports; and a new process, which is what happens without it.
 The time counts from the moment at which the first is asked for until the first line of the last one's first job.
 """
 
@@ -30,7 +30,7 @@ MOST_SECONDS = 5.0
 MOST_RATIO = 1.5
 _OPTIONS = "-c 1 -l WARNING --without-mingle --without-gossip"
 _TOGETHER = 3
-_WAYS = ("spare", "fork", "first fork", "new process")
+_WAYS = ("fork", "first fork", "new process")
 _OURS = replace(PREFORK, module="benchmarks.apps.beginning")
 
 
@@ -71,10 +71,8 @@ def _first_jobs(bench: Bench, client: Client, way: str, count: int) -> float:
     bench.scratch.flushdb()
     starter = Starter("jobplatform", _OPTIONS, bench.environment(_OURS), ROOT, signal.SIGKILL, way != "new process")
     names = [f"worker{number}@bench" for number in range(count)]
-    if way in ("spare", "fork"):
+    if way == "fork":
         starter.warm(wait=True)
-    if way == "spare":
-        wait_until(lambda: starter.keep(names).waiting == count, "the spares wait")
     client.run(submit_lasting, _OURS.module, count)
     with _ending() as started:
         began = time.monotonic()

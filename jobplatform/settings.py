@@ -340,15 +340,6 @@ class Settings:
         "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
         "that foretell nothing, `off` trains none; then the rule foretells.",
     )
-    fleet_spares: int = _setting(
-        "JOBPLATFORM_FLEET_SPARES",
-        3,
-        int,
-        "Local workers that are begun ahead of need and wait, connected and unheard, so that they take their first job "
-        "some milliseconds after they are asked for; no more than the fleet may still grow by. They share memory with "
-        "what they were forked from; 0 keeps none.",
-        0,
-    )
 
     def __post_init__(self) -> None:
         if self.fleet_max < self.fleet_min:

@@ -16,7 +16,6 @@ from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
-from jobplatform.jobs.spare_step import SpareStep
 from jobplatform.journal import entry, leaving, refusals, stopping, surplus
 from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
@@ -60,7 +59,6 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Committer.stop_jobs = staticmethod(stopping.stop_jobs)
     Committer.end_overdue = staticmethod(stopping.end_overdue)
     app.steps["worker"].add(LeaveStep)
-    app.steps["consumer"].add(SpareStep)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
     app.add_defaults(_defaults(settings))

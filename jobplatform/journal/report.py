@@ -38,10 +38,6 @@ class Report:
         self.pid = os.getpid()
         self.started_at = time.time()
 
-    def begin(self) -> None:
-        """Count the time of this worker from now on."""
-        self.started_at = time.time()
-
     def __call__(self) -> dict[str, Any]:
         """Give the report as values that JSON can hold; memory is in bytes, CPU in seconds since the start."""
         running = snapshot(active_requests)

@@ -59,8 +59,6 @@ class Committer:
     #: Writes the journal entry of an attempt that was running when this process ended, from that of its start; while
     #: nobody does, such jobs go back.
     describe_left: Callable[[str], str] | None = None
-    #: Whether nobody is to hear of this worker yet.
-    spare = False
 
     def __init__(self, ledger: Ledger, connection_parameters: dict[str, Any], options: dict[str, Any]) -> None:
         self.ledger = ledger
@@ -98,9 +96,7 @@ class Committer:
         self._lock = threading.RLock()
 
     def drive(self, loop: Any) -> None:
-        """Let an event loop call for commits, and begin to renew the leases; a spare is driven when it is needed."""
-        if self.spare:
-            return
+        """Let an event loop call for commits, and begin to renew the leases."""
         self.release()
         loop.on_tick.discard(self.tick)
         self._scheduled = False

@@ -94,10 +94,6 @@ class Fleet(Protocol):
         """
         ...
 
-    def expect(self, count: int) -> None:
-        """Get ready to start so many soon, where that takes less time then."""
-        ...
-
     def retire(self, member: Member) -> None:
         """Let a member leave as SIGTERM does, which interrupts nothing that it runs."""
         ...

@@ -11,7 +11,7 @@ from typing import Any
 from jobplatform.settings import Settings
 from jobplatform.store import duties, fleets
 from jobplatform.store.database import Database
-from jobplatform.workers.fleet import BY, Fleet, Member, Stage
+from jobplatform.workers.fleet import BY, Fleet, Member
 from jobplatform.workers.replacer import Replacer
 from jobplatform.workers.roll import Roll
 from jobplatform.workers.size import Steps, steps
@@ -83,9 +83,6 @@ class FleetKeeper:
             return counts + self._publish(members, found)
         counts["retired"] = sum(self._retire(member) for member in found.retire)
         counts["spawned"] = sum(self.fleet.spawn(members) is not None for _ in range(found.spawn))
-        if not found.spawn and not any(member.stage is Stage.STARTING for member in members):
-            # Whoever starts needs the processors more than those that wait.
-            self.fleet.expect(max(0, min(self.settings.fleet_spares, self.settings.fleet_max - len(members))))
         return counts
 
     def _ask(self, duty: str, members: Sequence[Member], reason: str) -> int:

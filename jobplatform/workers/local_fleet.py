@@ -56,10 +56,6 @@ class LocalFleet:
         self._name = re.compile(rf"{re.escape(pool)}(\d+)@{re.escape(self.host)}")
         self._started: dict[str, Started] = {}
         self._known: dict[str, Member] = {}
-        self._heard: set[str] = set()
-        self._spares: list[str] = []
-        #: The spares that waited when that was looked at last.
-        self.waiting = 0
         self._failures = 0
         self._due = 0.0
 
@@ -68,7 +64,6 @@ class LocalFleet:
         self.starter.warm()
         self._bury()
         heard = [member for member in self.roll.members() if self._name.fullmatch(member.name)]
-        self._heard = {member.name for member in heard}
         living = [here for member in heard if (here := _here(member))]
         # A Redis that was emptied has not heard of them for a while, nor of one that is starting.
         unheard = [member for name, member in self._known.items() if name not in {here.name for here in living}]
@@ -102,24 +97,10 @@ class LocalFleet:
         return name
 
     def _free_name(self, besides: Iterable[Member]) -> str:
-        """Give the name of a spare, or else the lowest number, that no worker has, nor had a short while ago."""
+        """Give the lowest number that no worker has, nor had a short while ago."""
         names = {member.name for member in (*besides, *self.roll.members())}
-        return next(name for name in (*self._spares, *self._numbered(len(names) + 1)) if name not in names)
-
-    def expect(self, count: int) -> None:
-        """Keep so many spares, each under a name that is free; after spares that ended the next one waits a while."""
-        if self.clock() < self._due:
-            return
-        taken = self._heard | self._known.keys()
-        names = [*self._spares, *self._numbered(len(taken) + count)]
-        self._spares = [name for name in dict.fromkeys(names) if name not in taken][:count]
-        self.waiting, ended = self.starter.keep(self._spares)
-        if ended:
-            logger.warning("%d spare workers ended while they waited", ended)
-            self._fail()
-
-    def _numbered(self, count: int) -> list[str]:
-        return [self._named(number) for number in range(1, count + 1)]
+        number = next(number for number in range(1, len(names) + 2) if self._named(number) not in names)
+        return self._named(number)
 
     def _named(self, number: int) -> str:
         return f"{self.pool}{number}@{self.host}"
@@ -139,11 +120,8 @@ class LocalFleet:
             known = self._known.pop(name, None)
             logger.log(logging.INFO if code == 0 else logging.WARNING, "worker %s ended with %d", name, code)
             if known is None or not known.worker_id:
-                self._fail()
-
-    def _fail(self) -> None:
-        self._failures += 1
-        self._due = self.clock() + self.backoff.delay(self._failures)
+                self._failures += 1
+                self._due = self.clock() + self.backoff.delay(self._failures)
 
     def retire(self, member: Member) -> None:
         """Let a member leave as SIGTERM does."""

@@ -17,7 +17,6 @@ from typing import Any
 
 from jobplatform.devstack.spawn import spawn
 from jobplatform.workers.seedbed import MOST_BYTES
-from jobplatform.workers.spares import Kept
 
 #: What every program of Celery loads. None of these reads the environment or makes an application.
 MODULES = (
@@ -37,9 +36,6 @@ MODULES = (
     "jobplatform.jobs.attach",
     "jobplatform.jobs.backend",
 )
-
-
-_THREADS = "the modules of the application have begun threads, which a fork would not take along"
 
 
 class Unforkable(RuntimeError):
@@ -132,7 +128,7 @@ class Nursery:
         log: Path | None = None,
         at_death: int = signal.SIGKILL,
     ) -> Seedling:
-        """Run a module as ``python -m`` does, in a session of its own; a spare that was kept for just that begins.
+        """Run a module as ``python -m`` does, in a session of its own.
 
         :param log: gets its output; None lets it go where ours goes.
         :param at_death: the signal that it gets when we are gone, 0 for none.
@@ -140,30 +136,13 @@ class Nursery:
         """
         if log is not None:
             log.touch()
-        started = self.ask(arguments=list(arguments), **_asked(module, env, cwd, log, at_death))
+        where = {"cwd": str(cwd), "log": str(log or ""), "at_death": int(at_death)}
+        started = self.ask(module=module, arguments=arguments, env=dict(env), **where)
         if started is None:
-            raise Unforkable(_THREADS)
+            raise Unforkable("the modules of the application have begun threads, which a fork would not take along")
         return Seedling(self, started)
 
-    def keep(
-        self, module: str, wanted: Sequence[Sequence[str]], env: Mapping[str, str], cwd: Path, at_death: int
-    ) -> Kept:
-        """Have a program wait for each of some lists of arguments, and no other; one at most begins with each call.
-
-        :param at_death: as for ``start``; a spare that waits ends with us in any case.
-        :raises Unforkable: when nothing can be forked.
-        """
-        said = self.ask(keep=[list(each) for each in wanted], **_asked(module, env, cwd, None, at_death))
-        if said is None:
-            raise Unforkable(_THREADS)
-        return Kept(*said)
-
     def close(self) -> None:
-        """End the seedbed and its spares; what it has begun goes on, unless it is to end with it."""
+        """End the seedbed; what it has begun goes on, unless it is to end with it."""
         self._line.close()
         self._process.wait()
-
-
-def _asked(module: str, env: Mapping[str, str], cwd: Path, log: Path | None, at_death: int) -> dict[str, Any]:
-    where = {"cwd": str(cwd), "log": str(log or ""), "at_death": int(at_death)}
-    return {"module": module, "env": dict(env), **where}

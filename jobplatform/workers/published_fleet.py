@@ -28,9 +28,6 @@ class PublishedFleet:
         """Do nothing: the home starts workers."""
         return None
 
-    def expect(self, count: int) -> None:
-        """Do nothing: the home starts workers."""
-
     def retire(self, member: Member) -> None:
         """Do nothing: a worker that was asked to drain leaves by itself."""
 

@@ -7,14 +7,13 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from jobplatform.devstack.spawn import spawn
 from jobplatform.settings import Settings
 from jobplatform.workers.nursery import Nursery, Unforkable
-from jobplatform.workers.spares import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -73,32 +72,16 @@ class Starter:
 
     def start(self, name: str) -> Started:
         """Start a worker under a name."""
+        arguments = ["-A", self.app, "worker", "-n", name, *self.options]
         self.warm()
         if self._nursery is not None:
             try:
-                return self._nursery.start("celery", self._arguments(name), self.env, self.cwd, at_death=self.at_death)
+                return self._nursery.start("celery", arguments, self.env, self.cwd, at_death=self.at_death)
             except Unforkable as error:
-                self._do_without(error)
-        return self._start_anew(self._arguments(name))
-
-    def keep(self, names: Sequence[str]) -> Kept:
-        """Have spares wait under these names, and under no others; at most one of them begins with each call."""
-        self.warm()
-        if self._nursery is not None:
-            try:
-                wanted = [self._arguments(name) for name in names]
-                return self._nursery.keep("celery", wanted, self.env, self.cwd, self.at_death)
-            except Unforkable as error:
-                self._do_without(error)
-        return Kept(0, 0)
-
-    def _arguments(self, name: str) -> list[str]:
-        return ["-A", self.app, "worker", "-n", name, *self.options]
-
-    def _do_without(self, error: Unforkable) -> None:
-        logger.warning("workers are started as new processes from now on: %s", error)
-        self.close()
-        self.forks = False
+                logger.warning("workers are started as new processes from now on: %s", error)
+                self.close()
+                self.forks = False
+        return self._start_anew(arguments)
 
     def _start_anew(self, arguments: list[str]) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", "celery", *arguments]
