@@ -58,6 +58,8 @@ class Bench:
         self.redis_url = stack.redis_url
         self.scratch_url = f"{stack.redis_url.rpartition('/')[0]}/{_SCRATCH_DATABASE}"
         self.servers = {"redis": stack.redis.pid, "postgres": stack.postgres.pid}
+        #: More settings of our processes.
+        self.settings: dict[str, str] = {}
         self.logs = stack.directory / "logs"
         self.logs.mkdir()
         self.redis: Any = redis.Redis.from_url(self.redis_url)
@@ -74,7 +76,7 @@ class Bench:
             "JOBPLATFORM_QUEUES": f"{QUEUE},{WAITING}",
         }
         urls = {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, SCRATCH_ENV: self.scratch_url}
-        return {**kept, **urls, **(ours if contender.durable else {})}
+        return {**kept, **urls, **({**ours, **self.settings} if contender.durable else {})}
 
     def migrate(self, schema: str) -> None:
         """Make our tables in a schema."""

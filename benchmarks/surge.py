@@ -12,16 +12,16 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
-from benchmarks.contenders import PREFORK, Contender
+from benchmarks.contenders import PREFORK
 from benchmarks.processes import Client, Program, running
 from benchmarks.report import aligned, machine, write_json
 from benchmarks.stacks import Bench, open_bench, wait_until
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="surges of each kind; medians are shown")
     asked = parser.parse_args(arguments)
     with open_bench() as bench:
-        bench.environment = _with_fleet(bench)  # type: ignore[method-assign]
+        bench.settings = _SETTINGS
         found = {
             way: [_surge(bench, way == "announced") for _ in range(asked.seeds)] for way in ("announced", "unknown")
         }
@@ -81,16 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
           f"{'met' if met else 'MISSED'}")  # fmt: skip
     write_json(asked.json, {"surge": found, "met": met, "machine": machine()})
     return 0 if met else 1
-
-
-def _with_fleet(bench: Bench) -> Any:
-    """Let all processes of the bench know the settings of the fleet."""
-    plain = bench.environment
-
-    def environment(contender: Contender, *more: Any) -> Mapping[str, str]:
-        return {**plain(contender, *more), **_SETTINGS}
-
-    return environment
 
 
 def _surge(bench: Bench, announced: bool) -> Found:
