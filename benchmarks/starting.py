@@ -1,9 +1,9 @@
 """How long a local worker takes from its spawn to its first job: alone, and three at once.
 
 Four ways: a wish for so many workers that is put to a running controller, as people and the scaler do, which looks for
-it every second; a fork of a process that has imported the application, which is what follows; the first such fork, which
-waits for the imports; and a new process, which is what happens without it. The time counts from the moment at which
-the first is asked for until the first line of the last one's first job.
+it every second; a fork of a process that has imported the application, which is what follows; the first such fork,
+which waits for the imports; and a new process, which is what happens without it. The time counts from the moment at
+which the first is asked for until the first line of the last one's first job.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks.processes import ROOT, Client, running
 from benchmarks.report import aligned, machine, write_json
 from benchmarks.stacks import SCHEMA, Bench, open_bench, wait_until
 from benchmarks.statistics import summary
+from jobplatform.transport.census import heartbeats
 from jobplatform.workers.starter import Started, Starter
 
 MOST_SECONDS = 5.0
@@ -58,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ranges = [f"{value.low:.3f} - {value.high:.3f}" for value in (alone, together)]
         rows.append([way, f"{alone.median:.3f}", ranges[0], f"{together.median:.3f}", ranges[1], f"{ratio:.2f}"])
     print(aligned(rows))
-    medians = {way: [summary([each[place] for each in rounds]).median for place in (0, 1)] for way, rounds in found.items()}
+    medians = {
+        way: [summary([each[place] for each in rounds]).median for place in (0, 1)] for way, rounds in found.items()
+    }
     met = {way: one <= MOST_SECONDS and several <= MOST_RATIO * one for way, (one, several) in medians.items()}
-    print(
-        f"\ngoal: one <= {MOST_SECONDS:g} s, {_TOGETHER} at once <= {MOST_RATIO:g} x one: {_words(met)}"
-    )
+    print(f"\ngoal: one <= {MOST_SECONDS:g} s, {_TOGETHER} at once <= {MOST_RATIO:g} x one: {_words(met)}")
     write_json(asked.json, {"starting": found, "met": met, "machine": machine()})
     return 0 if met["wish"] else 1
 
@@ -89,9 +90,15 @@ def _controlled(bench: Bench) -> Iterator[None]:
 def _wish(bench: Bench, count: int) -> None:
     bench.query(
         f"insert into {SCHEMA}.fleet_wishes (pool, wanted, published, reason, asked_by, asked_at) "
-        "values ('worker', %s, 0, 'measured', 'bench', now()) on conflict (pool) do update set wanted = excluded.wanted",
+        "values ('worker', %s, 0, 'measured', 'bench', now()) "
+        "on conflict (pool) do update set wanted = excluded.wanted",
         count,
     )
+
+
+def _living(bench: Bench) -> list[int]:
+    """Give the process ids of the workers that were heard and have not said goodbye."""
+    return [said.report["pid"] for said in heartbeats(bench.redis).values() if not said.report.get("gone")]
 
 
 def _by_wish(bench: Bench, client: Client, count: int) -> float:
@@ -105,8 +112,10 @@ def _by_wish(bench: Bench, client: Client, count: int) -> float:
     bench.scratch.set(RELEASE, "1")
     wait_until(lambda: bench.is_drained() and not bench.unfinished(), "the jobs have ended")
     _wish(bench, 0)
-    alive = f"select count(*) from {SCHEMA}.workers where status = 'alive'"
-    wait_until(lambda: bench.query(alive) == [(0,)], "the workers have left")
+    wait_until(lambda: len(_living(bench)) == count, "the workers are heard")
+    for pid in _living(bench):
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not _living(bench), "the workers have left")
     return taken
 
 
