@@ -93,6 +93,12 @@ def failed_at(row: Row) -> float | None:
     return min((at for at in (row["died"], row["replaced"]) if at is not None), default=None)
 
 
+def taken_at(row: Row) -> float | None:
+    """Tell when the worker of a sample was replaced as a person or a model wanted, whatever would have become of it."""
+    found: float | None = row["taken"]
+    return found
+
+
 def parts_of(rows: Sequence[Row]) -> list[Part]:
     """Lay samples out, oldest first, some hours at a time: workers of different times are no peers."""
     if not rows:
@@ -109,11 +115,13 @@ def _part(day: int, found: Mapping[str, Sequence[Row]], newest: float) -> Part:
     end = max(rows[-1]["at"] for rows in found.values())
     layout = lay_out(found, begin, end)
     times = layout.times()
-    ended = np.array([failed_at(found[name][-1]) or np.inf for name in layout.workers])
+    ended, taken = (
+        np.array([when(found[name][-1]) or np.inf for name in layout.workers]) for when in (failed_at, taken_at)
+    )
     ahead = ended[None, :] - times[:, None]
     fails = np.where((ahead > 0) & (ahead <= SOON), 1.0, 0.0)
-    # What lies after a failure, or too near the end to be known, says nothing.
-    unknown = (ahead <= 0) | ((fails == 0) & (times[:, None] > newest - SOON))
+    # What lies after a failure, or too near the end or a needless replacement to be known, says nothing.
+    unknown = (ahead <= 0) | ((fails == 0) & (times[:, None] > np.minimum(newest, taken[None, :]) - SOON))
     measured = ~np.isnan(layout.cube.values).all(axis=-1)
     fails = np.where(unknown | ~measured, np.nan, fails)
     return Part(Lesson(features(layout.cube), fails, STEP, str(day)), layout.workers, times, ended)

@@ -75,7 +75,8 @@ LAST_WORKER_SAMPLES = Statement(
     {"workers": ["a"], "after": _NOW, "limit": 1},
 )
 
-# Newest first, so that what is left out is the oldest; with what became of the worker since.
+# Newest first, so that what is left out is the oldest; with what became of the worker since. Whoever was replaced as a
+# person or a model wanted it may have been well: a model that learned from that would learn to agree with itself.
 READ_SAMPLES = Statement(
     "read_samples",
     """
@@ -83,14 +84,19 @@ READ_SAMPLES = Statement(
         s.open_files, s.slots, s.active, s.waiting, s.started, s.finished, s.failed, s.loop_wait, s.jitter,
         s.memory_left, s.memory_limit, s.disk_free,
         case when w.status = 'stale' then extract(epoch from w.last_seen_at)::float8 end as died,
-        extract(epoch from r.asked_at)::float8 as replaced
+        case when r.failed then extract(epoch from r.asked_at)::float8 end as replaced,
+        case when not r.failed then extract(epoch from r.asked_at)::float8 end as taken
     from (
         select * from @worker_samples where sampled_at > %(after)s order by sampled_at desc limit %(limit)s
     ) s
     left join @workers w on w.worker_id = s.worker_id
     left join lateral (
-        select asked_at from @replacements where worker_id = s.worker_id and outcome in ('replaced', 'died')
-        and asked_at > %(after)s order by asked_at limit 1
+        select p.asked_at, p.asked_by in ('fleet', '') and coalesce((
+            select v.decided_by = 'rules' from @verdicts v
+            where v.worker_id = p.worker_id and v.judged_at <= p.asked_at order by v.judged_at desc limit 1
+        ), true) as failed
+        from @replacements p where p.worker_id = s.worker_id and p.outcome in ('replaced', 'died')
+        and p.asked_at > %(after)s order by p.asked_at limit 1
     ) r on true
     """,
     {"after": _NOW, "limit": 1},
@@ -172,7 +178,9 @@ def last_of_workers(
 
 
 def to_learn_from(transaction: Transaction, after: datetime, limit: int) -> Sequence[Row]:
-    """List samples of workers, newest first, each with when its worker died or was replaced, in seconds, or None."""
+    """List samples of workers, newest first, each with when its worker died, was replaced as it failed,
+    or was ``taken`` away as a person or a model wanted, in seconds, or None.
+    """
     return transaction.rows(READ_SAMPLES, after=after, limit=limit)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from retries import scribble
 
 from jobplatform.errors import NothingLearned
 from jobplatform.learning import decay_lesson
@@ -103,6 +105,38 @@ def test_without_deaths_there_is_nothing_to_learn(database: Database) -> None:
     add_life(database, "alive", time.time(), False, 1)
     with pytest.raises(NothingLearned, match="no worker failed"):
         decay_lesson.teach(database, lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("decided_by", "asked_by", "teaches"),
+    [("rules", "fleet", True), ("model:3", "fleet", False), ("rules", "ann", False)],
+)
+def test_whoever_was_replaced_for_a_model_or_a_person_may_have_been_well(
+    database: Database, decided_by: str, asked_by: str, teaches: bool
+) -> None:
+    end = time.time() - 4_000.0
+    add_life(database, "a", end, False, 1)
+    said = {"worker_id": "a", "verdict": "failing", "confidence": 0.9, "reason": "x", "decided_by": decided_by}
+    with database.transaction() as transaction:
+        verdicts.add(transaction, [{**said, "features": {}}], datetime.fromtimestamp(end - 10.0, UTC))
+    scribble(
+        database,
+        """insert into @replacements (pool, worker_id, name, reason, asked_by, asked_at, ended_at, outcome)
+        values ('worker', 'a', 'a@host', 'x', %(by)s, to_timestamp(%(at)s), now(), 'replaced')""",
+        by=asked_by,
+        at=end,
+    )
+    with database.session() as session:
+        rows = samples.to_learn_from(session, datetime.fromtimestamp(end - 1e5, UTC), 10_000)[::-1]
+    assert {decay_lesson.failed_at(row) is not None for row in rows} == {teaches}
+    last_hour = [
+        fails
+        for part in decay_lesson.parts_of(rows)
+        for fails in part.lesson.fails[part.times > end - decay_lesson.SOON + 60.0].ravel().tolist()
+    ]
+    assert last_hour
+    # What is not known is no example of a worker that does well either.
+    assert all(fails == 1.0 if teaches else math.isnan(fails) for fails in last_hour[:-1])
 
 
 def test_what_keeps_a_model_from_judging_is_said() -> None:
