@@ -151,6 +151,38 @@ def wish(output: Output) -> None:
         output.line(f"kubectl annotate pod {pod} --overwrite controller.kubernetes.io/pod-deletion-cost={cost}")
 
 
+@fleet.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=9_110, show_default=True, help="0 takes a free one.")
+@mapped()
+def serve(host: str, port: int) -> None:
+    """Answer KEDA and Prometheus with how many workers there are to be, until SIGINT or SIGTERM.
+
+    It tells nothing else and needs no login; let nobody but the cluster reach it.
+    """
+    import threading
+
+    from jobplatform.devstack.supervisor import stop_on_signals
+    from jobplatform.workers.kubernetes_fleet import wish_body
+    from jobplatform.workers.wish_server import METRICS_PATH, WishServer
+
+    settings = require_settings()
+    with stop_on_signals() as stop, open_database(settings) as database:
+
+        def read() -> dict[str, Any]:
+            return wish_body(
+                database.once(lambda session: fleets.read(session, settings.fleet_pool)), settings.fleet_min
+            )
+
+        with WishServer((host, port), settings.fleet_pool, read) as server:
+            click.echo(f"the wish is at {server.url}, as a metric at {METRICS_PATH}")
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            stop.wait()
+            server.shutdown()
+            thread.join()
+
+
 @fleet.command("manifest")
 @click.option(
     "--kind",
@@ -162,7 +194,7 @@ def wish(output: Output) -> None:
 @click.option("--deployment", default="worker", show_default=True, help="The deployment of the workers.")
 @click.option("--namespace", default="default", show_default=True, help="Where it is.")
 @click.option(
-    "--url", default="http://jobplatform-web/fleet/wish", show_default=True, help="Where KEDA reads the wish."
+    "--url", default="http://jobplatform-fleet:9110/fleet/wish", show_default=True, help="Where KEDA reads the wish."
 )
 @mapped()
 def manifest(kind: str, deployment: str, namespace: str, url: str) -> None:
