@@ -1,9 +1,10 @@
 """Judge the product's forecasts of how long jobs take on real traces, beside the rule.
 
 Every Parquet file of Google's jobs and every log in the Standard Workload Format (.swf, .swf.gz) below the directory is
-taken. The first runs of each teach, the later ones test. What a job of a trace asks for (processors, its limit, its
-queue) and what was submitted just before it is known to the model here, and the rule goes by it as well; in the product
-there are the key and the type of a job, and the history of both: --alone tells how good the same model is with these.
+taken. The first runs of each teach, the later ones test; at the end all logs are judged as one. What a job of a trace
+asks for (processors, its limit, its queue) and what was submitted just before it is known to the model here, and the
+rule goes by it as well; in the product there are the key and the type of a job, and the history of both: --alone tells
+how good the same model is with these.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.durations.judge import Line, judge
-from benchmarks.durations.trace import Trace, traces
+from benchmarks.durations.judge import Line, Outcomes, judge, together
+from benchmarks.durations.trace import LOG_GOAL, traces
 from benchmarks.report import aligned, machine, write_json
 
 _HEAD = (
@@ -42,23 +43,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     splits = [(float(begins), float(ends)) for begins, ends in (each.split("-") for each in asked.splits.split(","))]
     found, rows = {}, [list(_HEAD)]
+    logs: dict[str, list[list[Outcomes]]] = {}
     for trace in traces(asked.data):
         if asked.only not in trace.name:
             continue
         for begins, ends in splits:
-            lines = [judge(trace.runs, begins, ends, seed, alone=asked.alone) for seed in range(1, asked.seeds + 1)]
-            found[f"{trace.name} {begins:g}-{ends:g}"] = lines
-            rows.append(_row(trace, f"{begins:g}-{ends:g}", lines))
+            split = f"{begins:g}-{ends:g}"
+            judged = [judge(trace.runs, begins, ends, seed, alone=asked.alone) for seed in range(1, asked.seeds + 1)]
+            lines = found[f"{trace.name} {split}"] = [each.line() for each in judged]
+            rows.append(_row(trace.name, split, lines, trace.goal))
             print("  ".join(rows[-1]), file=sys.stderr)
+            if trace.goal == LOG_GOAL:
+                logs.setdefault(split, []).append(judged)
+    for split, judged_logs in logs.items():
+        lines = found[f"all logs {split}"] = [together(parts).line() for parts in zip(*judged_logs, strict=True)]
+        rows.append(_row("all logs", split, lines, LOG_GOAL))
     print(aligned(rows))
     write_json(asked.json, {"traces": found, "seconds": time.monotonic() - started, "machine": machine()})
     print(f"\n{time.monotonic() - started:.0f} s; all figures are in {asked.json}")
     return 0 if found else 1
 
 
-def _row(trace: Trace, split: str, lines: Sequence[Line]) -> list[str]:
+def _row(name: str, split: str, lines: Sequence[Line], goal: tuple[float, float]) -> list[str]:
     middle = Line(**{name: statistics.median(asdict(line)[name] for line in lines) for name in asdict(lines[0])})
-    more, surest = trace.goal
+    more, surest = goal
     wanted, error = middle.rule + more, middle.model_error / middle.rule_error
     met = {
         "share": middle.model >= wanted,
@@ -69,7 +77,7 @@ def _row(trace: Trace, split: str, lines: Sequence[Line]) -> list[str]:
     shares = (middle.last, middle.rule, middle.model, wanted, middle.surest, surest)
     missed = ", ".join(name for name, each in met.items() if not each)
     return [
-        *(trace.name, split, f"{middle.tested:,}"),
+        *(name, split, f"{middle.tested:,}"),
         *(f"{share:.3f}" for share in shares),
         *(f"{middle.rule_error:,.0f}", f"{error:.3f}", f"{middle.coverage:.3f}", f"{middle.plain:.3f}"),
         *(f"{math.exp(middle.width):.1f}", f"{middle.train_seconds:.1f}", f"{middle.foretell_us:.0f}"),

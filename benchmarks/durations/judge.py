@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +53,61 @@ class Line:
     foretell_us: float
 
 
-def judge(runs: Runs, begins: float, ends: float, seed: int, trainings: int = TRAININGS, alone: bool = False) -> Line:
+class Outcomes(NamedTuple):
+    """What was foretold of each of some runs, and what came; times in seconds, NaN where nothing was known.
+
+    :param low: where the interval of 80 % begins that follows what comes, and ``high`` where it ends; ``plain_low`` and
+        ``plain_high`` before it does.
+    :param spent: the seconds of the longest training, and the microseconds of a forecast.
+    """
+
+    came: Floats
+    rule: Floats
+    newest: Floats
+    seconds: Floats
+    chances: Floats
+    low: Floats
+    high: Floats
+    plain_low: Floats
+    plain_high: Floats
+    learned: NDArray[np.bool_]
+    taught: int
+    spent: tuple[float, float]
+
+    def line(self) -> Line:
+        """Sum it up."""
+        came, hits, known = self.came, right(self.seconds, self.came), ~np.isnan(self.rule)
+        surest = np.argsort(-self.chances, kind="stable")[: len(came) // 2]
+        return Line(
+            self.taught,
+            len(came),
+            float(right(self.rule, came).mean()),
+            float(right(self.newest, came).mean()),
+            float(hits.mean()),
+            float(hits[surest].mean()),
+            float(np.abs(self.rule - came)[known].mean()),
+            float(np.abs(self.seconds - came)[known].mean()),
+            float(((came >= self.low) & (came <= self.high)).mean()),
+            float(((came >= self.plain_low) & (came <= self.plain_high)).mean()),
+            float((came > self.high).mean()),
+            float(np.nanmedian(np.log(self.high / self.low))),
+            abs(float(self.chances.mean() - hits.mean())),
+            float(self.learned.mean()),
+            *self.spent,
+        )
+
+
+def together(parts: Sequence[Outcomes]) -> Outcomes:
+    """Take the runs of several traces as one."""
+    names = [name for name in Outcomes._fields if name not in ("taught", "spent")]
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    spent = max(part.spent[0] for part in parts), max(part.spent[1] for part in parts)
+    return parts[0]._replace(**arrays, taught=sum(part.taught for part in parts), spent=spent)
+
+
+def judge(
+    runs: Runs, begins: float, ends: float, seed: int, trainings: int = TRAININGS, alone: bool = False
+) -> Outcomes:
     """Teach with the runs that ended before a time, test on those that were submitted from then on, and teach again.
 
     :param begins: the share of the runs after which the test begins; ``ends`` is where it ends.
@@ -79,7 +135,10 @@ def judge(runs: Runs, begins: float, ends: float, seed: int, trainings: int = TR
     tests = runs[cuts[0] : cuts[-1]]
     told = Forecasts(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     figures = spent[0], spent[1] / len(tests) * 1e6
-    return _line(taught, tests, told, np.concatenate(rules), np.concatenate(news), figures)
+    return Outcomes(
+        tests.seconds, np.concatenate(rules), np.concatenate(news), told.seconds, told.chances, *followed(tests, told),
+        told.low, told.high, told.learned, taught, figures,
+    )  # fmt: skip
 
 
 def history_alone(runs: Runs) -> Runs:
@@ -91,31 +150,6 @@ def _newest(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
     newest = seconds[:, :, 0]
     first = np.argmax(~np.isnan(newest), axis=1)
     return np.asarray(newest[np.arange(len(newest)), first], dtype=np.float32)
-
-
-def _line(taught: int, tests: Runs, told: Forecasts, rule: Floats, newest: Floats, spent: tuple[float, float]) -> Line:
-    came = tests.seconds
-    hits = right(told.seconds, came)
-    surest = np.argsort(-told.chances, kind="stable")[: len(came) // 2]
-    low, high = followed(tests, told)
-    known = ~np.isnan(rule)
-    return Line(
-        taught,
-        len(came),
-        float(right(rule, came).mean()),
-        float(right(newest, came).mean()),
-        float(hits.mean()),
-        float(hits[surest].mean()),
-        float(np.abs(rule - came)[known].mean()),
-        float(np.abs(told.seconds - came)[known].mean()),
-        float(((came >= low) & (came <= high)).mean()),
-        float(((came >= told.low) & (came <= told.high)).mean()),
-        float((came > high).mean()),
-        float(np.nanmedian(np.log(high / low))),
-        abs(float(told.chances.mean() - hits.mean())),
-        float(told.learned.mean()),
-        *spent,
-    )
 
 
 def followed(tests: Runs, told: Forecasts) -> tuple[Floats, Floats]:

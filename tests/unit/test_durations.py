@@ -26,7 +26,7 @@ from jobplatform.maintenance.estimator import Finished, judged, updated
 # The benchmarks are no part of the installed package.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.durations.judge import history_alone, judge
+from benchmarks.durations.judge import history_alone, judge, together
 from benchmarks.durations.trace import google_runs, read_swf, swf_runs
 
 _SECONDS = st.floats(0.01, 1e6, allow_nan=False)
@@ -257,7 +257,10 @@ def test_google_jobs_that_finished_are_taken() -> None:
 
 
 def test_the_judge_tells_how_good_the_model_is_beside_the_rule(lesson: Runs) -> None:
-    line = judge(lesson, 0.7, 1.0, seed=1)
+    judged = judge(lesson, 0.7, 1.0, seed=1)
+    line = judged.line()
+    both = together([judged, judged]).line()
+    assert (both.tested, both.model, both.surest) == (2 * line.tested, line.model, line.surest)
     assert line.tested == 1_200
     assert line.model > line.rule
     assert line.surest > line.model
@@ -271,5 +274,5 @@ def test_the_judge_can_leave_the_model_the_history_of_key_and_type_alone(lesson:
     alone = history_alone(asked)
     assert np.array_equal(alone.groups, lesson.groups)
     assert alone.traits.shape == (len(lesson), 0)
-    known, unknown = (judge(asked, 0.7, 1.0, seed=1, trainings=1, alone=only) for only in (False, True))
+    known, unknown = (judge(asked, 0.7, 1.0, seed=1, trainings=1, alone=only).line() for only in (False, True))
     assert known.model > 0.9 > unknown.model > unknown.rule
