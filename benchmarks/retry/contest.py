@@ -15,7 +15,8 @@ from benchmarks.retry.ranges import EVALUATION
 from benchmarks.retry.run import Run
 from benchmarks.retry.simulation import simulate
 from benchmarks.retry.worlds import draw_world
-from jobplatform.learning.model import Model, hash_of
+from jobplatform.learning.artifact import hash_of
+from jobplatform.learning.model import Model
 
 
 class Task(NamedTuple):

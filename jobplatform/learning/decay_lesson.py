@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from jobplatform.errors import NothingLearned
+from jobplatform.learning.artifact import hash_of
 from jobplatform.learning.decay import features, lasting
 from jobplatform.learning.decay_model import MOST_FALSE, Lesson, Trained, alarms, train
-from jobplatform.learning.model import hash_of
 from jobplatform.learning.scores import Floats, auc
 from jobplatform.learning.taught import Taught
 from jobplatform.learning.vitals import STEP, lay_out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,10 @@ import xgboost
 from numpy.typing import NDArray
 
 from jobplatform.errors import ModelRefused
+from jobplatform.learning import artifact
 from jobplatform.learning.calibration import Calibration, calibrate
 from jobplatform.learning.decay import ALL, lasting
-from jobplatform.learning.model import Forecaster, forecaster_json, forecaster_of_json, hash_of
+from jobplatform.learning.model import Forecaster, forecaster_json, forecaster_of_json
 from jobplatform.learning.scores import Floats
 
 #: The version of the document that holds a model.
@@ -88,8 +88,7 @@ class DecayModel:
 
     def to_bytes(self) -> bytes:
         """Write the model as a JSON document."""
-        document = {
-            "version": VERSION,
+        values = {
             "kind": "health",
             "features": self.features,
             "alarm": self.alarm,
@@ -97,7 +96,7 @@ class DecayModel:
             "base_rate": self.base_rate,
             "forecaster": forecaster_json(self.forecaster),
         }
-        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        return artifact.write(VERSION, values)
 
     @classmethod
     def from_bytes(cls, data: bytes, sha256: str) -> DecayModel:
@@ -106,11 +105,8 @@ class DecayModel:
         :param sha256: the hash that was kept beside it, in hexadecimal.
         :raises ModelRefused: it is not what was written, or of another version.
         """
-        found = hash_of(data)
-        if found != sha256:
-            raise ModelRefused(f"artifact: its SHA-256 is {found}, not {sha256}; it was changed: train a new model")
-        document = json.loads(data)
-        if (document.get("kind"), document.get("version")) != ("health", VERSION):
+        document = artifact.read(data, sha256, VERSION)
+        if document.get("kind") != "health":
             raise ModelRefused(f"artifact: it is no health model of version {VERSION}; train a new one")
         if tuple(document["features"]) != ALL:
             raise ModelRefused("artifact: it was taught with other features than this code knows; train a new one")

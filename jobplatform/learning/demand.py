@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import xgboost
 
 from jobplatform.errors import ModelRefused
-from jobplatform.learning.model import hash_of
+from jobplatform.learning import artifact
 from jobplatform.learning.scores import Floats
 from jobplatform.learning.trail import Steps, Trail
 from jobplatform.learning.view import Ahead, View
@@ -59,17 +56,16 @@ class Demand:
 
     def to_bytes(self) -> bytes:
         """Write the model as a JSON document."""
-        document = {
-            "version": VERSION,
+        values = {
             "ahead": self.ahead._asdict(),
             "step": self.step,
             "features": self.features,
             "levels": LEVELS,
-            "later": base64.b64encode(self.later.save_raw("json")).decode(),
-            "kept": base64.b64encode(self.kept.save_raw("json")).decode(),
+            "later": artifact.text_of(self.later),
+            "kept": artifact.text_of(self.kept),
             "shifts": self.shifts.tolist(),
         }
-        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        return artifact.write(VERSION, values)
 
     @classmethod
     def from_bytes(cls, data: bytes, sha256: str) -> Demand:
@@ -78,12 +74,9 @@ class Demand:
         :param sha256: the hash that was kept beside it, in hexadecimal.
         :raises ModelRefused: it is not what was written, or of another version.
         """
-        found = hash_of(data)
-        if found != sha256:
-            raise ModelRefused(f"artifact: its SHA-256 is {found}, not {sha256}; it was changed: train a new model")
-        document = json.loads(data)
-        if document.get("version") != VERSION or tuple(document["levels"]) != LEVELS:
-            raise ModelRefused(f"artifact: it is not of version {VERSION}, which this code reads; train a new model")
+        document = artifact.read(data, sha256, VERSION)
+        if tuple(document["levels"]) != LEVELS:
+            raise ModelRefused("artifact: it knows other quantiles than this code; train a new model")
         ahead, step = Ahead(**document["ahead"]), float(document["step"])
         if tuple(document["features"]) != View(ahead, step).names():
             raise ModelRefused("artifact: it knows other features than this code; train a new model")
@@ -91,8 +84,8 @@ class Demand:
             ahead,
             step,
             tuple(document["features"]),
-            _booster(document, "later"),
-            _booster(document, "kept"),
+            artifact.booster_of(document["later"], threads=1),
+            artifact.booster_of(document["kept"], threads=1),
             np.array(document["shifts"], dtype=np.float64),
         )
 
@@ -127,9 +120,3 @@ def _jobs(booster: xgboost.Booster, table: Floats, level: Floats, scale: Floats)
     said = booster.inplace_predict(table).reshape(len(table), len(LEVELS))
     ordered = np.maximum.accumulate(said, axis=1)
     return np.asarray(np.maximum(0.0, level[:, None] + ordered * scale[:, None]), dtype=np.float64)
-
-
-def _booster(document: Mapping[str, str], name: str) -> xgboost.Booster:
-    booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(base64.b64decode(document[name])))
-    return booster

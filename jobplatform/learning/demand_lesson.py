@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobplatform.errors import NothingLearned
+from jobplatform.learning.artifact import hash_of
 from jobplatform.learning.demand_training import JUDGED, Trained, train
 from jobplatform.learning.load import Sample
-from jobplatform.learning.model import hash_of
 from jobplatform.learning.taught import Taught
 from jobplatform.learning.trail import Trail
 from jobplatform.learning.view import ahead_of

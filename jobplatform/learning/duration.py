@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,6 +11,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from jobplatform.errors import ModelRefused
+from jobplatform.learning import artifact
 from jobplatform.learning.calibration import Calibration, calibrate
 from jobplatform.learning.duration_candidates import Rows, candidates, features, history_mode, right
 from jobplatform.learning.duration_past import KEPT, Ledger, Past, Runs
@@ -99,17 +97,16 @@ class DurationModel:
 
     def to_bytes(self) -> bytes:
         """Write the model as a JSON document."""
-        document = {
-            "version": VERSION,
+        values = {
             "levels": self.levels,
             "own": self.own,
             "traits": self.traits,
             "caution": self.caution,
-            "chooser": _text(self.chooser),
+            "chooser": artifact.text_of(self.chooser, "ubj"),
             "calibration": self.calibration.as_json(),
-            "interval": _text(self.interval),
+            "interval": artifact.text_of(self.interval, "ubj"),
         }
-        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        return artifact.write(VERSION, values)
 
     @classmethod
     def from_bytes(cls, data: bytes, sha256: str) -> DurationModel:
@@ -118,14 +115,8 @@ class DurationModel:
         :param sha256: the hash that was kept beside it, in hexadecimal.
         :raises ModelRefused: it is not what was written, or of another version.
         """
-        found = hashlib.sha256(data).hexdigest()
-        if found != sha256:
-            raise ModelRefused(f"artifact: its SHA-256 is {found}, not {sha256}; it was changed: train a new model")
-        document = json.loads(data)
-        if document.get("version") != VERSION:
-            version = document.get("version")
-            raise ModelRefused(f"artifact: it has version {version!r}, this code reads {VERSION}; train a new model")
-        boosters = {name: _booster(document[name]) for name in ("chooser", "interval")}
+        document = artifact.read(data, sha256, VERSION)
+        boosters = {name: artifact.booster_of(document[name]) for name in ("chooser", "interval")}
         calibration = Calibration.of(document["calibration"])
         shape = {name: int(document[name]) for name in ("levels", "own", "traits")}
         return cls(**shape, caution=float(document["caution"]), calibration=calibration, **boosters)
@@ -282,13 +273,3 @@ def _caution(laid: _Laid, few: _BINARY, past: Past, came: Floats) -> float:
 def _fit_interval(table: Rows, off: Floats, seed: int) -> xgboost.Booster:
     lesson = xgboost.QuantileDMatrix(table, off, nthread=2, max_bin=_BINS)
     return xgboost.train({**_INTERVAL, "seed": seed}, lesson, _INTERVAL_ROUNDS)
-
-
-def _text(booster: xgboost.Booster) -> str:
-    return base64.b64encode(booster.save_raw("ubj")).decode()
-
-
-def _booster(text: str) -> xgboost.Booster:
-    booster = xgboost.Booster({"nthread": 2})
-    booster.load_model(bytearray(base64.b64decode(text)))
-    return booster

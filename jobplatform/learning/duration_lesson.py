@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jobplatform.errors import NothingLearned
+from jobplatform.learning.artifact import hash_of
 from jobplatform.learning.duration import FEWEST, MOST, DurationModel, train
 from jobplatform.learning.duration_candidates import history_mode, right
 from jobplatform.learning.duration_past import KEPT, Ledger, Past, Runs, numbered
@@ -136,6 +136,6 @@ def _row_of(model: DurationModel, lesson: Runs, metrics: Mapping[str, float], re
         "metrics": {name: round(value, 4) for name, value in metrics.items()},
         "calibration": [],
         "artifact": artifact,
-        "sha256": hashlib.sha256(artifact).hexdigest(),
+        "sha256": hash_of(artifact),
         "reason": reason,
     }

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from jobplatform.errors import ModelRefused, NothingLearned
+from jobplatform.learning.artifact import hash_of
 from jobplatform.learning.contest import Score
 from jobplatform.learning.drift import spreads
 from jobplatform.learning.measure import Measured, measure
-from jobplatform.learning.model import Model, hash_of
+from jobplatform.learning.model import Model
 from jobplatform.learning.scores import Floats, auc, ece
 from jobplatform.learning.taught import Taught
 from jobplatform.learning.training import Example, Trained, reliability, train

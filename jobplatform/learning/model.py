@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +10,7 @@ import numpy as np
 import xgboost
 
 from jobplatform.errors import ModelRefused
+from jobplatform.learning import artifact
 from jobplatform.learning.calibration import Calibration
 from jobplatform.learning.scores import Floats
 
@@ -74,13 +72,12 @@ class Model:
     def to_bytes(self) -> bytes:
         """Write the model as a JSON document."""
         parts = {"following": self.following, "later": self.later}
-        document = {
-            "version": VERSION,
+        values = {
             "features": self.features,
             "base_rate": self.base_rate,
             **{name: forecaster_json(part) if part else None for name, part in parts.items()},
         }
-        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        return artifact.write(VERSION, values)
 
     @classmethod
     def from_bytes(cls, data: bytes, sha256: str) -> Model:
@@ -89,23 +86,12 @@ class Model:
         :param sha256: the hash that was kept beside it, in hexadecimal.
         :raises ModelRefused: it is not what was written, or of another version.
         """
-        found = hash_of(data)
-        if found != sha256:
-            raise ModelRefused(f"artifact: its SHA-256 is {found}, not {sha256}; it was changed: train a new model")
-        document = json.loads(data)
-        if document.get("version") != VERSION:
-            version = document.get("version")
-            raise ModelRefused(f"artifact: it has version {version!r}, this code reads {VERSION}; train a new model")
+        document = artifact.read(data, sha256, VERSION)
         if document["following"] is None:
             raise ModelRefused("artifact: it holds no booster; train a new model")
         later = None if document["later"] is None else forecaster_of_json(document["later"])
         following = forecaster_of_json(document["following"])
         return cls(tuple(document["features"]), float(document["base_rate"]), following, later)
-
-
-def hash_of(data: bytes) -> str:
-    """Give the hash that is kept beside an artifact."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def matrix(rows: Sequence[Row], names: Sequence[str]) -> Floats:
@@ -116,14 +102,11 @@ def matrix(rows: Sequence[Row], names: Sequence[str]) -> Floats:
 
 def forecaster_json(part: Forecaster) -> dict[str, object]:
     """Give a forecaster as values that JSON can hold."""
-    raw = base64.b64encode(part.booster.save_raw("json")).decode()
-    return {"booster": raw, "calibration": part.calibration.as_json()}
+    return {"booster": artifact.text_of(part.booster), "calibration": part.calibration.as_json()}
 
 
 def forecaster_of_json(value: Mapping[str, object]) -> Forecaster:
     """Read what ``forecaster_json`` gave."""
-    booster = xgboost.Booster({"nthread": 2})
-    booster.load_model(bytearray(base64.b64decode(str(value["booster"]))))
     calibration = value["calibration"]
     assert isinstance(calibration, Mapping)
-    return Forecaster(booster, Calibration.of(calibration))
+    return Forecaster(artifact.booster_of(str(value["booster"])), Calibration.of(calibration))

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from jobplatform.decision import Outcome
-from jobplatform.learning.model import hash_of
+from jobplatform.learning.artifact import hash_of
 from jobplatform.learning.training import Example, train
 from jobplatform.records import NewJob, new_job_id, row_of
 from jobplatform.store import models, new_jobs, retry_decisions

@@ -13,8 +13,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.failures.crashes import load_runs
 from jobplatform.errors import ModelRefused
+from jobplatform.learning.artifact import hash_of
 from jobplatform.learning.decay import ALL, FEWEST, LASTING, Cube, differences, features, lasting, mean_peer_drift
-from jobplatform.learning.decay_model import DecayModel, Lesson, alarms, false_alarms, hash_of, threshold, train
+from jobplatform.learning.decay_model import DecayModel, Lesson, alarms, false_alarms, threshold, train
 from jobplatform.learning.scores import Floats, auc
 from jobplatform.learning.vitals import KINDS, STEP, lay_out
 

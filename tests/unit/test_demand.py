@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from jobplatform.errors import ModelRefused
+from jobplatform.learning.artifact import hash_of
 from jobplatform.learning.correction import Correction, corrected
 from jobplatform.learning.demand import LEVELS, Demand, Told, at_level, chance_above
 from jobplatform.learning.demand_training import pinball, scores, shifts_of, train
 from jobplatform.learning.load import Sample, chance_of_end
-from jobplatform.learning.model import hash_of
 from jobplatform.learning.rate_rule import rate_rule
 from jobplatform.learning.scores import average_precision
 from jobplatform.learning.trail import Trail

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from jobplatform.errors import ModelRefused
+from jobplatform.learning.artifact import hash_of
 from jobplatform.learning.baselines import attempt_table, base_rate, group_rate, outcomes, the_rule
 from jobplatform.learning.calibration import Calibration, calibrate, isotonic, platt
-from jobplatform.learning.model import Model, hash_of
+from jobplatform.learning.model import Model
 from jobplatform.learning.scores import auc, brier, brier_skill, ece, log_loss
 from jobplatform.learning.training import WHOLE, Example, Trained, train, weights_of
 
