@@ -8,30 +8,24 @@ from typing import Any
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
-WISH = Statement(
-    "wish_workers",
-    """
+_WISH = """
     insert into @fleet_wishes as w (pool, wanted, published, reason, asked_by, asked_at)
     values (%(pool)s, %(wanted)s, %(wanted)s, %(reason)s, %(by)s, now())
     on conflict (pool) do update
     set wanted = excluded.wanted, published = greatest(w.published, excluded.wanted), reason = excluded.reason,
         asked_by = excluded.asked_by, asked_at = excluded.asked_at
-    where w.wanted <> excluded.wanted or w.asked_by <> excluded.asked_by
-    """,
+"""
+
+WISH = Statement(
+    "wish_workers",
+    f"{_WISH} where w.wanted <> excluded.wanted or w.asked_by <> excluded.asked_by",
     {"pool": "worker", "wanted": 3, "reason": "a peak at noon", "by": "me@host"},
 )
 
-# As above, but for the condition: what somebody else has asked for holds.
+# What somebody else has asked for holds.
 FOLLOW = Statement(
     "follow_demand",
-    """
-    insert into @fleet_wishes as w (pool, wanted, published, reason, asked_by, asked_at)
-    values (%(pool)s, %(wanted)s, %(wanted)s, %(reason)s, %(by)s, now())
-    on conflict (pool) do update
-    set wanted = excluded.wanted, published = greatest(w.published, excluded.wanted), reason = excluded.reason,
-        asked_at = excluded.asked_at
-    where w.wanted <> excluded.wanted and w.asked_by = excluded.asked_by
-    """,
+    f"{_WISH} where w.wanted <> excluded.wanted and w.asked_by = excluded.asked_by",
     {"pool": "worker", "wanted": 3, "reason": "a peak at noon", "by": "scaler"},
 )
 
