@@ -55,11 +55,12 @@ class FleetKeeper:
         watched = self._watch()
         members = self._heard(found, watched)
         counts = Counter(died=self.replacer.mourn(members), replacements=self.replacer.begin(members, now))
-        replaced = set()
-        for each in self.replacer.under_way(members):
+        under_way = self.replacer.under_way(members)
+        for each in under_way:
             counts += self.replacer.advance(each, members, now)
-            replaced.add(each.row["worker_id"])
-        members = self._heard(self.fleet.members(), watched)
+        if under_way:
+            members = self._heard(self.fleet.members(), watched)
+        replaced = {each.row["worker_id"] for each in under_way}
         counts += self._size(members, steps(members, self.wish.size(), replaced))
         return +counts
 
