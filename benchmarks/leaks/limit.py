@@ -9,16 +9,9 @@ from contextlib import suppress
 
 import psutil
 
+from jobplatform.workers.local_fleet import tree_of
+
 _LOOK_SECONDS = 0.1
-
-
-def tree_of(pid: int) -> list[psutil.Process]:
-    """List a process and all below it; nothing of one that has ended."""
-    try:
-        main = psutil.Process(pid)
-        return [main, *main.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def memory_of(tree: Iterable[psutil.Process]) -> int:

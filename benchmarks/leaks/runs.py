@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from benchmarks.leaks.jobs import MIB
-from benchmarks.leaks.limit import has_ended, memory_of, tree_of
+from benchmarks.leaks.limit import has_ended, memory_of
 from benchmarks.leaks.load import EACH_PAUSE, PAUSE_SECONDS, Load
 from benchmarks.leaks.world import JOBS, LIMIT, WORKERS, Tally, World
 from benchmarks.stacks import Bench
 from jobplatform.devstack.spawn import spawn
 from jobplatform.workers.fleet import Member
+from jobplatform.workers.local_fleet import tree_of
 
 #: A worker that leaks reaches its limit within so many seconds, as the seed has it.
 FILLED_SECONDS = (75.0, 180.0)
@@ -100,7 +101,7 @@ def leak(bench: Bench, number: int, seed: int) -> Leak:
     with World(bench, number) as world:
         victim = luck.choice(sorted(world.members(), key=lambda member: member.name))
         filled = luck.uniform(*FILLED_SECONDS)
-        rate = (LIMIT - memory_of(tree_of(victim.pid or 0))) / MIB / filled
+        rate = (LIMIT - memory_of(tree_of(victim.pid))) / MIB / filled
         began = time.time()
         # Of the leaking jobs of each pause every worker gets its share, more or less.
         with Load(world, luck, rate * PAUSE_SECONDS / EACH_PAUSE * WORKERS, victim.name) as load:
@@ -176,10 +177,10 @@ def _fault(bench: Bench, number: int, seed: int, what: str, strike: Strike) -> F
     luck = drawn(seed)
     with World(bench, number) as world, Load(world, luck) as load:
         chosen = luck.choice(sorted(world.members(), key=lambda member: member.name))
-        tree = tree_of(chosen.pid or 0)
+        tree = tree_of(chosen.pid)
         world.wait(lambda: load.submitted >= _WARM_JOBS, "jobs run")
         victim, at, more = strike(world, chosen)
-        tree = tree if victim.pid == chosen.pid else tree_of(victim.pid or 0)
+        tree = tree if victim.pid == chosen.pid else tree_of(victim.pid)
         world.wait(lambda: _is_gone(world, victim) and world.working() >= WORKERS, "as many workers take jobs again")
         working = time.time() - at
         jobs = world.wait_for_jobs(load.stop() + more)

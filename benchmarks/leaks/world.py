@@ -18,13 +18,14 @@ import redis
 from celery import Celery
 
 from benchmarks.leaks.jobs import MIB
-from benchmarks.leaks.limit import MemoryLimit, tree_of
+from benchmarks.leaks.limit import MemoryLimit
 from benchmarks.stacks import Bench, BenchmarkError, wait_until
 from jobplatform.devstack.spawn import spawn
 from jobplatform.jobs.attach import attach
 from jobplatform.settings import Settings, load_settings
 from jobplatform.store.database import Database
 from jobplatform.workers.fleet import Member
+from jobplatform.workers.local_fleet import tree_of
 from jobplatform.workers.roll import Roll
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +120,7 @@ class World:
     def members(self) -> list[Member]:
         """List the workers that live, and note them."""
         now = time.monotonic()
-        found = [member for member in self.roll.members() if tree_of(member.pid or 0)]
+        found = [member for member in self.roll.members() if tree_of(member.pid)]
         for member in found:
             self.seen[member.pid or 0] = member
             self.heard[member.name] = self.heard.get(member.name, 0.0) + now - self._looked_at

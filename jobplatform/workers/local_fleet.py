@@ -125,19 +125,19 @@ class LocalFleet:
 
     def retire(self, member: Member) -> None:
         """Let a member leave as SIGTERM does."""
-        for process in _tree(member)[:1]:
+        for process in tree_of(member.pid)[:1]:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
 
     def halt(self, member: Member) -> None:
         """Stop all processes of a member, the main one first, as it starts others."""
-        for process in _tree(member):
+        for process in tree_of(member.pid):
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
 
     def kill(self, member: Member) -> None:
         """End all processes of a member."""
-        for process in _tree(member):
+        for process in tree_of(member.pid):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
@@ -173,11 +173,12 @@ def _here(member: Member) -> Member | None:
     return replace(member, stopped=status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
 
 
-def _tree(member: Member) -> list[psutil.Process]:
-    if member.pid is None:
+def tree_of(pid: int | None) -> list[psutil.Process]:
+    """List a process and all below it; nothing of one that has ended."""
+    if pid is None:
         return []
     try:
-        main = psutil.Process(member.pid)
+        main = psutil.Process(pid)
         return [main, *main.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
