@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -125,7 +125,9 @@ def _worker(bench: Bench, name: str) -> Program:
 def _kill(worker: Program) -> list[int]:
     tree = worker.tree()
     for process in tree:
-        process.kill()
+        # Those of the pool end by themselves when the worker is gone.
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(tree, timeout=10)
     worker.stop()
     return [process.pid for process in tree]

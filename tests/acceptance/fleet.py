@@ -146,6 +146,8 @@ class Fleet:
             for process in reversed(self.processes):
                 process.stop(signal.SIGKILL)
                 print(f"--- {process.log.name}\n{process.tail()}")
+            # Once more where a report that was cut to its end still has it.
+            print(f"--- {error!r}")
         finally:
             self._close()
 

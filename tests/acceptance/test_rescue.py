@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import effect_jobs
@@ -32,7 +33,9 @@ def kill_tree(process: Process) -> None:
     """Kill a worker and all its children, as a machine that loses power does."""
     main = psutil.Process(process.pid)
     for each in [main, *main.children(recursive=True)]:
-        each.kill()
+        # Those of the pool end by themselves when the worker is gone.
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def starts(marks: Path) -> dict[str, list[int]]:
