@@ -86,25 +86,35 @@ PRUNE_SCALE_DECISIONS = Statement(
     "prune_scale_decisions", "delete from @scale_decisions where decided_at < %(before)s", {"before": _NOW}
 )
 
-# What the last fires of a schedule brought with them within minutes is what the next one will bring.
+# What the last fires of a schedule brought with them within minutes is what the next one will bring; one that has never
+# fired brings its own job. A job of its own is no news where it comes every few minutes.
 COMING_FIRES = Statement(
     "coming_fires",
     """
     with due as (
-        select schedule_id, name, next_run from @job_schedules
+        select schedule_id, name, next_run, queue from @job_schedules
         where enabled and next_run > %(now)s and next_run <= %(until)s order by next_run limit 1000
     ), fired as (
-        select d.schedule_id, f.job_id, f.fire_at, count(*) over (partition by d.schedule_id) as fires
+        select d.schedule_id, f.job_id, f.fire_at, count(*) over (partition by d.schedule_id) as fires,
+            max(f.fire_at) over (partition by d.schedule_id) < %(now)s - %(within)s::interval as rare
         from due d cross join lateral (
             select job_id, fire_at from @jobs
             where schedule_id = d.schedule_id and fire_at < %(now)s order by fire_at desc limit 5
         ) f
     ), brought as (
         select f.schedule_id, f.fires, b.queue, b.seconds from fired f cross join lateral (
-            select queue, coalesce(extract(epoch from completed_at - started_at)::float8, predicted_p50) as seconds
-            from @jobs where root_id = f.job_id and job_id <> f.job_id and created_at < f.fire_at + %(within)s::interval
-            limit 20000
+            (
+                select queue, coalesce(extract(epoch from completed_at - started_at)::float8, predicted_p50) as seconds
+                from @jobs
+                where root_id = f.job_id and job_id <> f.job_id and created_at < f.fire_at + %(within)s::interval
+                limit 20000
+            )
+            union all
+            select queue, coalesce(extract(epoch from completed_at - started_at)::float8, predicted_p50)
+            from @jobs where job_id = f.job_id and f.rare
         ) b
+        union all
+        select schedule_id, 1, queue, null from due where schedule_id not in (select schedule_id from fired)
     )
     select d.name, d.next_run, b.queue, count(*)::float8 / max(b.fires) as jobs, avg(b.seconds) as seconds
     from due d join brought b using (schedule_id)
@@ -216,7 +226,7 @@ def prune(transaction: Transaction, now: datetime) -> int:
 
 def coming_fires(transaction: Transaction, now: datetime, until: datetime) -> Sequence[Row]:
     """List what schedules will bring that fire soon, by their last fires: ``name``, ``next_run``, ``queue``, how many
-    ``jobs`` besides its own, and how many ``seconds`` each runs (None where none has)."""
+    ``jobs``, and how many ``seconds`` each runs (None where none has)."""
     return transaction.rows(COMING_FIRES, now=now, until=until, within=timedelta(minutes=5))
 
 

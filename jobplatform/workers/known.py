@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,9 @@ from jobplatform.workers.scaling import Announced
 
 if TYPE_CHECKING:
     from jobplatform.learning.forecaster import Usual
+
+#: Fires that bring no more jobs than this are told of together.
+_FEW = 2
 
 Row = Mapping[str, Any]
 
@@ -39,7 +43,7 @@ class Known(NamedTuple):
 
         :param usual: tells what a queue usually does.
         """
-        found = [_of_fire(row, usual(row["queue"]).seconds) for row in self.fires]
+        found = _of_fires(self.fires, usual)
         for row in self.due:
             habit = usual(row["queue"])
             more = row["jobs"] - habit.arrivals * self.seconds
@@ -59,6 +63,21 @@ def read_known(transaction: Transaction, now: datetime, until: datetime) -> Know
     )
 
 
-def _of_fire(row: Row, seconds: float) -> Announced:
-    words = f"schedule {row['name']} fires at {row['next_run']:%H:%M:%S} and brought {row['jobs']:.0f} jobs before"
-    return Announced(float(row["jobs"]), row["seconds"] or seconds, words)
+def _of_fires(fires: Sequence[Row], usual: Callable[[str], Usual]) -> list[Announced]:
+    """Name the fires that bring many jobs, and count the others of each queue together."""
+    found, small = [], defaultdict[str, list[Row]](list)
+    for row in fires:
+        if row["jobs"] > _FEW:
+            words = (
+                f"schedule {row['name']} fires at {row['next_run']:%H:%M:%S} and brought {row['jobs']:.0f} jobs before"
+            )
+            found.append(Announced(row["jobs"], row["seconds"] or usual(row["queue"]).seconds, words))
+        else:
+            small[row["queue"]].append(row)
+    for queue, few in small.items():
+        jobs = sum(row["jobs"] for row in few)
+        seconds = sum(row["jobs"] * (row["seconds"] or usual(queue).seconds) for row in few) / jobs
+        until = max(row["next_run"] for row in few)
+        words = f"schedules that bring {jobs:.0f} jobs to {queue} fire by {until:%H:%M:%S}"
+        found.append(Announced(jobs, seconds, words))
+    return found

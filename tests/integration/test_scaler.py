@@ -12,6 +12,7 @@ import pytest
 from command_line import CliEnvironment
 
 from jobplatform.learning.demand_lesson import teach
+from jobplatform.learning.forecaster import Usual
 from jobplatform.learning.load import chance_of_end
 from jobplatform.maintenance.current_model import of_demand
 from jobplatform.maintenance.demand_learner import DEMAND_COMMAND, DemandLearner
@@ -20,6 +21,7 @@ from jobplatform.records import NewJob, new_job_id, row_of
 from jobplatform.settings import Settings
 from jobplatform.store import executions, models, new_jobs, samples, scaling, schedules
 from jobplatform.store.database import Database
+from jobplatform.workers.known import read_known
 from jobplatform.workers.scaler import Scaler
 from jobplatform.workers.wish import Wish
 
@@ -72,13 +74,13 @@ def decisions(database: Database) -> list[dict[str, Any]]:
         return [dict(row) for row in scaling.decisions(session, 100, every=True)][::-1]
 
 
-def add_schedule(database: Database, next_run: datetime, job_type: str = "shop.import") -> int:
-    row = {"name": "nightly", "job_type": job_type, "cron_expression": "0 3 * * *", "timezone": "UTC"}
+def add_schedule(database: Database, next_run: datetime, job_type: str = "shop.import", name: str = "nightly") -> int:
+    row = {"name": name, "job_type": job_type, "cron_expression": "0 3 * * *", "timezone": "UTC"}
     row |= {"payload_template": {"args": [], "kwargs": {}}, "priority": 1, "queue": "celery", "misfire": "once"}
     row |= {"misfire_grace": 60, "misfire_window": 60, "misfire_cap": 1, "overlap": "skip", "jitter": 0, "spread": 0}
     with database.transaction() as transaction:
         schedules.put(transaction, [row])
-        (found,) = schedules.listed(transaction, None, 1)
+        (found,) = [each for each in schedules.listed(transaction, None, 100) if each["name"] == name]
         schedules.put_plans(
             transaction,
             [{"schedule_id": found["schedule_id"], "next_run": next_run.timestamp(), "last_run": None, "skipped": 0,
@@ -100,8 +102,9 @@ def add_fire(database: Database, schedule_id: int, at: datetime, children: int, 
             f"update {schema}.jobs set schedule_id = %s, fire_at = %s where job_id = %s", (schedule_id, at, fire)
         )
         transaction.connection.exec_driver_sql(
-            f"update {schema}.jobs set created_at = %s, started_at = %s, completed_at = %s, status = 'COMPLETED'",
-            (at, at, at + timedelta(seconds=seconds)),
+            f"update {schema}.jobs set created_at = %s, started_at = %s, completed_at = %s, status = 'COMPLETED'"
+            " where %s in (job_id, root_id)",
+            (at, at, at + timedelta(seconds=seconds), fire),
         )
 
 
@@ -209,8 +212,8 @@ def test_an_announced_load_brings_workers_before_it_comes_and_keeps_them(databas
     add_fire(database, schedule_id, now - timedelta(days=1), children=12, seconds=20.0)
     scaler = Scaler(database, wanted, homes)
     scaler.run_once(now)
-    # Each place ends two of them within 30 s.
-    assert homes.count == 6
+    # Each place ends two of the thirteen within 30 s.
+    assert homes.count == 7
     assert "schedule nightly fires" in homes.asked[-1][1]
     with database.transaction() as transaction:
         transaction.connection.exec_driver_sql(
@@ -219,11 +222,29 @@ def test_an_announced_load_brings_workers_before_it_comes_and_keeps_them(databas
     later = now + timedelta(seconds=60)
     add_samples(database, 1, later, arrived=0)
     scaler.run_once(later)
-    assert homes.count == 6
+    assert homes.count == 7
     gone = now + timedelta(seconds=120)
     add_samples(database, 1, gone, arrived=0)
     scaler.run_once(gone)
     assert homes.count == 1
+
+
+def test_schedules_with_a_job_each_are_announced_together_unless_they_always_come(
+    database: Database, wanted: Settings
+) -> None:
+    now = datetime.now(UTC)
+    for number in range(11):
+        schedule_id = add_schedule(database, now + timedelta(seconds=45), name=f"tenant {number}")
+        add_fire(database, schedule_id, now - timedelta(days=1), children=0, seconds=20.0)
+    often = add_schedule(database, now + timedelta(seconds=45), name="every minute")
+    add_fire(database, often, now - timedelta(minutes=1), children=0, seconds=20.0)
+    add_schedule(database, now + timedelta(seconds=44), name="never yet")
+    with database.transaction() as transaction:
+        known = read_known(transaction, now, now + timedelta(seconds=60))
+    (announced,) = known.announced(lambda queue: Usual(0.0, 8.0))
+    until = now + timedelta(seconds=45)
+    assert announced == (12.0, 19.0, f"schedules that bring 12 jobs to celery fire by {until:%H:%M:%S}")
+    assert known.coming("celery") == 12.0
 
 
 def test_jobs_that_are_due_soon_count_beyond_the_usual(database: Database, wanted: Settings) -> None:
