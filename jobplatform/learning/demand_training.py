@@ -28,7 +28,7 @@ JUDGED = 0.95
 _BOOSTING: Mapping[str, Any] = {
     "objective": "reg:quantileerror", "quantile_alpha": LEVELS, "tree_method": "hist", "nthread": 2, "verbosity": 0,
     "eta": 0.1, "subsample": 0.7, "colsample_bytree": 0.5, "max_depth": 4, "min_child_weight": 100, "lambda": 20.0,
-    "max_bin": 128, "num_parallel_tree": 2,
+    "max_bin": 128,
 }  # fmt: skip
 _ROUNDS = 80
 
