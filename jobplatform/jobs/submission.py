@@ -207,14 +207,17 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk]) -> in
 
 
 def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], taken: list[Chunk]) -> None:
-    from jobplatform.store.new_jobs import insert
+    from jobplatform.store.new_jobs import insert, insert_alike
 
     with platform.database.transaction() as transaction:
         if like.after or like.batch_id:
             admission.check(transaction, like)
         for chunk in chunks:
             taken.append(chunk)
-            insert(transaction, rows_like(chunk.like(like), chunk.pairs), edges=bool(like.after))
+            if like.after:
+                insert(transaction, rows_like(chunk.like(like), chunk.pairs), edges=True)
+            else:
+                insert_alike(transaction, chunk.like(like), chunk.pairs)
 
 
 def publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:

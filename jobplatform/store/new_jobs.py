@@ -83,26 +83,43 @@ _VALUES = {
 }
 
 
+#: What rows that are alike do not share.
+_OWN = ("job_id", "payload")
+
+
 def _insert_sql(columns: Iterable[str]) -> str:
     names = list(columns)
     values = ", ".join(_VALUES[name] for name in names)
     return f"insert into @jobs ({', '.join(names)}) values ({values}) on conflict do nothing"
 
 
-INSERT_JOB = Statement(
-    "insert_job",
-    _insert_sql(_VALUES),
-    {
-        **dict.fromkeys(_VALUES),
-        "job_id": "00000000-0000-7000-8000-000000000000",
-        "job_type": "t",
-        "status": "PENDING",
-        "priority": 1,
-        "queue": "celery",
-        "attempt": 1,
-        "retry_count": 0,
-        "max_retries": 5,
-    },
+def _insert_alike_sql(columns: Iterable[str]) -> str:
+    shared = [name for name in columns if name not in _OWN]
+    values = ", ".join(f"r.{name}" for name in _OWN) + "".join(f", {_VALUES[name]}" for name in shared)
+    return f"""
+    insert into @jobs ({", ".join((*_OWN, *shared))}) select {values}
+    from json_to_recordset(%(rows)s) as r(job_id uuid, payload jsonb) on conflict do nothing
+    """
+
+
+_EXAMPLE = {
+    **dict.fromkeys(_VALUES),
+    "job_id": "00000000-0000-7000-8000-000000000000",
+    "job_type": "t",
+    "status": "PENDING",
+    "priority": 1,
+    "queue": "celery",
+    "attempt": 1,
+    "retry_count": 0,
+    "max_retries": 5,
+}
+
+INSERT_JOB = Statement("insert_job", _insert_sql(_VALUES), _EXAMPLE)
+
+INSERT_ALIKE = Statement(
+    "insert_alike",
+    _insert_alike_sql(name for name in _EXAMPLE if _EXAMPLE[name] is not None),
+    {**_EXAMPLE, "rows": "[]"},
 )
 
 
@@ -112,18 +129,41 @@ def _insert_job(columns: tuple[str, ...]) -> Statement:
     return Statement("insert_job", _insert_sql(columns), {}, registered=False)
 
 
+@cache
+def _insert_alike(columns: tuple[str, ...]) -> Statement:
+    return Statement("insert_alike", _insert_alike_sql(columns), {}, registered=False)
+
+
 def insert_one(transaction: Transaction, job: NewJob) -> int:
     """Write one new job with its edges; a row that is already there is left alone."""
+    values = _written(job)
+    written = transaction.count(_insert_job(tuple(values)), **values)
+    if written and (job.after or job.before):
+        dependencies.insert(transaction, f"[{row_of(job)}]")
+    return written
+
+
+def insert_alike(transaction: Transaction, like: NewJob, jobs: Iterable[tuple[str, str]]) -> int:
+    """Write new jobs without edges that differ from one only in their id and payload; what is there is left alone.
+
+    What they share is sent once. What was foretold of them is what the one says.
+
+    :param jobs: pairs of job id and JSON text of the payload.
+    """
+    values = _written(like)
+    text = ",".join(f'{{"job_id":"{job_id}","payload":{payload}}}' for job_id, payload in jobs)
+    return transaction.count(_insert_alike(tuple(values)), **{**values, "rows": f"[{text}]"})
+
+
+def _written(job: NewJob) -> dict[str, Any]:
+    """Give the values of a job that are not null, by column."""
     values = {name: value for name in _VALUES if (value := getattr(job, name)) is not None}
     for name in ("retry_rule", "message"):
         if name in values:
             values[name] = json.dumps(values[name])
     if "tags" in values:
         values["tags"] = list(values["tags"])
-    written = transaction.count(_insert_job(tuple(values)), **values)
-    if written and (job.after or job.before):
-        dependencies.insert(transaction, f"[{row_of(job)}]")
-    return written
+    return values
 
 
 def insert(transaction: Transaction, rows: Iterable[str], edges: bool = False) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import inspect, text
@@ -13,8 +15,9 @@ from sqlalchemy import inspect, text
 import jobplatform.store
 from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import SchemaConflict
+from jobplatform.records import NewJob, new_job_id, row_of
 from jobplatform.settings import Settings
-from jobplatform.store import migrate
+from jobplatform.store import migrate, new_jobs
 from jobplatform.store.database import Database
 from jobplatform.store.statement import Statement
 
@@ -138,3 +141,30 @@ def test_two_schemas_live_side_by_side(stack: DevStack, database: Database) -> N
     migrate.downgrade(other)
     assert "jobs" in contents(database)
     other.close()
+
+
+def test_a_new_job_is_the_same_row_whichever_way_it_is_written(database: Database) -> None:
+    now = float(round(time.time()))
+    like = NewJob(
+        new_job_id(), "shop.mail", '{"kwargs": {"to": "it\'s %s \\\\u00e9"}}', "mail", priority=3, status="SCHEDULED",
+        max_retries=2, retry_count=1, attempt=2, scheduled_at=now, due_at=now + 1, enqueued_at=now + 2,
+        expires_at=now + 3, deadline=4.5, deadline_at=now + 4.5, timeout=5.0, soft_timeout=6.0, root_id=new_job_id(),
+        parent_id=new_job_id(), tenant="a", limit_key="tenant:a", units=7, tags=("x", "y, {z}"),
+        retry_rule={"automatic": False}, message={"group": "it's"}, duration_key="size=1", predicted_p10=1.5,
+        predicted_p50=2.5, predicted_p90=8.5, predicted_by="rule, 3 runs",
+    )  # fmt: skip
+    plain = NewJob(new_job_id(), "shop.mail", "{}", "celery")
+    for job in (like, plain):
+        texts, one, alike = (replace(job, job_id=new_job_id()) for _ in range(3))
+        with database.transaction() as transaction:
+            new_jobs.insert(transaction, [row_of(texts)])
+            new_jobs.insert_one(transaction, one)
+            for _ in range(2):
+                new_jobs.insert_alike(transaction, job, [(alike.job_id, job.payload)])
+            rows = transaction.connection.exec_driver_sql(
+                f"select to_jsonb(j) - 'job_id' from {database.schema}.jobs j where job_id = any(%s::uuid[])",
+                ([each.job_id for each in (texts, one, alike)],),
+            )
+            found = [row[0] for row in rows]
+        assert len(found) == 3
+        assert found[0] == found[1] == found[2]
