@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
 import redis
 from celery import Celery
 from kombu import pools
@@ -28,6 +29,7 @@ from jobplatform.settings import Settings, load_settings
 from jobplatform.states import FINAL
 from jobplatform.store import migrate
 from jobplatform.store.database import Database
+from jobplatform.workers.local_fleet import tree_of
 from jobplatform.workers.nursery import Seedling
 
 HERE = Path(__file__).parent
@@ -83,6 +85,15 @@ class Process:
             self._kill_group()
         self._kill_group()
         return self.popen.wait()
+
+    def kill_tree(self) -> list[psutil.Process]:
+        """Kill the process and all below it, as a machine that loses power does; return them."""
+        tree = tree_of(self.pid)
+        for each in tree:
+            # Those of a pool end by themselves when their worker is gone.
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        return tree
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError):
@@ -146,8 +157,9 @@ class Fleet:
             for process in reversed(self.processes):
                 process.stop(signal.SIGKILL)
                 print(f"--- {process.log.name}\n{process.tail()}")
-            # Once more where a report that was cut to its end still has it.
-            print(f"--- {error!r}")
+            if error is not None:
+                # Once more where a report that was cut to its end still has it.
+                print(f"--- {error!r}")
         finally:
             self._close()
 

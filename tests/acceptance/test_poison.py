@@ -16,7 +16,7 @@ import rescue_jobs
 from click.testing import CliRunner
 from fleet import Fleet, Process
 from processes import eventually
-from test_rescue import kill_tree, starts
+from test_rescue import starts
 
 from jobplatform.cli import main
 from jobplatform.devstack.stack import DevStack
@@ -135,7 +135,7 @@ def test_a_job_that_takes_its_worker_with_it_is_given_up_with_the_last_report_of
     for death in range(1, 4):
         worker = fleet.start_worker("-c", "1", name=f"w{death}")
         eventually(lambda death=death: running_attempts(fleet) >= {death}, 60, fleet.describe)
-        kill_tree(worker)
+        worker.kill_tree()
         eventually(lambda death=death: deaths(fleet) == death, 60, fleet.describe)
     assert fleet.wait_final(1, 60) == {"FAILED": 1}
     letter = letters(fleet)["wait_for"]

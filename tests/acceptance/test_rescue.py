@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import effect_jobs
@@ -27,15 +26,6 @@ HEARTBEAT = {"JOBPLATFORM_HEARTBEAT_SECONDS": "0.5", "JOBPLATFORM_LEASE_SECONDS"
 def fleet(stack: DevStack, tmp_path: Path) -> Iterator[Fleet]:
     with Fleet(stack, tmp_path, [rescue_jobs.__name__, effect_jobs.__name__], **HEARTBEAT) as made:
         yield made
-
-
-def kill_tree(process: Process) -> None:
-    """Kill a worker and all its children, as a machine that loses power does."""
-    main = psutil.Process(process.pid)
-    for each in [main, *main.children(recursive=True)]:
-        # Those of the pool end by themselves when the worker is gone.
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
 
 
 def starts(marks: Path) -> dict[str, list[int]]:
@@ -64,7 +54,7 @@ def test_jobs_of_a_killed_worker_run_elsewhere(fleet: Fleet, marks: Path, pool: 
     short.submit_many([(str(marks), f"short{number}") for number in range(QUICK, QUICK + BEHIND)])
     worker = fleet.start_worker("-c", "1", "-P", pool, name="first")
     eventually(lambda: dict(fleet.states()) == halfway, 60, fleet.describe)
-    kill_tree(worker)
+    worker.kill_tree()
     (marks / "release").touch()
     fleet.start_worker("-c", "1", name="second")
     assert fleet.wait_final(QUICK + BEHIND + 1, 60) == {"COMPLETED": QUICK + BEHIND + 1}
@@ -153,7 +143,7 @@ def test_an_effect_of_a_run_that_was_killed_is_not_done_again(fleet: Fleet, mark
     worker = fleet.start_worker("-c", "1", name="first")
     fleet.client.tasks["effect_jobs.charge_then_wait"].submit(str(marks))
     eventually(lambda: starts(marks) == {"charged": [1]}, 30, fleet.describe)
-    kill_tree(worker)
+    worker.kill_tree()
     (marks / "release").touch()
     fleet.start_worker("-c", "1", name="second")
     assert fleet.wait_final(1, 60) == {"COMPLETED": 1}

@@ -61,13 +61,9 @@ def is_dead(process: psutil.Process) -> bool:
     return True
 
 
-def kill_tree(process: Process, deaths: dict[int, int]) -> None:
+def kill(worker: Process, deaths: dict[int, int]) -> None:
     """End a worker and its processes with SIGKILL, and note when they were dead."""
-    tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    for each in tree:
-        # Those of the pool end by themselves when the worker is gone.
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
+    tree = worker.kill_tree()
     eventually(lambda: all(map(is_dead, tree)), 30, lambda: str(tree))
     deaths.update({each.pid: time.monotonic_ns() for each in tree})
 
@@ -84,7 +80,7 @@ def test_a_limit_holds_over_workers_that_are_killed_and_no_slot_is_lost(fleet: F
         done = fleet.states()["COMPLETED"]
         eventually(lambda done=done: fleet.states()["COMPLETED"] > done + 20, 60, fleet.describe)
         number = chance.randrange(WORKERS)
-        kill_tree(workers[number], deaths)
+        kill(workers[number], deaths)
         workers[number] = fleet.start_worker("-c", "4", name=f"k{kill}")
     assert fleet.wait_final(JOBS, 180) == {"COMPLETED": JOBS}
     assert most_at_once(ledger, deaths) == SLOTS
