@@ -160,8 +160,6 @@ def serve(host: str, port: int) -> None:
 
     It tells nothing else and needs no login; let nobody but the cluster reach it.
     """
-    import threading
-
     from jobplatform.devstack.supervisor import stop_on_signals
     from jobplatform.workers.kubernetes_fleet import wish_body
     from jobplatform.workers.wish_server import METRICS_PATH, WishServer
@@ -174,13 +172,9 @@ def serve(host: str, port: int) -> None:
                 database.once(lambda session: fleets.read(session, settings.fleet_pool)), settings.fleet_min
             )
 
-        with WishServer((host, port), settings.fleet_pool, read) as server:
+        with WishServer((host, port), settings.fleet_pool, read) as server, server.serving():
             click.echo(f"the wish is at {server.url}, as a metric at {METRICS_PATH}")
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
             stop.wait()
-            server.shutdown()
-            thread.join()
 
 
 @fleet.command("manifest")

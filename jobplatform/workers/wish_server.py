@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,6 +43,17 @@ class WishServer(ThreadingHTTPServer):
         """Where the wish is read."""
         host, port = self.server_address[:2]
         return f"http://{host if isinstance(host, str) else host.decode()}:{port}{WISH_PATH}"
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Answer beside the block."""
+        thread = threading.Thread(target=self.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            thread.join()
 
     def answer(self, path: str) -> tuple[HTTPStatus, str, str]:
         """Give the status, the type and the text for a path."""

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,14 +29,8 @@ def serving(database: Database) -> Iterator[WishServer]:
     def read() -> dict[str, Any]:
         return wish_body(database.once(lambda session: fleets.read(session, "worker")), 2)
 
-    with WishServer(("127.0.0.1", 0), "worker", read) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with WishServer(("127.0.0.1", 0), "worker", read) as server, server.serving():
+        yield server
 
 
 def get(url: str) -> tuple[int, str, str]:
