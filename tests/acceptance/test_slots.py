@@ -61,7 +61,7 @@ def is_dead(process: psutil.Process) -> bool:
     return True
 
 
-def kill(worker: Process, deaths: dict[int, int]) -> None:
+def kill_worker(worker: Process, deaths: dict[int, int]) -> None:
     """End a worker and its processes with SIGKILL, and note when they were dead."""
     tree = worker.kill_tree()
     eventually(lambda: all(map(is_dead, tree)), 30, lambda: str(tree))
@@ -80,7 +80,7 @@ def test_a_limit_holds_over_workers_that_are_killed_and_no_slot_is_lost(fleet: F
         done = fleet.states()["COMPLETED"]
         eventually(lambda done=done: fleet.states()["COMPLETED"] > done + 20, 60, fleet.describe)
         number = chance.randrange(WORKERS)
-        kill(workers[number], deaths)
+        kill_worker(workers[number], deaths)
         workers[number] = fleet.start_worker("-c", "4", name=f"k{kill}")
     assert fleet.wait_final(JOBS, 180) == {"COMPLETED": JOBS}
     assert most_at_once(ledger, deaths) == SLOTS
