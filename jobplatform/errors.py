@@ -181,3 +181,28 @@ class ModelNotFound(JobPlatformError):
 
 class NothingLearned(JobPlatformError):
     """No model was trained, and the words say why; nothing was written."""
+
+
+class Forbidden(JobPlatformError, PermissionError):
+    """Somebody asked for what they may not do; nothing was done.
+
+    :param permission: that is missing.
+    """
+
+    def __init__(self, action: str, permission: str) -> None:
+        super().__init__(f"{action}: the permission {permission} is missing; ask an administrator for it")
+        self.action, self.permission = action, permission
+
+    def __reduce__(self) -> tuple[type[Forbidden], tuple[str, str]]:
+        return type(self), (self.action, self.permission)
+
+
+class UserNotFound(JobPlatformError, LookupError):
+    """No user or token is the one that was named."""
+
+
+class SignInRefused(JobPlatformError):
+    """A name and a password do not belong together."""
+
+    def __init__(self) -> None:
+        super().__init__("name or password: they do not belong together; try again, or ask an administrator")

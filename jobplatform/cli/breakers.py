@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.actions import breakers as actions
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import CommandError, Exit, mapped
-from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
-from jobplatform.store import breakers as rows
-from jobplatform.store.database import Transaction
 
 _COLUMNS = ("cause", "state", "held", "probes", "probe_at", "opened_at", "forced", "reason")
 
@@ -32,8 +27,8 @@ def breakers() -> None:
 @mapped()
 def list_breakers(every: bool, output: Output) -> None:
     """List the breakers that hold jobs, or that somebody forced, and how many jobs each holds."""
-    with open_database() as database, database.session() as session:
-        found = _with_held(session, every)
+    with open_desk() as (desk, actor):
+        found = actions.list_breakers(desk, actor, every)
     if output.as_json:
         output.json({"breakers": found})
     else:
@@ -46,21 +41,14 @@ def list_breakers(every: bool, output: Output) -> None:
 @mapped()
 def show_breaker(cause: str, output: Output) -> None:
     """Show a breaker: why it opened, which job types do not begin, and when the next job tries."""
-    with open_database() as database, database.session() as session:
-        found = next((row for row in _with_held(session, every=True) if row["cause"] == cause), None)
+    with open_desk() as (desk, actor):
+        found = next((row for row in actions.list_breakers(desk, actor, every=True) if row["cause"] == cause), None)
     if found is None:
         raise CommandError(f"there is no breaker {cause}; see: jobplatform breakers list --all", Exit.NOT_FOUND)
     if output.as_json:
         output.json(found)
     else:
         output.record(found)
-
-
-def _with_held(session: Transaction, every: bool) -> list[dict[str, Any]]:
-    found = [dict(row) for row in rows.list_breakers(session, every)]
-    types = {name: row["cause"] for row in found for name in row["job_types"]}
-    counts = rows.held(session, datetime.now(UTC), types)
-    return [{**row, "held": counts[row["cause"]]} for row in found]
 
 
 def _forcing(name: str, forced: str | None, words: str) -> None:
@@ -71,10 +59,8 @@ def _forcing(name: str, forced: str | None, words: str) -> None:
     @json_option
     @mapped()
     def command(causes: tuple[str, ...], output: Output) -> None:
-        by = operator()
-        with open_database() as database, database.transaction() as transaction:
-            for cause in causes:
-                rows.force(transaction, cause, forced, by, f"{by} said so")
+        with open_desk() as (desk, actor):
+            actions.force(desk, actor, causes, forced)
         if output.as_json:
             output.json({"causes": list(causes), "forced": forced})
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -10,6 +9,7 @@ from typing import Any
 
 import click
 
+from jobplatform.cli.desk import operator as operator
 from jobplatform.cli.parameters import UNTIL
 from jobplatform.store.pauses import Hold
 
@@ -20,14 +20,6 @@ _OPTIONS = (
     click.option("--resume-at", type=UNTIL, help="When it goes on by itself: in 2h, or at an ISO time."),
     click.option("--reason", default="paused by hand", show_default=True, help="Shown with it."),
 )
-
-
-def operator() -> str:
-    """Name who works at this terminal."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"
 
 
 def holding(command: Command) -> Command:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.actions import jobs as actions
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import CURSOR, JOB_ID
-from jobplatform.cli.selection import MISSING, filtered
+from jobplatform.cli.selection import filtered
 from jobplatform.cli.steering import COMMANDS
-from jobplatform.errors import JobNotFound
 from jobplatform.jobs.graph import levels
-from jobplatform.maintenance import prospect
-from jobplatform.store import executions, graphs, listing, retry_decisions
 from jobplatform.store.listing import JobFilter
 
 _COLUMNS = ("job_id", "job_type", "status", "queue", "attempt", "created_at", "error_type")
@@ -26,8 +24,6 @@ _ATTEMPT_COLUMNS = ("attempt_number", "status", "worker_id", "started_at", "comp
 _DECISION_COLUMNS = ("attempt", "action", "delay_seconds", "decided_by", "reason")
 _EDGE_COLUMNS = ("job_id", "job_type", "status", "policy", "on_failure", "outcome", "reason")
 _GRAPH_COLUMNS = ("level", "job_id", "job_type", "status", "after", "completed_at", "error_type")
-#: So many edges of a job are shown.
-_EDGES = 100
 _MIB = 1024 * 1024
 
 
@@ -44,11 +40,9 @@ def jobs() -> None:
 @mapped()
 def list_jobs(limit: int, page: tuple[datetime, str] | None, output: Output, chosen: JobFilter) -> None:
     """List jobs, newest first."""
-    with open_database() as database, database.session() as session:
-        rows = listing.list_jobs(session, chosen, limit + 1, page)
-    shown = rows[:limit]
-    cursor = CURSOR.write(shown[-1]["created_at"], shown[-1]["job_id"]) if len(rows) > limit else None
-    output.page("jobs", shown, _COLUMNS, cursor)
+    with open_desk() as (desk, actor):
+        found = actions.list_jobs(desk, actor, chosen, limit, page)
+    output.page("jobs", found.rows, _COLUMNS, CURSOR.write(*found.next) if found.next else None)
 
 
 @jobs.command("show")
@@ -57,13 +51,8 @@ def list_jobs(limit: int, page: tuple[datetime, str] | None, output: Output, cho
 @mapped()
 def show_job(job_id: str, output: Output) -> None:
     """Show a job, its attempts, and what was decided after each failure."""
-    with open_database() as database, database.session() as session:
-        job = listing.show_job(session, job_id)
-        if job is None:
-            raise JobNotFound(MISSING.format(job_id))
-        attempts = executions.of_job(session, job_id)
-        decisions = retry_decisions.of_job(session, job_id)
-        edges = graphs.edges_of(session, job_id, _EDGES)
+    with open_desk() as (desk, actor):
+        job, attempts, decisions, edges = actions.show_job(desk, actor, job_id)
     if output.as_json:
         lists = {"executions": attempts, "retry_decisions": decisions, "dependencies": edges}
         output.json({**job, **{name: list(map(dict, rows)) for name, rows in lists.items()}})
@@ -87,10 +76,8 @@ def show_job(job_id: str, output: Output) -> None:
 @mapped()
 def show_graph(job_id: str, limit: int, output: Output) -> None:
     """Show the jobs that hang together with one by dependencies, in the order in which they can run."""
-    with open_database() as database, database.session() as session:
-        found = graphs.of_job(session, job_id, limit + 1)
-    if job_id not in {job["job_id"] for job in found}:
-        raise JobNotFound(MISSING.format(job_id))
+    with open_desk() as (desk, actor):
+        found = actions.graph(desk, actor, job_id, limit)
     shown = found[:limit]
     level = levels({job["job_id"]: job["after"] for job in shown})
     rows = sorted(({"level": level[job["job_id"]], **job} for job in shown), key=itemgetter("level", "job_id"))
@@ -109,9 +96,8 @@ def show_graph(job_id: str, limit: int, output: Output) -> None:
 @mapped()
 def show_eta(job_id: str, workflow: bool, output: Output) -> None:
     """Tell when a job begins and ends, from what waits before it and how long that is foretold to take."""
-    now = datetime.now(UTC)
-    with open_database() as database, database.session() as session:
-        found = (prospect.of_workflow if workflow else prospect.of_job)(session, job_id, now)
+    with open_desk() as (desk, actor):
+        found = actions.eta(desk, actor, job_id, workflow)
     if output.as_json:
         output.json({"job_id": job_id, **found._asdict(), "words": found.words()})
     else:

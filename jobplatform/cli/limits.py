@@ -7,14 +7,12 @@ from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.actions import limits as actions
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import CommandError, Exit, mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import Duration
-from jobplatform.journal.writer import connect
 from jobplatform.limits import Limit, parse_rate
-from jobplatform.store import limits as rows
-from jobplatform.transport import census
 
 _COLUMNS = ("name", "slots", "used", "rate", "burst", "waiting", "declared")
 _ORDER_COLUMNS = ("queue", "fair", "age_seconds", "weights")
@@ -34,20 +32,10 @@ def limits() -> None:
 @mapped()
 def list_limits(output: Output) -> None:
     """List the limits and what is held of them, and the queues that are served in an order of their own."""
-    settings = require_settings()
-    with open_database(settings) as database, database.session() as session:
-        found = [dict(row) for row in rows.list_limits(session)]
-        orders = [dict(row) for row in rows.list_orders(session)]
-        weights = rows.list_weights(session)
-    client = connect(settings.journal_url, timeout=5.0)
-    with client:
-        used, waiting = census.used_slots(client), census.blocked_lanes(client, [row["name"] for row in found])
-    for row in found:
-        row.update(used=used.get(row["name"], 0), waiting=waiting[row["name"]])
-    for row in orders:
-        row["weights"] = {each["tenant"]: each["weight"] for each in weights if each["queue"] == row["queue"]}
+    with open_desk() as (desk, actor):
+        found, orders = actions.list_limits(desk, actor)
     if output.as_json:
-        output.json({"limits": found, "queues": orders})
+        output.json({"limits": list(found), "queues": list(orders)})
         return
     output.table(found, _COLUMNS, empty="there are no limits")
     if orders:
@@ -64,8 +52,8 @@ def list_limits(output: Output) -> None:
 def set_limit(name: str, slots: int | None, rate: str | None, burst: float | None, output: Output) -> None:
     """Set a limit; what runs already counts, and is not stopped."""
     limit = Limit(name, slots, None if rate is None else parse_rate(rate), burst)
-    with open_database() as database, database.transaction() as transaction:
-        rows.put(transaction, limit)
+    with open_desk() as (desk, actor):
+        actions.set_limit(desk, actor, limit)
     _report({"name": name, "slots": slots, "rate": limit.rate, "burst": burst}, f"{name} is limited", output)
 
 
@@ -75,8 +63,8 @@ def set_limit(name: str, slots: int | None, rate: str | None, burst: float | Non
 @mapped()
 def remove_limits(names: tuple[str, ...], output: Output) -> None:
     """Remove limits; what they held back goes on."""
-    with open_database() as database, database.transaction() as transaction:
-        removed = rows.drop(transaction, names)
+    with open_desk() as (desk, actor):
+        removed = list(actions.remove_limits(desk, actor, names))
     _report({"removed": removed}, f"removed: {', '.join(removed) or 'none'}", output)
     for name in sorted(set(names) - set(removed)):
         raise CommandError(f"there is no limit {name}; see: jobplatform limits list", Exit.NOT_FOUND)
@@ -90,8 +78,8 @@ def remove_limits(names: tuple[str, ...], output: Output) -> None:
 @mapped()
 def set_order(queue: str, fair: bool, age: timedelta | None, output: Output) -> None:
     """Say in which order a queue is served."""
-    with open_database() as database, database.transaction() as transaction:
-        rows.put_order(transaction, queue, fair, None if age is None else age.total_seconds())
+    with open_desk() as (desk, actor):
+        actions.set_order(desk, actor, queue, fair, None if age is None else age.total_seconds())
     how = "by tenants and their weights" if fair else "first come, first served"
     _report(
         {"queue": queue, "fair": fair, "age_seconds": age and age.total_seconds()}, f"{queue} is served {how}", output
@@ -106,8 +94,8 @@ def set_order(queue: str, fair: bool, age: timedelta | None, output: Output) -> 
 @mapped()
 def set_weight(queue: str, tenant: str, weight: float, output: Output) -> None:
     """Say how much of a queue in fair order a tenant gets; others weigh 1."""
-    with open_database() as database, database.transaction() as transaction:
-        rows.put_weight(transaction, queue, tenant, weight)
+    with open_desk() as (desk, actor):
+        actions.set_weight(desk, actor, queue, tenant, weight)
     _report({"queue": queue, "tenant": tenant, "weight": weight}, f"{tenant} weighs {weight:g} in {queue}", output)
 
 

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.actions.desk import Desk
+from jobplatform.actions.jobs import MISSING
+from jobplatform.actions.steering import Chosen, Steered
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.output import Output
 from jobplatform.cli.parameters import JOB_ID, SINCE
 from jobplatform.errors import JobNotFound, TransitionRefused
 from jobplatform.states import State
 from jobplatform.store import listing
-from jobplatform.store.database import Database, Transaction
 from jobplatform.store.listing import JobFilter
 
 Command = Callable[..., Any]
-#: Does something to some jobs and tells what it did, by job id; a job that is left out did not allow it.
-Verb = Callable[[Transaction, Sequence[str]], Mapping[str, str]]
-
-MISSING = "job {}: there is no such job; see: jobplatform jobs list"
 _STATES = click.Choice([str(state) for state in State], case_sensitive=False)
-#: So many jobs are changed in one transaction.
-_PAGE = 1_000
 #: From so many on, who asks is asked back.
 _MANY = 100
-_MOST = 10_000_000
 
 _OPTIONS = (
     click.option("--state", "states", type=_STATES, multiple=True, help="In this state; give it again for more."),
@@ -91,36 +85,26 @@ def selecting(command: Command) -> Command:
     return click.argument("job_ids", type=JOB_ID, nargs=-1)(run)
 
 
-def apply(verb: Verb, jobs: Selection, allowed: Sequence[State], rule: str, output: Output) -> None:
+def apply(verb: Callable[..., Steered], jobs: Selection, output: Output, **values: Any) -> None:
     """Do a verb to the selected jobs and report what became of them.
 
-    :param allowed: the states to look in when a filter names none.
-    :param rule: which jobs allow the verb, for the message about those that did not.
     :raises JobNotFound: when no row stands for one of the ids.
     :raises TransitionRefused: when the state of one of them does not allow it; the others are done all the same.
     """
-    with open_database() as database:
-        if jobs.job_ids:
-            _apply_to_ids(database, verb, jobs, rule, output)
-        else:
-            states = jobs.filter.states or tuple(map(str, allowed))
-            _apply_to_filter(database, verb, replace(jobs.filter, states=states), jobs, output)
+    with open_desk() as (desk, actor):
+        chosen = Chosen(tuple(dict.fromkeys(jobs.job_ids)), jobs.filter)
+        if not jobs.job_ids and not jobs.dry_run and not jobs.sure:
+            _ask_back(verb(desk, actor, chosen, dry_run=True, **values).counts["matching"])
+        done = verb(desk, actor, chosen, dry_run=jobs.dry_run, **values)
+        if not jobs.job_ids:
+            _report(done.counts, output)
+            return
+        _report_each(desk, done, output)
 
 
-def _apply_to_filter(database: Database, verb: Verb, chosen: JobFilter, jobs: Selection, output: Output) -> None:
-    with database.session() as session:
-        count = listing.count_jobs(session, chosen, _MOST)
-    if jobs.dry_run:
-        _report({"matching": count}, output)
-        return
-    if count > _MANY and not jobs.sure:
+def _ask_back(count: int) -> None:
+    if count > _MANY:
         click.confirm(f"{count} jobs match; go on?", abort=True, err=True)
-    outcomes: Counter[str] = Counter()
-    for page in _pages(database, chosen):
-        with database.transaction() as transaction:
-            done = verb(transaction, page)
-        outcomes.update(done.values())
-    _report(outcomes or {"matching": 0}, output)
 
 
 def _report(counts: Mapping[str, int], output: Output) -> None:
@@ -130,37 +114,16 @@ def _report(counts: Mapping[str, int], output: Output) -> None:
         output.record(counts)
 
 
-def _pages(database: Database, chosen: JobFilter) -> Iterator[list[str]]:
-    """Give the ids of all matching jobs, page by page; those that come meanwhile are left out."""
-    last = None
-    while True:
-        with database.session() as session:
-            found = listing.select_jobs(session, chosen, _PAGE, last)
-        if not found:
-            return
-        yield [job_id for _, job_id in found]
-        last = found[-1]
-
-
-def _apply_to_ids(database: Database, verb: Verb, jobs: Selection, rule: str, output: Output) -> None:
-    wanted = list(dict.fromkeys(jobs.job_ids))
-    with database.transaction() as transaction:
-        done = {} if jobs.dry_run else verb(transaction, wanted)
-        names = list(dict.fromkeys([*wanted, *done]))
-        rows = {job_id: listing.show_job(transaction, job_id) for job_id in names}
-    otherwise = "-" if jobs.dry_run else "refused"
-    report = [
-        {"job_id": job_id, "outcome": done.get(job_id, otherwise), "status": row["status"]}
-        for job_id, row in rows.items()
-        if row is not None
-    ]
+def _report_each(desk: Desk, done: Steered, output: Output) -> None:
+    outcomes = {**done.jobs, **dict.fromkeys(done.refused, "refused")}
+    with desk.look() as session:
+        states = listing.within(session, list(outcomes), None, None)
+    report = [{"job_id": job_id, "outcome": outcome, "status": states[job_id]} for job_id, outcome in outcomes.items()]
     if output.as_json:
         output.json(report)
     elif report:
         output.table(report, ("job_id", "outcome", "status"), empty="")
-    for job_id, row in rows.items():
-        if row is None:
-            raise JobNotFound(MISSING.format(job_id))
-    for line in report:
-        if line["outcome"] == "refused":
-            raise TransitionRefused(f"job {line['job_id']} is {line['status']}; {rule}")
+    for job_id in done.missing:
+        raise JobNotFound(MISSING.format(job_id))
+    for job_id, status in done.refused.items():
+        raise TransitionRefused(f"job {job_id} is {status}; {done.rule}")

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import click
 
+from jobplatform.actions import jobs as actions
 from jobplatform.cli.exits import mapped
-from jobplatform.cli.holding import holding, operator
+from jobplatform.cli.holding import holding
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.selection import Selection, apply, selecting
-from jobplatform.states import UNFINISHED, WAITING, State
-from jobplatform.store import dead_letters, holds
-from jobplatform.store import jobs as job_rows
-from jobplatform.store.database import Transaction
 from jobplatform.store.pauses import Hold
-
-_PAUSABLE = (State.PENDING, State.SCHEDULED, State.RETRYING, State.PROCESSING)
-_MOVABLE = (*sorted(WAITING), State.RETRYING)
 
 
 @click.command("retry")
@@ -29,8 +21,7 @@ def retry_jobs(jobs: Selection, output: Output) -> None:
 
     A filter that names no state means those that wait for a retry, and those that failed.
     """
-    rule = "only jobs that wait for a time, failed or were cancelled can be retried"
-    apply(_retry, jobs, (State.RETRYING, State.FAILED), rule, output)
+    apply(actions.retry, jobs, output)
 
 
 @click.command("cancel")
@@ -41,15 +32,7 @@ def retry_jobs(jobs: Selection, output: Output) -> None:
 @mapped()
 def cancel_jobs(jobs: Selection, reason: str, cascade: bool, output: Output) -> None:
     """Cancel jobs: those that wait never start, those that run are told to stop, and are killed if they do not."""
-
-    def cancel(transaction: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
-        meant = holds.descendants(transaction, ids) if cascade else ids
-        before = job_rows.cancel(transaction, meant, reason)
-        return {
-            job_id: "told to stop" if state is State.PROCESSING else "cancelled" for job_id, state in before.items()
-        }
-
-    apply(cancel, jobs, sorted(UNFINISHED), "only jobs that have not ended can be cancelled", output)
+    apply(actions.cancel, jobs, output, reason=reason, cascade=cascade)
 
 
 @click.command("pause")
@@ -59,12 +42,7 @@ def cancel_jobs(jobs: Selection, reason: str, cascade: bool, output: Output) -> 
 @mapped()
 def pause_jobs(jobs: Selection, hold: Hold, output: Output) -> None:
     """Pause jobs: those that wait do not start, those that run stop at their next checkpoint."""
-
-    def pause(transaction: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
-        before = holds.pause(transaction, ids, hold)
-        return {job_id: "asked to pause" if state is State.PROCESSING else "paused" for job_id, state in before.items()}
-
-    apply(pause, jobs, _PAUSABLE, "only jobs that wait or run can be paused", output)
+    apply(actions.pause, jobs, output, hold=hold)
 
 
 @click.command("resume")
@@ -73,11 +51,7 @@ def pause_jobs(jobs: Selection, hold: Hold, output: Output) -> None:
 @mapped()
 def resume_jobs(jobs: Selection, output: Output) -> None:
     """Let paused jobs go on, also those that are parked since no worker knew their type."""
-
-    def resume(transaction: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
-        return dict.fromkeys(holds.resume(transaction, ids), "resumed")
-
-    apply(resume, jobs, (State.PAUSED,), "only jobs that are paused can be resumed", output)
+    apply(actions.resume, jobs, output)
 
 
 @click.command("move")
@@ -90,17 +64,7 @@ def move_jobs(jobs: Selection, queue: str | None, priority: int | None, output: 
     """Change the queue or the priority of jobs that have not begun."""
     if queue is None and priority is None:
         raise click.UsageError("nothing says where to move them; give --to or --priority")
-
-    def move(transaction: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
-        return dict.fromkeys(holds.move(transaction, ids, queue, priority), "moved")
-
-    apply(move, jobs, _MOVABLE, "only jobs that have not begun, and are not there already, can be moved", output)
-
-
-def _retry(transaction: Transaction, ids: Sequence[str]) -> Mapping[str, str]:
-    hastened = job_rows.hasten(transaction, ids)
-    replayed = dead_letters.replay(transaction, ids, operator())
-    return {**dict.fromkeys(hastened, "hastened"), **dict.fromkeys(replayed, "replayed")}
+    apply(actions.move, jobs, output, queue=queue, priority=priority)
 
 
 COMMANDS = (retry_jobs, cancel_jobs, pause_jobs, resume_jobs, move_jobs)

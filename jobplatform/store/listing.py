@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ class JobFilter:
     """Which jobs a list shows; None lets every job pass.
 
     ``created_after`` is inclusive and ``created_before`` exclusive; ``root_id`` selects a root job with all
-    that it led to.
+    that it led to. ``in_queues`` and ``in_tenants`` are the scope of who asks; nothing else is there for them.
     """
 
     states: tuple[str, ...] | None = None
@@ -34,9 +34,13 @@ class JobFilter:
     created_before: datetime | None = None
     root_id: str | None = None
     batch_id: str | None = None
+    in_queues: frozenset[str] | None = None
+    in_tenants: frozenset[str] | None = None
 
 
-_MATCHES = """(%(states)s::text[] is null or status = any(%(states)s::text[]))
+_SCOPE = """(%(in_queues)s::text[] is null or queue = any(%(in_queues)s::text[]))
+        and (%(in_tenants)s::text[] is null or tenant = any(%(in_tenants)s::text[]))"""
+_MATCHES = f"""{_SCOPE} and (%(states)s::text[] is null or status = any(%(states)s::text[]))
         and (%(job_type)s::text is null or job_type = %(job_type)s)
         and (%(queue)s::text is null or queue = %(queue)s)
         and (%(tag)s::text is null or tags @> array[%(tag)s::text])
@@ -57,6 +61,8 @@ _EXAMPLE: dict[str, Any] = {
     "created_before": _NOW,
     "root_id": None,
     "batch_id": None,
+    "in_queues": None,
+    "in_tenants": None,
     "before_time": _NOW,
     "before_id": _ID,
     "limit": 50,
@@ -91,6 +97,12 @@ COUNT_JOBS = Statement(
     "count_jobs",
     f"select count(*) as jobs from (select from @jobs as j where {_MATCHES} limit %(limit)s) as found",
     _EXAMPLE,
+)
+
+JOBS_WITHIN = Statement(
+    "jobs_within",
+    f"select job_id::text, status from @jobs where job_id = any(%(job_ids)s::uuid[]) and {_SCOPE}",
+    {"job_ids": [_ID], "in_queues": ["celery"], "in_tenants": None},
 )
 
 COUNT_BY_STATE = Statement(
@@ -149,12 +161,27 @@ def count_jobs(transaction: Transaction, filter: JobFilter, cap: int) -> int:
     return int(transaction.rows(COUNT_JOBS, **_parameters(filter, cap, None))[0]["jobs"])
 
 
+def within(
+    transaction: Transaction, job_ids: Sequence[str], queues: Collection[str] | None, tenants: Collection[str] | None
+) -> dict[str, str]:
+    """Tell the state of those of some jobs that are of some queues and tenants; None is all of them."""
+    scope = {"in_queues": _array(queues), "in_tenants": _array(tenants)}
+    rows = transaction.rows(JOBS_WITHIN, job_ids=list(job_ids), **scope)
+    return {row["job_id"]: row["status"] for row in rows}
+
+
+def _array(values: Collection[str] | None) -> list[str] | None:
+    return None if values is None else sorted(values)
+
+
 def _parameters(filter: JobFilter, limit: int, before: tuple[datetime, str] | None) -> dict[str, Any]:
     before_time, before_id = before or (None, None)
     values = {name: getattr(filter, name) for name in JobFilter.__dataclass_fields__}
     return {
         **values,
         "states": list(filter.states) if filter.states else None,
+        "in_queues": _array(filter.in_queues),
+        "in_tenants": _array(filter.in_tenants),
         "before_time": before_time,
         "before_id": before_id,
         "limit": limit,

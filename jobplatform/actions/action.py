@@ -1,0 +1,73 @@
+"""An action: a function with a name and the permission that it takes, checked before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from jobplatform.actions.actor import Actor
+from jobplatform.actions.desk import Desk
+from jobplatform.actions.permission import Permission
+from jobplatform.errors import Forbidden
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is known of an action before it is called.
+
+    :param writes: whether it changes something, and is written down.
+    """
+
+    name: str
+    permission: Permission
+    writes: bool
+    words: str
+
+
+#: All actions, by name.
+ACTIONS: dict[str, Action] = {}
+
+
+def action(
+    name: str, permission: Permission, writes: bool = False
+) -> Callable[[Callable[Concatenate[Desk, Actor, P], Result]], Callable[Concatenate[Desk, Actor, P], Result]]:
+    """Make an action of a function that takes a desk and an actor first.
+
+    :param name: a noun and a verb, such as ``queues.pause``.
+    :raises ValueError: when the name is taken.
+    """
+
+    def wrap(function: Callable[Concatenate[Desk, Actor, P], Result]) -> Callable[Concatenate[Desk, Actor, P], Result]:
+        if name in ACTIONS:
+            raise ValueError(f"action {name}: there are two of this name; choose another")
+        made = ACTIONS[name] = Action(name, permission, writes, _first_line(function))
+
+        @wraps(function)
+        def run(desk: Desk, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+            admit(desk, actor, made)
+            return function(desk, actor, *args, **kwargs)
+
+        run.action = made  # type: ignore[attr-defined]
+        return run
+
+    return wrap
+
+
+def admit(desk: Desk, actor: Actor, asked: Action) -> None:
+    """Let somebody do something, or write down that it was refused.
+
+    :raises Forbidden: when the permission is not held.
+    """
+    if actor.may(asked.permission):
+        return
+    desk.note(actor, asked.name, {}, {"refused": str(asked.permission)})
+    raise Forbidden(asked.name, str(asked.permission))
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,207 @@
+"""What can be done with jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from jobplatform.actions.action import action
+from jobplatform.actions.actor import Actor
+from jobplatform.actions.desk import Desk
+from jobplatform.actions.permission import Permission
+from jobplatform.actions.steering import Chosen, Steered, Verb, steer
+from jobplatform.errors import JobNotFound, JobOptionError
+from jobplatform.jobs.eta import Eta
+from jobplatform.maintenance import prospect
+from jobplatform.states import UNFINISHED, WAITING, State
+from jobplatform.store import dead_letters, executions, graphs, holds, listing, retry_decisions
+from jobplatform.store import jobs as job_rows
+from jobplatform.store.database import Transaction
+from jobplatform.store.listing import JobFilter
+from jobplatform.store.pauses import Hold
+
+Row = Mapping[str, Any]
+
+#: So many edges of a job are shown.
+_EDGES = 100
+_PAUSABLE = (State.PENDING, State.SCHEDULED, State.RETRYING, State.PROCESSING)
+_MOVABLE = (*sorted(WAITING), State.RETRYING)
+MISSING = "job {}: there is no such job; see: jobplatform jobs list"
+
+
+class Page(NamedTuple):
+    """A page of rows, and where the next one begins; None when there is none."""
+
+    rows: Sequence[Row]
+    next: Any
+
+
+class Shown(NamedTuple):
+    """A job with its attempts, what was decided after each failure, and its edges."""
+
+    job: Row
+    attempts: Sequence[Row]
+    decisions: Sequence[Row]
+    edges: Sequence[Row]
+
+
+@action("jobs.list", Permission.JOBS_READ)
+def list_jobs(
+    desk: Desk, actor: Actor, chosen: JobFilter, limit: int, after: tuple[datetime, str] | None = None
+) -> Page:
+    """List jobs, newest first."""
+    with desk.look() as session:
+        rows = listing.list_jobs(session, within(actor, chosen), limit + 1, after)
+    shown = rows[:limit]
+    return Page(shown, (shown[-1]["created_at"], shown[-1]["job_id"]) if len(rows) > limit else None)
+
+
+@action("jobs.count", Permission.JOBS_READ)
+def count_jobs(desk: Desk, actor: Actor, chosen: JobFilter, cap: int) -> int:
+    """Count jobs, up to a number that means as many or more."""
+    with desk.look() as session:
+        return listing.count_jobs(session, within(actor, chosen), cap)
+
+
+@action("jobs.show", Permission.JOBS_READ)
+def show_job(desk: Desk, actor: Actor, job_id: str) -> Shown:
+    """Show a job, its attempts, and what was decided after each failure."""
+    with desk.look() as session:
+        job = _seen(session, actor, job_id)
+        return Shown(
+            job,
+            executions.of_job(session, job_id),
+            retry_decisions.of_job(session, job_id),
+            graphs.edges_of(session, job_id, _EDGES),
+        )
+
+
+@action("jobs.graph", Permission.JOBS_READ)
+def graph(desk: Desk, actor: Actor, job_id: str, limit: int) -> Sequence[Row]:
+    """List the jobs that hang together with one by dependencies; one more than ``limit`` says that there are more."""
+    with desk.look() as session:
+        _seen(session, actor, job_id)
+        return graphs.of_job(session, job_id, limit + 1)
+
+
+@action("jobs.eta", Permission.JOBS_READ)
+def eta(desk: Desk, actor: Actor, job_id: str, workflow: bool = False) -> Eta:
+    """Tell when a job, or all that hangs together with it, begins and ends."""
+    with desk.look() as session:
+        _seen(session, actor, job_id)
+        return (prospect.of_workflow if workflow else prospect.of_job)(session, job_id, desk.now())
+
+
+@action("jobs.retry", Permission.JOBS_STEER, writes=True)
+def retry(desk: Desk, actor: Actor, chosen: Chosen, dry_run: bool = False) -> Steered:
+    """Run jobs now: those that wait for a time at once, those that failed or were cancelled once more."""
+    return steer(desk, actor, _to_retry(actor), chosen, dry_run)
+
+
+@action("jobs.cancel", Permission.JOBS_STEER, writes=True)
+def cancel(
+    desk: Desk, actor: Actor, chosen: Chosen, reason: str, cascade: bool = False, dry_run: bool = False
+) -> Steered:
+    """Cancel jobs: those that wait never start, those that run are told to stop, and are killed if they do not."""
+    return steer(desk, actor, _to_cancel(actor, reason, cascade), chosen, dry_run)
+
+
+@action("jobs.pause", Permission.JOBS_STEER, writes=True)
+def pause(desk: Desk, actor: Actor, chosen: Chosen, hold: Hold, dry_run: bool = False) -> Steered:
+    """Pause jobs: those that wait do not start, those that run stop at their next checkpoint."""
+    return steer(desk, actor, _to_pause(hold), chosen, dry_run)
+
+
+@action("jobs.resume", Permission.JOBS_STEER, writes=True)
+def resume(desk: Desk, actor: Actor, chosen: Chosen, dry_run: bool = False) -> Steered:
+    """Let paused jobs go on, also those that are parked since no worker knew their type."""
+    return steer(desk, actor, _TO_RESUME, chosen, dry_run)
+
+
+@action("jobs.move", Permission.JOBS_STEER, writes=True)
+def move(
+    desk: Desk, actor: Actor, chosen: Chosen, queue: str | None, priority: int | None, dry_run: bool = False
+) -> Steered:
+    """Change the queue or the priority of jobs that have not begun."""
+    return steer(desk, actor, _to_move(queue, priority), chosen, dry_run)
+
+
+def _to_retry(actor: Actor) -> Verb:
+    """Give the verb that runs jobs now."""
+
+    def do(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
+        hastened = job_rows.hasten(transaction, ids)
+        replayed = dead_letters.replay(transaction, ids, actor.name)
+        return {**dict.fromkeys(hastened, "hastened"), **dict.fromkeys(replayed, "replayed")}
+
+    rule = "only jobs that wait for a time, failed or were cancelled can be retried"
+    return Verb("jobs.retry", do, (State.RETRYING, State.FAILED), rule)
+
+
+def _to_cancel(actor: Actor, reason: str, cascade: bool) -> Verb:
+    """Give the verb that cancels jobs.
+
+    :param cascade: also what the jobs have submitted, and what that has.
+    """
+
+    def do(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
+        meant = holds.descendants(transaction, ids) if cascade else ids
+        if cascade and not actor.scope.everywhere:
+            meant = list(listing.within(transaction, meant, actor.scope.queues, actor.scope.tenants))
+        before = job_rows.cancel(transaction, meant, reason)
+        return {each: "told to stop" if state is State.PROCESSING else "cancelled" for each, state in before.items()}
+
+    rule = "only jobs that have not ended can be cancelled"
+    return Verb("jobs.cancel", do, tuple(sorted(UNFINISHED)), rule, {"cascade": cascade}, reason)
+
+
+def _to_pause(hold: Hold) -> Verb:
+    """Give the verb that pauses jobs."""
+
+    def do(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
+        before = holds.pause(transaction, ids, hold)
+        return {each: "asked to pause" if state is State.PROCESSING else "paused" for each, state in before.items()}
+
+    return Verb(
+        "jobs.pause", do, _PAUSABLE, "only jobs that wait or run can be paused", {"until": hold.until}, hold.reason
+    )
+
+
+def _to_move(queue: str | None, priority: int | None) -> Verb:
+    """Give the verb that puts jobs elsewhere.
+
+    :raises JobOptionError: when nothing says where.
+    """
+    if queue is None and priority is None:
+        raise JobOptionError("queue: nothing says where to move them; give a queue or a priority")
+
+    def do(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
+        return dict.fromkeys(holds.move(transaction, ids, queue, priority), "moved")
+
+    rule = "only jobs that have not begun, and are not there already, can be moved"
+    return Verb("jobs.move", do, _MOVABLE, rule, {"queue": queue, "priority": priority})
+
+
+def _resumed(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
+    return dict.fromkeys(holds.resume(transaction, ids), "resumed")
+
+
+_TO_RESUME = Verb("jobs.resume", _resumed, (State.PAUSED,), "only jobs that are paused can be resumed")
+
+
+def within(actor: Actor, chosen: JobFilter) -> JobFilter:
+    """Give a filter within the actor's scope."""
+    return replace(chosen, in_queues=actor.scope.queues, in_tenants=actor.scope.tenants)
+
+
+def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:
+    """Read a job.
+
+    :raises JobNotFound: also when it is out of the actor's scope: that it is there is not to be told.
+    """
+    job = listing.show_job(session, job_id)
+    if job is None or not actor.scope.holds(job["queue"], job["tenant"]):
+        raise JobNotFound(MISSING.format(job_id))
+    return job

@@ -1,0 +1,151 @@
+"""Who may come in, and as what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from jobplatform.actions.action import action
+from jobplatform.actions.actor import Actor, Scope
+from jobplatform.actions.desk import Desk
+from jobplatform.actions.permission import ROLES, Permission
+from jobplatform.actions.secret import digest, hash_password, new_token
+from jobplatform.errors import Forbidden, JobOptionError, UserNotFound
+from jobplatform.store import people
+
+Row = Mapping[str, Any]
+
+#: The longest that a token counts.
+LONGEST_TOKEN = timedelta(days=366)
+
+
+class Token(NamedTuple):
+    """A new token: its number, and what is shown once."""
+
+    token_id: int
+    secret: str
+
+
+@action("users.list", Permission.USERS_READ)
+def list_users(desk: Desk, actor: Actor, limit: int = 100, after: str = "") -> Sequence[Row]:
+    """List users by name."""
+    with desk.look() as session:
+        return people.users(session, limit, after)
+
+
+@action("users.add", Permission.USERS_WRITE, writes=True)
+def add_user(
+    desk: Desk,
+    actor: Actor,
+    name: str,
+    password: str,
+    role: str,
+    more: Collection[str] = (),
+    scope: Scope | None = None,
+) -> None:
+    """Add a user.
+
+    :param more: permissions beyond those of the role, such as ``jobs.payload``.
+    :raises JobOptionError: when a value cannot be used, or the name is taken.
+    """
+    hashed, permissions = hash_password(password), _permissions(_role(role), more)
+    scope = scope or Scope()
+    about = {"user": name, "role": role, "more": sorted(more), **scope.as_json()}
+    with desk.change(actor, "users.add", about) as change:
+        extra = permissions - ROLES[role]
+        if not people.add_user(change.transaction, name, hashed, role, extra, scope.queues, scope.tenants):
+            raise JobOptionError(f"name: there is a user {name} already; choose another, or change that one")
+
+
+@action("users.change", Permission.USERS_WRITE, writes=True)
+def change_user(
+    desk: Desk,
+    actor: Actor,
+    name: str,
+    role: str | None = None,
+    more: Collection[str] | None = None,
+    password: str | None = None,
+    disabled: bool | None = None,
+) -> None:
+    """Change a user, whose sessions end; the last one who administers stays.
+
+    :raises UserNotFound: when there is none of the name.
+    :raises JobOptionError: when a value cannot be used, or nobody would be left to administer.
+    """
+    if role is not None:
+        _role(role)
+    hashed = None if password is None else hash_password(password)
+    about = {"user": name, "role": role, "more": more, "password": password is not None, "disabled": disabled}
+    with desk.change(actor, "users.change", {key: value for key, value in about.items() if value}) as change:
+        before = people.admins(change.transaction)
+        if not people.change_user(change.transaction, name, role, more, hashed, disabled):
+            raise UserNotFound(f"user {name}: there is none of this name; see: jobplatform users list")
+        if before and not people.admins(change.transaction):
+            raise JobOptionError(f"user {name}: nobody would be left to administer; make somebody else admin first")
+
+
+@action("tokens.list", Permission.TOKENS_WRITE)
+def list_tokens(desk: Desk, actor: Actor, limit: int = 100, after: int = 0) -> Sequence[Row]:
+    """List the actor's own tokens; those of all for who administers users."""
+    with desk.look() as session:
+        return people.tokens(session, limit, None if actor.may(Permission.USERS_WRITE) else actor.name, after)
+
+
+@action("tokens.add", Permission.TOKENS_WRITE, writes=True)
+def add_token(
+    desk: Desk, actor: Actor, user: str, name: str, permissions: Collection[str], lasts: timedelta, scope: Scope
+) -> Token:
+    """Make a token, which may do no more than who makes it.
+
+    :raises Forbidden: when it is for somebody else, or for more than the actor may.
+    :raises JobOptionError: when a value cannot be used.
+    :raises UserNotFound: when there is none of the name.
+    """
+    if not timedelta(0) < lasts <= LONGEST_TOKEN:
+        raise JobOptionError(f"lasts: {lasts} is out of range; give at most {LONGEST_TOKEN.days} days")
+    wanted = _permissions(frozenset(), permissions)
+    if user != actor.name and not actor.may(Permission.USERS_WRITE):
+        raise Forbidden("tokens.add", str(Permission.USERS_WRITE))
+    for permission in sorted(wanted - actor.permissions):
+        raise Forbidden("tokens.add", str(permission))
+    scope, secret = actor.scope.narrowed(scope.queues, scope.tenants), new_token()
+    about = {"user": user, "token": name, "permissions": sorted(wanted), "lasts": str(lasts)}
+    with desk.change(actor, "tokens.add", about) as change:
+        ends = desk.now() + lasts
+        made = people.add_token(
+            change.transaction, user, name, digest(secret), wanted, ends, scope.queues, scope.tenants
+        )
+        if made is None:
+            raise UserNotFound(f"user {user}: there is none of this name; see: jobplatform users list")
+        change.outcome["token_id"] = made
+    return Token(made, secret)
+
+
+@action("tokens.revoke", Permission.TOKENS_WRITE, writes=True)
+def revoke_token(desk: Desk, actor: Actor, token_id: int) -> str:
+    """Let a token count no more; gives its name.
+
+    :raises UserNotFound: when there is none, or it is somebody else's and the actor does not administer users.
+    """
+    with desk.change(actor, "tokens.revoke", {"token_id": token_id}) as change:
+        own = None if actor.may(Permission.USERS_WRITE) else actor.name
+        name = people.revoke_token(change.transaction, token_id, own)
+        if name is None:
+            raise UserNotFound(f"token {token_id}: there is none that counts; see: jobplatform tokens list")
+        change.outcome["token"] = name
+    return name
+
+
+def _role(role: str) -> frozenset[Permission]:
+    if role not in ROLES:
+        raise JobOptionError(f"role: {role!r} is none; choose one of {', '.join(ROLES)}")
+    return ROLES[role]
+
+
+def _permissions(held: frozenset[Permission], more: Collection[str]) -> frozenset[Permission]:
+    known = {str(each) for each in Permission}
+    for name in more:
+        if name not in known:
+            raise JobOptionError(f"permissions: {name!r} is none; choose of {', '.join(sorted(known))}")
+    return held | {Permission(name) for name in more}

@@ -1,0 +1,41 @@
+"""Where the commands act: the desk of the settings, and whoever works at this terminal."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobplatform.actions.actor import Actor, at_terminal
+from jobplatform.actions.desk import Desk
+from jobplatform.cli.application import open_app
+from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.journal.writer import connect
+from jobplatform.settings import Settings
+
+
+@contextmanager
+def open_desk(settings: Settings | None = None) -> Iterator[tuple[Desk, Actor]]:
+    """Open the desk for the time of a block, and name who works at it.
+
+    :param settings: None reads them from the environment.
+    """
+    known = settings or require_settings()
+    with open_database(known) as database:
+        yield (
+            Desk(
+                known,
+                database,
+                lambda: connect(known.journal_url, timeout=known.connect_seconds),
+                lambda: open_app(known),
+            ),
+            at_terminal(operator()),
+        )
+
+
+def operator() -> str:
+    """Name who works at this terminal."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"
