@@ -206,3 +206,7 @@ class SignInRefused(JobPlatformError):
 
     def __init__(self) -> None:
         super().__init__("name or password: they do not belong together; try again, or ask an administrator")
+
+
+class BrokerNotOurs(JobPlatformError):
+    """The broker hands out messages without asking the platform, and cannot be told what it is to keep back."""

@@ -10,7 +10,7 @@ from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
-from jobplatform.errors import Forbidden, SettingsError
+from jobplatform.errors import BrokerNotOurs, Forbidden
 from jobplatform.store import pauses, workers
 from jobplatform.store.database import Transaction
 from jobplatform.store.pauses import Hold, Scope
@@ -92,7 +92,7 @@ def _admit_queues(actor: Actor, asked: str, names: Iterable[str] | None) -> None
 
 def _pause(desk: Desk, actor: Actor, scope: Scope, names: Sequence[str], hold: Hold) -> Paused:
     if not desk.settings.leases:
-        raise SettingsError("REDIS_URL: the broker is no Redis of the platform, and cannot be told what is paused")
+        raise BrokerNotOurs("the broker is no Redis of the platform, and cannot be told what is paused")
     about = {f"{scope}s": list(names), "until": hold.until}
     with desk.change(actor, f"{scope}s.pause", about, hold.reason) as change:
         for name in names:

@@ -43,7 +43,7 @@ def test_a_command_that_says_too_little_is_refused(
 
 
 def test_a_filter_reaches_every_page(cli_environment: CliEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobplatform.cli.selection._PAGE", 3)
+    monkeypatch.setattr("jobplatform.actions.steering.PAGE", 3)
     chosen = [cli_environment.add(queue="reports") for _ in range(8)]
     left = cli_environment.add()
     assert cli_environment.json("jobs", "pause", "--queue", "reports", "--dry-run") == {"matching": 8}
