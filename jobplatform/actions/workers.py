@@ -1,0 +1,114 @@
+"""What can be done with workers: see them, and ask them to take no more, to leave, or to be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jobplatform.actions.action import action
+from jobplatform.actions.actor import Actor
+from jobplatform.actions.desk import Change, Desk
+from jobplatform.actions.permission import Permission
+from jobplatform.errors import TransitionRefused, WorkerNotFound
+from jobplatform.store import duties, replacements
+from jobplatform.store import workers as rows
+
+Row = Mapping[str, Any]
+
+
+class Asked(NamedTuple):
+    """The workers that were named and live, and which of them were asked."""
+
+    workers: Sequence[Row]
+    asked: Sequence[str]
+
+
+@action("workers.list", Permission.WORKERS_READ)
+def list_workers(desk: Desk, actor: Actor, gone: bool, limit: int) -> Sequence[Row]:
+    """List workers, the last seen first.
+
+    :param gone: those that have ended as well.
+    """
+    with desk.look() as session:
+        return rows.list_workers(session, gone, limit)
+
+
+@action("workers.show", Permission.WORKERS_READ)
+def show_worker(desk: Desk, actor: Actor, name: str) -> Row:
+    """Show the worker that was last seen under a name, with its last report."""
+    with desk.look() as session:
+        found = rows.named(session, [name])
+    if not found:
+        raise missing(name)
+    return found[0]
+
+
+@action("workers.cordon", Permission.WORKERS_STEER, writes=True)
+def cordon(desk: Desk, actor: Actor, names: Sequence[str], reason: str | None) -> Asked:
+    """Let workers take no more jobs: what they hold and have not begun goes back, what runs ends."""
+    return _ask(desk, actor, "workers.cordon", names, "cordon", reason)
+
+
+@action("workers.uncordon", Permission.WORKERS_STEER, writes=True)
+def uncordon(desk: Desk, actor: Actor, names: Sequence[str], reason: str | None) -> Asked:
+    """Let cordoned workers take jobs again."""
+    return _ask(desk, actor, "workers.uncordon", names, "work", reason)
+
+
+@action("workers.drain", Permission.WORKERS_STEER, writes=True)
+def drain(desk: Desk, actor: Actor, names: Sequence[str], reason: str | None, grace: float | None = None) -> Asked:
+    """Let workers end, as SIGTERM does: what runs may end within the grace, the rest begins again elsewhere.
+
+    :param grace: seconds; the setting says if not given.
+    """
+    return _ask(desk, actor, "workers.drain", names, "drain", reason, grace)
+
+
+@action("workers.replace", Permission.WORKERS_STEER, writes=True)
+def replace(desk: Desk, actor: Actor, names: Sequence[str], reason: str | None) -> Asked:
+    """Let others take the place of workers: each works until its successor does, then it is drained.
+
+    :raises WorkerNotFound: when one of the names is of none that lives; then nobody is asked.
+    :raises TransitionRefused: when there is no fleet that would start a successor.
+    """
+    pool, why = desk.settings.fleet_pool, reason or "asked by hand"
+    if desk.settings.fleet == "off":
+        raise TransitionRefused("JOBPLATFORM_FLEET is off, so nobody would start a successor; use: workers drain")
+    if desk.settings.fleet == "local" and not all(name.startswith(pool) for name in names):
+        raise TransitionRefused(
+            f"only workers of the fleet, whose names begin with {pool}, can be replaced; use: workers drain"
+        )
+    with desk.change(actor, "workers.replace", {"workers": list(names)}, reason) as change:
+        living = _living(change, names)
+        asked = replacements.ask(change.transaction, pool, [row["worker_id"] for row in living], why, actor.name)
+        change.outcome["asked"] = sorted(asked)
+    return Asked(living, asked)
+
+
+def _ask(
+    desk: Desk,
+    actor: Actor,
+    name: str,
+    names: Sequence[str],
+    duty: str,
+    reason: str | None,
+    grace: float | None = None,
+) -> Asked:
+    with desk.change(actor, name, {"workers": list(names), "grace": grace}, reason) as change:
+        asked = duties.ask(change.transaction, names, duty, reason, actor.name, grace)
+        found = [row for row in rows.named(change.transaction, names) if row["status"] != "gone"]
+        change.outcome["asked"] = sorted(asked)
+    return Asked(found, asked)
+
+
+def _living(change: Change, names: Sequence[str]) -> list[Row]:
+    living = {row["name"]: row for row in rows.named(change.transaction, names) if row["status"] == "alive"}
+    for name in names:
+        if name not in living:
+            raise missing(name)
+    return list(living.values())
+
+
+def missing(name: str) -> WorkerNotFound:
+    """Say that there is no such worker."""
+    return WorkerNotFound(f"worker {name}: no such worker is known; see: jobplatform workers list --all")
