@@ -60,6 +60,11 @@ def new_session() -> str:
     return secrets.token_urlsafe(_BYTES)
 
 
+def new_password() -> str:
+    """Draw a password for somebody who is to type it."""
+    return "-".join(secrets.token_hex(3) for _ in range(4))
+
+
 def digest(secret: str) -> bytes:
     """Hash what was drawn; it has as many random bits as the hash, so nothing slower is needed."""
     return hashlib.sha256(secret.encode()).digest()
