@@ -16,14 +16,17 @@ from jobplatform.settings import Settings
 
 
 @contextmanager
-def open_desk(settings: Settings | None = None, by: str | None = None) -> Iterator[tuple[Desk, Actor]]:
+def open_desk(
+    settings: Settings | None = None, by: str | None = None, statement_seconds: float = 30.0
+) -> Iterator[tuple[Desk, Actor]]:
     """Open the desk for the time of a block, and name who works at it.
 
     :param settings: None reads them from the environment.
     :param by: another name to go by; who is logged in is written down beside it.
+    :param statement_seconds: the longest that one statement may run.
     """
     known = settings or require_settings()
-    with open_database(known) as database:
+    with open_database(known, statement_seconds) as database:
         yield (
             Desk(
                 known,
