@@ -79,8 +79,8 @@ COUNT_ERRORS = Statement(
     {"rows": "[]"},
 )
 
-_COLUMNS = """fingerprint, error_type, text, dependency, left(sample, 500) as sample, sample_job::text, job_types, releases, errors,
-        first_seen, last_seen, state, muted, assignee, resolved_at, reopened, merged_into"""
+_COLUMNS = """fingerprint, error_type, text, dependency, left(sample, 500) as sample, sample_job::text, job_types,
+        releases, errors, first_seen, last_seen, state, muted, assignee, resolved_at, reopened, merged_into"""
 
 LIST_CLUSTERS = Statement(
     "list_clusters",
