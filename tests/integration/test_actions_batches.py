@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from command_line import CliEnvironment
 
-from jobplatform.actions import batches, jobs, workflows
+from jobplatform.actions import batches, jobs, workers, workflows
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import ROLES
@@ -18,6 +20,7 @@ from jobplatform.records import new_job_id
 from jobplatform.settings import Settings
 from jobplatform.store import audit, dependencies
 from jobplatform.store import batches as batch_rows
+from jobplatform.store import workers as worker_rows
 
 ROOT = at_terminal("root")
 
@@ -76,7 +79,7 @@ def test_a_batch_is_there_for_who_may_see_all_of_its_jobs(desk: Desk, cli_enviro
 
 
 def test_workflows_are_listed_by_root_with_their_jobs(desk: Desk, cli_environment: CliEnvironment) -> None:
-    add, roots = cli_environment.add, [new_job_id() for _ in range(4)]
+    add, roots = cli_environment.add, [new_job_id(1_700_000_000.0 + number) for number in range(4)]
     first = [cli_environment.fail(root_id=roots[0], queue="mail"), add("BLOCKED", root_id=roots[0], queue="mail")]
     second = [add(root_id=roots[1], queue=queue) for queue in ("mail", "celery", "mail")]
     for _ in range(2):
@@ -104,11 +107,26 @@ def test_workflows_are_listed_by_root_with_their_jobs(desk: Desk, cli_environmen
     mail = operator(queues=frozenset({"mail"}))
     assert [row["root_id"] for row in workflows.list_workflows(desk, mail, 10).rows] == [roots[0]]
     seen = workflows.show_workflow(desk, mail, roots[1], 10)
-    assert [(row["job_id"], row["after"]) for row in seen.jobs] == [(second[0], []), (second[2], [])]
-    assert [row["job_id"] for row in jobs.graph(desk, mail, second[0], 10)] == [second[0], second[2]]
+    assert {row["job_id"]: row["after"] for row in seen.jobs} == {second[0]: [], second[2]: []}
+    assert {row["job_id"] for row in jobs.graph(desk, mail, second[0], 10)} == {second[0], second[2]}
     assert not jobs.show_job(desk, mail, second[2]).edges
     assert len(jobs.show_job(desk, ROOT, second[1]).edges) == 2
     assert jobs.states(desk, mail, second) == {second[0]: "PENDING", second[2]: "PENDING"}
     for unseen in (roots[2], second[1]):
         with pytest.raises(WorkflowNotFound):
             workflows.show_workflow(desk, mail, unseen, 10)
+
+
+def test_what_a_worker_runs_is_told_within_the_scope(desk: Desk, cli_environment: CliEnvironment) -> None:
+    own, other = cli_environment.add(queue="mail"), cli_environment.add(queue="celery")
+    report = {"active": 2, "running": [{"job_id": job_id, "type": "shop.charge"} for job_id in (own, other)]}
+    said = {"pid": 1, "status": "alive", "started_at": time.time(), "last_seen_at": time.time(), "report": report}
+    with desk.database.transaction() as transaction:
+        worker_rows.record(
+            transaction, [{"worker_id": "w", "name": "w@here", **said}], datetime(2026, 1, 1, tzinfo=UTC)
+        )
+    for who, ids in ((ROOT, [own, other]), (operator(queues=frozenset({"mail"})), [own])):
+        shown = workers.show_worker(desk, who, "w@here")
+        (listed,) = workers.list_workers(desk, who, False, 10)
+        assert [job["job_id"] for job in shown["report"]["running"]] == ids
+        assert listed["report"] == shown["report"]

@@ -66,6 +66,7 @@ def test_a_letter_out_of_scope_is_not_there(desk: Desk, cli_environment: CliEnvi
     assert [json.loads(line)["dlq_id"] for line in letters.export(desk, who, LetterFilter())] == [1]
     with pytest.raises(Forbidden, match="of all queues and tenants"):
         letters.import_(desk, who, BytesIO(b""))
+    assert letters.count_letters(desk, who, ALL, 10) == 1
     plan = replays.plan(desk, who, ALL, Pace())
     assert (plan.jobs, [row["queue"] for row in plan.by]) == (1, ["mail"])
     done = replays.replay_now(desk, who, LetterFilter((2, 3)))
