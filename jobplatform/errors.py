@@ -144,6 +144,10 @@ class WorkerNotFound(JobPlatformError, LookupError):
     """No worker that lives has the name."""
 
 
+class DecisionNotFound(JobPlatformError, LookupError):
+    """No decision has the number."""
+
+
 class NotQuarantined(JobPlatformError, LookupError):
     """Nothing in quarantine has the id."""
 

@@ -32,6 +32,7 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.BatchNotFound, Exit.NOT_FOUND),
     (errors.ClusterNotFound, Exit.NOT_FOUND),
     (errors.ModelNotFound, Exit.NOT_FOUND),
+    (errors.DecisionNotFound, Exit.NOT_FOUND),
     (errors.BatchClosed, Exit.CONFLICT),
     (errors.ScheduleError, Exit.USAGE),
     (errors.NotQuarantined, Exit.NOT_FOUND),
