@@ -132,7 +132,7 @@ def _prepared(
     for place, each in enumerate(asked):
         row, task = told.get(each.job_type), app.tasks.get(each.job_type)
         if check_known and row is None and task is None:
-            raise UnknownJobType(f"job type: {each.job_type!r} is known to no controller; see: job_types.list")
+            raise UnknownJobType(f"job type: {each.job_type!r} is known to no controller; see: jobplatform types list")
         found = _problems(each, row, getattr(task, "job", None))
         wrong += [Problem(step(place) + at, words) if places else Problem(at, words) for at, words in found]
         options = {} if row is None or task is not None else options_of(row)

@@ -75,7 +75,8 @@ END_SESSIONS_OF = Statement(
 BEGIN_SESSION = Statement(
     "begin_session",
     """
-    with seen as (update @users set seen_at = %(now)s where user_id = %(user_id)s)
+    with seen as (update @users set seen_at = %(now)s where user_id = %(user_id)s),
+        over as (delete from @sessions where ends_at < %(now)s)
     insert into @sessions (session_hash, user_id, address, begun_at, used_at, ends_at)
     values (%(hash)s, %(user_id)s, %(address)s, %(now)s, %(now)s, %(now)s + %(seconds)s * interval '1 second')
     """,
@@ -207,7 +208,7 @@ def password_of(transaction: Transaction, name: str) -> tuple[int, str] | None:
 def begin_session(
     transaction: Transaction, user_id: int, hash: bytes, address: str | None, seconds: float, now: datetime
 ) -> None:
-    """Begin a session.
+    """Begin a session, and delete those whose time is over.
 
     :param hash: of what the browser keeps.
     :param seconds: after which it ends in any case.
