@@ -27,6 +27,7 @@ from jobplatform.store import audit, breakers, replacements, retry_decisions, sa
 from jobplatform.store import quarantine as kept
 from jobplatform.store import scaling as scales
 from jobplatform.store.database import Database
+from jobplatform.store.statement import Statement
 from jobplatform.transport import keys
 
 ROOT = at_terminal("root")
@@ -85,6 +86,9 @@ def test_all_that_was_decided_is_one_list_of_sentences(desk: Desk, cli_environme
     assert told[Kind.BREAKER].sentence == "The breaker of host:b holds what fails of it: 9 of 10 failed."
     assert "fleet asked for worker1@host to be replaced: its memory grows" in told[Kind.REPLACEMENT].sentence
     assert told[Kind.SCALE].numbers["wanted"] == 2
+    shown = cli_environment.json("decisions", "--kind", "scale", "--limit", "2")
+    assert [row["numbers"]["wanted"] for row in shown["decisions"]] == [2, 3]
+    assert "a peak" in cli_environment.run("decisions", "--page", shown["next"]).stdout
     for limit in (1, 2, 5):
         pages, cursor = [], None
         while pages == [] or cursor:
@@ -159,6 +163,13 @@ def test_a_glance_tells_counts_waits_pace_and_what_is_wrong(
     assert [row["name"] for row in tables.dead or ()] == ["w2@host"]
     assert [row["name"] for row in tables.missed or ()] == ["late"]
     assert tables.letters == Count(1, False)
+    told = cli_environment.json("overview")
+    assert (told["tables"]["counts"]["PENDING"], told["tables"]["pace"]["failed"]) == (
+        {"jobs": 3, "capped": True},
+        0.25,
+    )
+    text = cli_environment.run("overview").stdout
+    assert all(words in text for words in ("3 or more", "25.0%", "w2@host", "late", "mail"))
     waits = {each.queue: each for each in found.waiting or ()}
     assert waits["mail"].depth == 1
     assert 80 < waits["mail"].oldest < 120
@@ -179,6 +190,22 @@ def test_a_glance_tells_which_store_is_away(desk: Desk) -> None:
     found = overview.show(replace(desk, database=lost), ROOT)
     assert (found.postgres, found.redis, found.tables) == (False, True, None)
     lost.close()
+
+
+def test_a_look_costs_the_same_however_long_the_history_is(database: Database) -> None:
+    for name, index in (
+        ("count_states_within", "idx_jobs_status"), ("sum_queue_samples", "idx_queue_samples_time"),
+        ("sum_worker_samples", "idx_workers_seen"), ("list_dead_workers", "idx_workers_seen"),
+        ("list_missed_schedules", "idx_schedules_next_run"), ("count_letters_since", "idx_dlq_failed_at"),
+        ("recent_retry_decisions", "retry_decisions_pkey"), ("recent_replacements", "replacements_pkey"),
+        ("list_deeds", "audit_log_pkey"),
+    ):  # fmt: skip
+        statement = Statement.registry[name]
+        with database.transaction() as transaction:
+            transaction.connection.exec_driver_sql("set local enable_seqscan = off")
+            sql = f"explain {statement.text(database.schema)}"
+            plan = transaction.connection.exec_driver_sql(sql, {**statement.example, "actor": None}).scalars().all()
+        assert any(index in line for line in plan), (name, plan)
 
 
 def test_the_health_is_told_as_values(desk: Desk) -> None:
