@@ -53,6 +53,8 @@ LIST_USERS = Statement(
     {"after": "", "limit": 50},
 )  # fmt: skip
 
+READ_USER = Statement("read_user", f"select {_USER} from @users where name = %(name)s for update", {"name": "ann"})
+
 COUNT_ADMINS = Statement(
     "count_admins", "select count(*)::int as admins from @users where role = 'admin' and disabled_at is null", {}
 )
@@ -192,6 +194,11 @@ def change_user(
 def users(transaction: Transaction, limit: int, after: str = "") -> Sequence[Row]:
     """List users by name."""
     return transaction.rows(LIST_USERS, limit=limit, after=after)
+
+
+def user(transaction: Transaction, name: str) -> Row | None:
+    """Give a user, who is not changed by others until the transaction ends; None when there is none of the name."""
+    return next(iter(transaction.rows(READ_USER, name=name)), None)
 
 
 def admins(transaction: Transaction) -> int:

@@ -214,6 +214,7 @@ def test_who_submits_keeps_to_their_scope(without: Desk) -> None:
     for refused in (replace(asked, queue="celery"), Submission("act.charge", {"customer": 1})):
         with pytest.raises(Forbidden, match="not for queue celery"):
             submission.submit(without, of_queue, refused)
+        assert deeds(without)[0]["outcome"] == {"refused": "jobs.submit", "where": "queue celery"}
     of_tenant = actor(Scope(tenants=frozenset({"a"})))
     assert row_of(without, submission.submit(without, of_tenant, asked))["tenant"] == "a"
     with pytest.raises(Forbidden, match="not for tenant b"):
