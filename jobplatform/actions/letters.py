@@ -148,7 +148,7 @@ def export(desk: Desk, actor: Actor, chosen: LetterFilter) -> Iterator[str]:
 
     :raises Forbidden: also when payloads may not be seen: a line without its payload is none.
     """
-    require(desk, actor, "letters.export")
+    require(actor, "letters.export")
     desk.note(actor, "letters.export", as_json(chosen), {})
     return _lines(desk, within(actor, chosen))
 

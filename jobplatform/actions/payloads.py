@@ -7,7 +7,6 @@ from typing import Any
 
 from jobplatform.actions.action import Action, admit
 from jobplatform.actions.actor import Actor
-from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 
 #: The columns that hold what a job is given or gives.
@@ -21,13 +20,13 @@ def shown(actor: Actor, row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **{name: _body(actor, row[name]) for name in BODIES if name in row}}
 
 
-def require(desk: Desk, actor: Actor, name: str) -> None:
+def require(actor: Actor, name: str) -> None:
     """Refuse an action that gives bodies away as they are.
 
     :param name: of the action.
     :raises Forbidden: when bodies may not be seen.
     """
-    admit(desk, actor, Action(name, Permission.JOBS_PAYLOAD, writes=False, words=""))
+    admit(actor, Action(name, Permission.JOBS_PAYLOAD, writes=False, words=""))
 
 
 def _body(actor: Actor, body: Any) -> Any:

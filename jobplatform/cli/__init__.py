@@ -14,6 +14,7 @@ COMMANDS = {
     "env": ("jobplatform.cli.env", "Print the variables that point to the stack that is up."),
     "migrate": ("jobplatform.cli.migrate", "Bring the tables up to date."),
     "doctor": ("jobplatform.cli.doctor", "Check everything that the platform stands on."),
+    "overview": ("jobplatform.cli.overview", "Tell how all stands, at a glance."),
     "submit": ("jobplatform.cli.submit", "Submit a job."),
     "jobs": ("jobplatform.cli.jobs", "List, show and steer jobs."),
     "queues": ("jobplatform.cli.pauses", "List, pause and resume queues."),
@@ -33,6 +34,10 @@ COMMANDS = {
     "scale": ("jobplatform.cli.scale", "List and show decisions on the number of workers."),
     "web": ("jobplatform.cli.web", "Serve the dashboard and the HTTP API."),
     "capacity": ("jobplatform.cli.capacity", "Say what would have been with another number of workers."),
+    "decisions": ("jobplatform.cli.decisions", "List what was decided on retries, workers and breakers."),
+    "users": ("jobplatform.cli.users", "Say who may come in, and as what."),
+    "tokens": ("jobplatform.cli.tokens", "Make, list and revoke tokens of programs."),
+    "audit": ("jobplatform.cli.audit", "See who did what, and check that nobody changed that."),
 }
 
 

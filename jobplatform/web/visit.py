@@ -7,10 +7,10 @@ from typing import Annotated, NamedTuple
 from fastapi import Depends, Request
 
 from jobplatform.actions import entry
-from jobplatform.actions.action import admit
+from jobplatform.actions.action import admit, note_refusal
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
-from jobplatform.errors import NotSignedIn
+from jobplatform.errors import Forbidden, NotSignedIn
 from jobplatform.web.rule import Rule, rule_of
 
 _BEARER = "bearer "
@@ -64,8 +64,12 @@ def visit(request: Request) -> Visit:
     desk, actor = desk_of(request), actor_of(request)
     if actor is None:
         raise NotSignedIn
-    for asked in (rule_of(request.scope["endpoint"]) or Rule()).actions:
-        admit(desk, actor, asked)
+    try:
+        for asked in (rule_of(request.scope["endpoint"]) or Rule()).actions:
+            admit(actor, asked)
+    except Forbidden as error:
+        note_refusal(desk, actor, error)
+        raise
     request.state.actor = actor
     return Visit(desk, actor)
 

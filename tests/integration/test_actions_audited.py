@@ -7,7 +7,7 @@ import io
 import itertools
 import pkgutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,27 +15,35 @@ from typing import Any
 import pytest
 from celery import Celery
 from command_line import CliEnvironment
+from retries import add_model, add_retries
 
+import jobplatform
 import jobplatform.actions
 from jobplatform.actions import (
     batches,
     breakers,
     clusters,
+    fleet,
     jobs,
     letters,
     limits,
+    models,
     people,
+    quarantine,
     queues,
     replays,
     schedule_edits,
     schedules,
+    submission,
     workers,
 )
 from jobplatform.actions.action import ACTIONS, Action
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.quarantine import Choice
 from jobplatform.actions.replays import Pace
 from jobplatform.actions.steering import Chosen
+from jobplatform.actions.submission import Submission
 from jobplatform.errors import Forbidden
 from jobplatform.jobs.editing import parse_setting
 from jobplatform.limits import Limit
@@ -44,6 +52,7 @@ from jobplatform.settings import Settings
 from jobplatform.store import audit
 from jobplatform.store import batches as batch_rows
 from jobplatform.store import clusters as cluster_rows
+from jobplatform.store import quarantine as quarantine_rows
 from jobplatform.store import workers as worker_rows
 from jobplatform.store.dead_letters import LetterFilter
 from jobplatform.store.pauses import Hold
@@ -53,6 +62,7 @@ for _module in pkgutil.iter_modules(jobplatform.actions.__path__):
 
 WRITING = sorted(name for name, each in ACTIONS.items() if each.writes)
 ROOT = at_terminal("root")
+NOTHING = "audited.nothing"
 HOLD = Hold("a move", "root")
 PASSWORD = "correct horse battery"
 _numbers = itertools.count(1)
@@ -108,6 +118,20 @@ class Place:
             worker_rows.record(transaction, rows, datetime(2026, 1, 1, tzinfo=UTC))
         return name
 
+    def model(self) -> int:
+        with self.desk.database.transaction() as transaction:
+            return add_model(transaction)
+
+    def trained(self) -> None:
+        add_retries(self.desk.database, 600)
+        models.train(self.desk, ROOT, None)
+
+    def quarantined(self) -> int:
+        row = {"kind": "entry", "stream_id": self.name(), "field": "0", "queue": None, "size": 1}
+        with self.desk.database.transaction() as transaction:
+            quarantine_rows.add(transaction, [{**row, "raw": "Pw==", "reason": "no JSON"}])
+        return int(quarantine.list_quarantine(self.desk, ROOT, limit=1).rows[0]["quarantine_id"])
+
     def user(self) -> str:
         name = self.name()
         people.add_user(self.desk, ROOT, name, PASSWORD, "viewer")
@@ -144,11 +168,16 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
         Place.cluster,
     ),
     "clusters.resolve": lambda at: clusters.resolve(at.desk, ROOT, at.cluster(), "mended"),
+    "fleet.size": lambda at: fleet.set_size(at.desk, ROOT, 3, "a sale"),
     "jobs.cancel": lambda at: jobs.cancel(at.desk, ROOT, at.job(), "no"),
     "jobs.move": lambda at: jobs.move(at.desk, ROOT, at.job(), "mail", None),
     "jobs.pause": lambda at: jobs.pause(at.desk, ROOT, at.job(), HOLD),
     "jobs.resume": lambda at: jobs.resume(at.desk, ROOT, at.job("PAUSED")),
     "jobs.retry": lambda at: jobs.retry(at.desk, ROOT, at.job("RETRYING")),
+    "jobs.submit": lambda at: submission.submit(at.desk, ROOT, Submission(NOTHING, [])),
+    "jobs.submit_many": lambda at: submission.submit_many(
+        at.desk, ROOT, [Submission(NOTHING, [])] * 2
+    ),
     "letters.edit": lambda at: letters.edit(
         at.desk, ROOT, (at.letter().dlq_ids or ())[0], None, [parse_setting("kwargs.x=1")]
     ),
@@ -159,6 +188,12 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
     "limits.remove": lambda at: limits.remove_limits(at.desk, ROOT, ["queue:q"]),
     "limits.set": lambda at: limits.set_limit(at.desk, ROOT, Limit("queue:q", 1)),
     "limits.weight": lambda at: limits.set_weight(at.desk, ROOT, at.name(), "acme", 2.0),
+    "models.promote": lambda at: models.promote(at.desk, ROOT, job_type=at.name()),
+    "models.retire": lambda at: models.retire(at.desk, ROOT, at.model()),
+    "models.train": lambda at: at.trained(),
+    "models.trial": lambda at: models.put_on_trial(at.desk, ROOT, at.name()),
+    "quarantine.discard": lambda at: quarantine.discard(at.desk, ROOT, [at.quarantined()]),
+    "quarantine.replay": lambda at: quarantine.replay(at.desk, ROOT, Choice((at.quarantined(),))),
     "queues.pause": lambda at: queues.pause_queues(at.desk, ROOT, [at.name()], HOLD),
     "queues.resume": lambda at: queues.resume_queues(at.desk, ROOT, [at.name()]),
     "replays.cancel": lambda at: replays.cancel(at.desk, ROOT, at.replay()),
@@ -190,11 +225,18 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
 }  # fmt: skip
 
 
+def _nothing() -> None: ...
+
+
 @pytest.fixture
-def place(settings: Settings, cli_environment: CliEnvironment, client: Any) -> Place:
+def place(settings: Settings, cli_environment: CliEnvironment, client: Any) -> Iterator[Place]:
     app = Celery("audited", set_as_current=False)
+    jobplatform.attach(app, settings)
+    app.task(name=NOTHING)(_nothing)
     desk = Desk(replace(settings, fleet="local"), cli_environment.database, lambda: client, lambda: app)
-    return Place(desk, cli_environment)
+    yield Place(desk, cli_environment)
+    app.jobplatform.close()
+    app.close()
 
 
 def last(place: Place) -> tuple[int, str, str, dict[str, Any]]:
