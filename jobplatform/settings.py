@@ -340,6 +340,35 @@ class Settings:
         "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
         "that foretell nothing, `off` trains none; then the rule foretells.",
     )
+    metrics_bind: str = _setting(
+        "JOBPLATFORM_METRICS_BIND",
+        "",
+        str,
+        "Where the controller and each worker tell Prometheus and probes how they are: a port of this machine alone, "
+        "host:port, or host:first-last, of which each process takes the first that is free. Not at all if empty.",
+    )
+    log_format: str = _setting(
+        "JOBPLATFORM_LOG_FORMAT",
+        "text",
+        _one_of("text", "json"),
+        "How workers, the controller and beat write their logs: as `text`, or as a JSON object a line, with ids.",
+    )
+    capture_logs: str = _setting(
+        "JOBPLATFORM_CAPTURE_LOGS",
+        "failed",
+        _one_of("on", "failed", "off"),
+        "Of which attempts what their code logs is kept with them: all (`on`), those that failed, or none; the option "
+        "`logs` of a job type stands above it.",
+    )
+    log_limit: int = _setting(
+        "JOBPLATFORM_LOG_LIMIT", 65_536, int, "So many bytes of the log of an attempt are kept, the last ones.", 0
+    )
+    traces: str = _setting(
+        "JOBPLATFORM_TRACES",
+        "off",
+        _one_of("on", "off"),
+        "`on` makes OpenTelemetry spans of submissions and attempts; it takes the extra `otel`.",
+    )
 
     def __post_init__(self) -> None:
         if self.fleet_max < self.fleet_min:

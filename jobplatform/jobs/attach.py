@@ -136,10 +136,19 @@ def _connect_signals(app: Any) -> None:
         if sender.app is app:
             # The first jobs shall not wait for that.
             sender.timer.call_after(_LOOK_SECONDS, _report_controller, (app,))
+            _open_door(app)
 
     signals.worker_init.connect(refuse, weak=False)
     signals.celeryd_after_setup.connect(prepare, weak=False)
     signals.worker_ready.connect(ready, weak=False)
+
+
+def _open_door(app: Any) -> None:
+    if app.jobplatform.settings.metrics_bind:
+        # Imported here: who is not asked does without.
+        from jobplatform.jobs.worker_door import open_worker_door
+
+        open_worker_door(app)
 
 
 def prepare_worker(app: Any, worker: Any) -> None:

@@ -157,10 +157,12 @@ def _job_row(entry: Entry) -> dict[str, Any]:
         "worker_id": entry.worker,
         "started_at": entry.started,
         "completed_at": None if state is State.PROCESSING else entry.at,
+        # When the attempt did, whatever becomes of the job.
+        "ended_at": None if state is State.PROCESSING else entry.at,
         "result": entry.result,
     }
     if entry.kind is Kind.PARKED:
-        row.update(completed_at=None, hold_reason=(entry.error or {}).get("message"), hold_by=PLATFORM)
+        row.update(completed_at=None, ended_at=None, hold_reason=(entry.error or {}).get("message"), hold_by=PLATFORM)
     elif entry.error:
         row["error_type"] = entry.error.get("type")
         row["error_message"] = entry.error.get("message")

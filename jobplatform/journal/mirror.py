@@ -181,7 +181,7 @@ class Mirror:
         rows = rows_of(news, facts, self.decide)
         counts["attempts"] = len(rows.jobs)
         moved = jobs.apply_transitions(transaction, rows.jobs)
-        counts["transitions"] = moved.total()
+        counts["transitions"] = sum(each.jobs for each in moved)
         ended = [row["job_id"] for row in rows.jobs if row["status"] in FINAL]
         counts.update(dependencies.settle(transaction, ended))
         counts["executions"] = executions.record(transaction, rows.executions)

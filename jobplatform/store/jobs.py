@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobplatform.decision import RetryFacts
+from jobplatform.decision import BOUNDS, Moved, RetryFacts
 from jobplatform.records import PLATFORM, STEPS, DueJob
 from jobplatform.states import UNFINISHED, State, rank_sql, states_sql
 from jobplatform.store import dependencies
@@ -38,13 +37,17 @@ APPLY_TRANSITIONS = Statement(
         trial = j.trial and r.status = 'PROCESSING', updated_at = now()
     from json_to_recordset(%(rows)s) as r(job_id uuid, status text, attempt int, rank int, worker_id text,
         started_at float8, completed_at float8, due_at float8, result jsonb, error_type text, error_message text,
-        fingerprint text, deaths int, hold_reason text, hold_by text, gate text)
+        fingerprint text, deaths int, hold_reason text, hold_by text, gate text, ended_at float8)
     where j.job_id = r.job_id and (r.attempt, r.rank) > (j.attempt, {rank_sql("j.status")})
-    returning j.job_type, j.status
+    returning j.job_type, j.queue, j.status, r.ended_at - r.started_at as ran,
+        case when r.ended_at is not null then r.started_at - extract(epoch from j.enqueued_at)::float8 end as waited
     )
-    select job_type, status, count(*)::int as jobs from moved group by job_type, status
+    select job_type, queue, status, count(*)::int as jobs,
+        width_bucket(ran, %(bounds)s::float8[]) as run, width_bucket(waited, %(bounds)s::float8[]) as wait,
+        coalesce(sum(greatest(ran, 0)), 0) as run_seconds, coalesce(sum(greatest(waited, 0)), 0) as wait_seconds
+    from moved group by job_type, queue, status, run, wait
     """,
-    {"rows": "[]"},
+    {"rows": "[]", "bounds": list(BOUNDS)},
 )
 
 APPLY_PROGRESS = Statement(
@@ -182,17 +185,14 @@ HASTEN_JOBS = Statement(
 )
 
 
-def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
-    """Apply state changes that are ahead of their rows; the others change nothing.
-
-    Returns how many jobs changed, by their type and what they are now.
-    """
+def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[Moved]:
+    """Apply state changes that are ahead of their rows, and tell what became of jobs; the others change nothing."""
     if not rows:
-        return Counter()
+        return []
     # In the order in which a cancellation locks its rows: otherwise the two may wait for each other.
     ordered = sorted(rows, key=lambda row: str(row["job_id"]))
-    moved = transaction.rows(APPLY_TRANSITIONS, rows=json.dumps(ordered))
-    return Counter({(row["job_type"], row["status"]): row["jobs"] for row in moved})
+    moved = transaction.rows(APPLY_TRANSITIONS, rows=json.dumps(ordered), bounds=list(BOUNDS))
+    return [Moved(**row) for row in moved]
 
 
 def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -1,0 +1,89 @@
+"""What real workers and a real controller tell Prometheus and probes is what the tables say."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from urllib.error import HTTPError
+
+import telling_jobs
+from fleet import Fleet, Process
+from processes import eventually
+from prometheus_client.parser import text_string_to_metric_families
+
+from jobplatform.devstack.stack import DevStack
+from jobplatform.metrics.names import METRICS
+
+_AT = re.compile(r"metrics and health are at (http://\S+)")
+Samples = dict[tuple[str, ...], float]
+
+
+def place_of(process: Process) -> str:
+    """Tell where a process tells how it is."""
+    eventually(lambda: process.says("metrics and health are at"), 20, process.tail)
+    return _AT.findall(process.log.read_text())[-1]
+
+
+def scrape(url: str) -> dict[str, Samples]:
+    """Read all samples, by name and labels; each is of a metric that is in the list."""
+    text = urllib.request.urlopen(f"{url}/metrics", timeout=10).read().decode()
+    found: dict[str, Samples] = {}
+    for family in text_string_to_metric_families(text):
+        listed = METRICS.get(family.name) or METRICS[f"{family.name}_total"]
+        for sample in family.samples:
+            assert {*sample.labels} - {"le"} == {*listed.labels}
+            labels = tuple(sample.labels[name] for name in (*listed.labels, "le") if name in sample.labels)
+            found.setdefault(sample.name, {})[labels] = sample.value
+    return found
+
+
+def probe(url: str, path: str) -> tuple[int, list[str]]:
+    """Give the status and the problems that a probe is told."""
+    try:
+        answer = urllib.request.urlopen(f"{url}/{path}", timeout=10)
+    except HTTPError as error:
+        answer = error
+    return answer.status, json.loads(answer.read())["problems"]
+
+
+def test_the_counts_are_those_of_the_tables_and_a_worker_that_hangs_is_not_live(
+    stack: DevStack, tmp_path: Path
+) -> None:
+    environment = {"JOBPLATFORM_METRICS_BIND": "0", "JOBPLATFORM_HEARTBEAT_SECONDS": "1"}
+    with Fleet(stack, tmp_path, [telling_jobs.__name__], **environment) as fleet:
+        controller = place_of(fleet.start_controller())
+        worker = place_of(fleet.start_worker("-c", "2"))
+        for name, jobs in (("succeed", 20), ("fail", 3), ("fail_once", 4)):
+            fleet.client.tasks[f"telling_jobs.{name}"].submit_many(range(jobs))
+        fleet.wait_final(27, 60)
+        told = scrape(controller)
+        assert told["jobplatform_jobs_total"] == {
+            (row["job_type"], row["queue"], row["status"].lower()): row["jobs"]
+            for row in fleet.rows("select job_type, queue, status, count(*) as jobs from @jobs group by 1, 2, 3")
+        }
+        assert told["jobplatform_retries_total"] == {("telling_jobs.fail_once", "celery"): 4}
+        attempts = Counter({
+            row["job_type"]: row["attempts"]
+            for row in fleet.rows("select job_type, count(*) as attempts from @jobs join @job_executions "
+                                  "using (job_id) group by 1")
+        })  # fmt: skip
+        for metric in ("run", "wait"):
+            counted = told[f"jobplatform_job_{metric}_seconds_count"]
+            assert {labels[0]: value for labels, value in counted.items()} == attempts
+        (ran,) = fleet.rows("select sum((metrics->>'run')::float8) as seconds from @job_executions")
+        assert abs(sum(told["jobplatform_job_run_seconds_sum"].values()) - ran["seconds"]) < 0.01
+        assert told["jobplatform_dead_letters"] == {(): 3}
+        assert told["jobplatform_controller_leads"] == told["jobplatform_controllers_alive"] == {(): 1}
+        eventually(lambda: scrape(controller)["jobplatform_workers"][("working",)] == 1, 20, fleet.describe)
+        assert scrape(controller)["jobplatform_queue_depth"] == {("celery",): 0}
+        ended = scrape(worker)["jobplatform_worker_attempts_ended_total"]
+        assert {labels[0]: value for labels, value in ended.items()} == attempts
+        for url in (controller, worker):
+            assert probe(url, "live") == probe(url, "ready") == (200, [])
+        fleet.client.tasks["telling_jobs.trap"].submit()
+        status, problems = eventually(lambda: (found := probe(worker, "live"))[0] != 200 and found, 40)
+        assert (status, len(problems)) == (503, 1)
+        assert "a callback in it does not return" in problems[0]
