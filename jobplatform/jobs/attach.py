@@ -69,6 +69,7 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Recording.release = settings.release[:100]
     leaving.Leaving.grace = settings.drain_seconds
     Recording.message_limit = 16 * settings.payload_limit
+    Recording.capture_logs, Recording.log_limit = settings.capture_logs, settings.log_limit
     _connect_signals(app)
     return app
 

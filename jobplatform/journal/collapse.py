@@ -76,6 +76,7 @@ class Rows:
     progress: list[dict[str, Any]]
     stale: list[dict[str, Any]]
     failures: list[FailedAttempt]
+    logs: list[dict[str, Any]]
 
 
 def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows:
@@ -85,7 +86,8 @@ def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows
     """
     progress = [_progress_row(entry) for entry in news.progress.values()]
     failures = failures_of(news, facts)
-    rows = Rows([], [], [], [], progress, [_stale_row(entry) for entry in news.stale], failures)
+    logs = [_log_row(entry, entry.logs) for entry in news.attempts.values() if entry.logs]
+    rows = Rows([], [], [], [], progress, [_stale_row(entry) for entry in news.stale], failures, logs)
     pairs = zip(failures, decide(failures), strict=True)
     decisions = {(failed.job_id, failed.attempt): (failed, decision) for failed, decision in pairs}
     furthest: dict[str, dict[str, Any]] = {}
@@ -238,6 +240,16 @@ def _decision_row(failed: FailedAttempt, decision: RetryDecision) -> dict[str, A
 def _progress_row(entry: Entry) -> dict[str, Any]:
     value = {**(entry.result or {}), "attempt": entry.attempt, "at": entry.at}
     return {"job_id": entry.job_id, "attempt": entry.attempt, "at": entry.at, "progress": value}
+
+
+def _log_row(entry: Entry, logs: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "job_id": entry.job_id,
+        "attempt": entry.attempt,
+        "at": entry.at,
+        "text": str(logs["text"]),
+        "cut": int(logs["cut"]),
+    }
 
 
 def _stale_row(entry: Entry) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
 from jobplatform.journal.bounded import BoundedRequest
+from jobplatform.journal.capture import SHARED_FILES, attempt_key
 from jobplatform.journal.deeds import DEEDS
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.failure import describe, describe_death, describe_interruption, describe_text, seconds_from
@@ -68,6 +69,8 @@ class JobRequest(BoundedRequest):
     _row = ""
     #: What the exception told where it was raised.
     _told: Mapping[str, Any] = MappingProxyType({})
+    #: What its code logged, as far as it said so itself.
+    _logs: Mapping[str, Any] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Replace what the class that Celery generates would shadow: how the job runs, and what its success says."""
@@ -78,7 +81,9 @@ class JobRequest(BoundedRequest):
             def on_success(self: JobRequest, result: Any, **options: Any) -> Any:
                 failed, value, runtime = result
                 if isinstance(value, Failure):
-                    value, self._told = value
+                    value, told = value
+                    self._logs = told.pop("logs", None)
+                    self._told = told
                 elif not failed:
                     self.record_success(value)
                     value = value.result
@@ -186,7 +191,7 @@ class JobRequest(BoundedRequest):
         now = Recording.clock()
         key, meta = ("", "") if self.ignore_result else result_meta(self.id, outcome.result, now)
         start = now if self.started_at is None else self.started_at
-        text = entry.completed(self.head(), start, now, outcome.result, outcome.cpu_seconds, outcome.peak_rss)
+        text = entry.completed(self.head(), start, now, *outcome)
         self._tell(text, key, meta)
 
     def record_failure(self, error: dict[str, Any], kind: Kind = Kind.FAILED) -> None:
@@ -198,7 +203,8 @@ class JobRequest(BoundedRequest):
         if Recording.release:
             error = {**error, "release": Recording.release}
         failed = kind is Kind.FAILED and not error.get("interrupted")
-        self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error), failed=failed)
+        logs = self._logs or SHARED_FILES.read(self.worker_pid, attempt_key(self.id, self._request_dict))
+        self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error, logs), failed=failed)
 
     def _tell(self, text: str, result_key: str = "", result: str = "", failed: bool = False) -> None:
         if self._outcome_known:

@@ -16,7 +16,9 @@ from celery.utils.nodenames import gethostname
 from kombu.serialization import loads, prepare_accept_content
 
 from jobplatform.errors import ResultTooLarge
+from jobplatform.journal.capture import Capturing, rule_of
 from jobplatform.journal.failure import describe
+from jobplatform.journal.recording import Recording
 from jobplatform.journal.result import encode_result
 
 
@@ -26,6 +28,7 @@ class Outcome(NamedTuple):
     result: str
     cpu_seconds: float
     peak_rss: int
+    logs: dict[str, Any] | None = None
 
 
 class Failure(NamedTuple):
@@ -92,15 +95,20 @@ def trace_job(
     )
     before = resource.getrusage(resource.RUSAGE_SELF)
     _told[uuid] = {}
-    try:
-        value, failure, runtime, _ = trace_task(app.tasks[name], uuid, args, kwargs, request, app=app)
-    finally:
-        told = _told.pop(uuid, {})
+    task = app.tasks[name]
+    rule = rule_of(task)
+    with Capturing(rule != "off", uuid, request) as capture:
+        try:
+            value, failure, runtime, _ = trace_task(task, uuid, args, kwargs, request, app=app)
+        finally:
+            told = _told.pop(uuid, {})
     if failure:
-        return 1, Failure(value, told), runtime
+        logs = capture and capture.taken(Recording.mask)
+        return 1, Failure(value, {**told, "logs": logs} if logs else told), runtime
+    logs = capture.taken(Recording.mask) if capture and rule == "on" else None
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     try:
-        return 0, Outcome(encode_result(value, limit), round(cpu, 6), after.ru_maxrss), runtime
+        return 0, Outcome(encode_result(value, limit), round(cpu, 6), after.ru_maxrss, logs), runtime
     except ResultTooLarge:
         return 1, ExceptionInfo(), runtime

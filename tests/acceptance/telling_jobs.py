@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from typing import Any
 
 from celery import signals
+from celery.utils.log import get_task_logger
 
 from jobplatform import RetryRule, current_job, job
 
@@ -25,7 +28,7 @@ def trap() -> None:
     """Hang the worker that takes it."""
 
 
-@job()
+@job(logs=True)
 def succeed(number: int) -> int:
     """Give the number back."""
     logger.info("number %d is fine", number)
@@ -38,6 +41,15 @@ def fail(number: int) -> None:
     logger.info("number %d is looked at", number)
     print("and printed")
     raise ValueError(f"number {number} is not fine")
+
+
+@job()
+def die_once(number: int) -> int:
+    """Kill its own process at the first attempt."""
+    get_task_logger(__name__).warning("number %d kills at attempt %d", number, current_job().attempt)
+    if current_job().attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
 
 
 @job(max_retries=2, retry=RetryRule(base=0.01, cap=0.05))

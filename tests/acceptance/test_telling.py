@@ -49,6 +49,20 @@ def probe(url: str, path: str) -> tuple[int, list[str]]:
     return answer.status, json.loads(answer.read())["problems"]
 
 
+def check_logs(fleet: Fleet) -> None:
+    """What attempts log is kept where their type or their end asks for it, also of one that was killed."""
+    found = fleet.rows("select job_type, l.* from @attempt_logs l join @jobs using (job_id) order by text")
+    texts: dict[str, list[tuple[int, str]]] = {}
+    for row in found:
+        texts.setdefault(row["job_type"].removeprefix("telling_jobs."), []).append((row["attempt"], row["text"]))
+    assert {name: len(each) for name, each in texts.items()} == {"succeed": 20, "fail": 3, "die_once": 1}
+    assert all(re.search(r"Z INFO telling_jobs: number \d+ is fine$", text) for _, text in texts["succeed"])
+    assert all(re.search(r"is looked at\n.*: and printed$", text) for _, text in texts["fail"])
+    ((attempt, text),) = texts["die_once"]
+    assert (attempt, text.endswith("WARNING telling_jobs: number 0 kills at attempt 1")) == (1, True), text
+    assert {row["cut"] for row in found} == {0}
+
+
 def test_the_counts_are_those_of_the_tables_and_a_worker_that_hangs_is_not_live(
     stack: DevStack, tmp_path: Path
 ) -> None:
@@ -56,15 +70,17 @@ def test_the_counts_are_those_of_the_tables_and_a_worker_that_hangs_is_not_live(
     with Fleet(stack, tmp_path, [telling_jobs.__name__], **environment) as fleet:
         controller = place_of(fleet.start_controller())
         worker = place_of(fleet.start_worker("-c", "2"))
-        for name, jobs in (("succeed", 20), ("fail", 3), ("fail_once", 4)):
+        for name, jobs in (("succeed", 20), ("fail", 3), ("fail_once", 4), ("die_once", 1)):
             fleet.client.tasks[f"telling_jobs.{name}"].submit_many(range(jobs))
-        fleet.wait_final(27, 60)
+        fleet.wait_final(28, 60)
         told = scrape(controller)
         assert told["jobplatform_jobs_total"] == {
             (row["job_type"], row["queue"], row["status"].lower()): row["jobs"]
             for row in fleet.rows("select job_type, queue, status, count(*) as jobs from @jobs group by 1, 2, 3")
         }
-        assert told["jobplatform_retries_total"] == {("telling_jobs.fail_once", "celery"): 4}
+        assert told["jobplatform_retries_total"] == {
+            ("telling_jobs.fail_once", "celery"): 4, ("telling_jobs.die_once", "celery"): 1,
+        }  # fmt: skip
         attempts = Counter({
             row["job_type"]: row["attempts"]
             for row in fleet.rows("select job_type, count(*) as attempts from @jobs join @job_executions "
@@ -81,6 +97,7 @@ def test_the_counts_are_those_of_the_tables_and_a_worker_that_hangs_is_not_live(
         assert scrape(controller)["jobplatform_queue_depth"] == {("celery",): 0}
         ended = scrape(worker)["jobplatform_worker_attempts_ended_total"]
         assert {labels[0]: value for labels, value in ended.items()} == attempts
+        check_logs(fleet)
         for url in (controller, worker):
             assert probe(url, "live") == probe(url, "ready") == (200, [])
         fleet.client.tasks["telling_jobs.trap"].submit()
