@@ -14,6 +14,7 @@ from jobplatform.errors import PoolRefused
 from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
+from jobplatform.jobs.log_lines import write_json_in_celery
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
 from jobplatform.journal import entry, leaving, refusals, stopping, surplus
@@ -21,6 +22,7 @@ from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
 from jobplatform.journal.room import Room
 from jobplatform.journal.writer import DirectSink, connect
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.settings import Settings, load_settings
 from jobplatform.transport import keys, redis
 from jobplatform.transport.channel import Channel
@@ -70,6 +72,11 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     leaving.Leaving.grace = settings.drain_seconds
     Recording.message_limit = 16 * settings.payload_limit
     Recording.capture_logs, Recording.log_limit = settings.capture_logs, settings.log_limit
+    if settings.traces == "on":
+        TRACING.switch_on()
+        signals.worker_process_shutdown.connect(TRACING.flush, weak=False)
+    if settings.log_format == "json":
+        write_json_in_celery()
     _connect_signals(app)
     return app
 

@@ -4,9 +4,9 @@ Version 1 has the keys ``v`` version, ``k`` kind, ``j`` job id, ``a`` attempt, `
 ``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``u`` CPU seconds and peak KiB, ``e`` error,
 ``n`` the new row, ``l`` what was logged; an entry of kind ``lost`` has the entry of the start in ``of`` and the seconds
 of silence in ``silent``, with the bytes that its process took in ``rss`` and when they were read in ``read``, or
-nothing there when no worker holds the job at all; one of kind ``unreadable`` has the queue, the size and the first bytes of a message in
-``r``, and ``j`` and ``a`` only if the message names a job. Times are in seconds since the epoch. A reader ignores
-keys that it does not know and quarantines kinds and versions that it does not know.
+nothing there when no worker holds the job at all; one of kind ``unreadable`` has the queue, the size and the first
+bytes of a message in ``r``, and ``j`` and ``a`` only if the message names a job. Times are in seconds since the epoch.
+A reader ignores keys that it does not know and quarantines kinds and versions that it does not know.
 """
 
 from __future__ import annotations

@@ -46,8 +46,9 @@ from jobplatform.journal.inbound import (
 from jobplatform.journal.processes import last_reading
 from jobplatform.journal.recording import Recording, sink_of
 from jobplatform.journal.result import result_meta
-from jobplatform.journal.tracer import Failure, Outcome, trace_job
+from jobplatform.journal.tracer import Failure, Outcome, attempt_of, trace_job
 from jobplatform.journal.unfinished import GivenBack, Interrupted, Replaced
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ class JobRequest(BoundedRequest):
     _row = ""
     #: What the exception told where it was raised.
     _told: Mapping[str, Any] = MappingProxyType({})
+    #: Whether what ran its code has told how it ended.
+    _ended_itself = False
     #: What its code logged, as far as it said so itself.
     _logs: Mapping[str, Any] | None = None
 
@@ -80,6 +83,7 @@ class JobRequest(BoundedRequest):
 
             def on_success(self: JobRequest, result: Any, **options: Any) -> Any:
                 failed, value, runtime = result
+                self._ended_itself = True
                 if isinstance(value, Failure):
                     value, told = value
                     self._logs = told.pop("logs", None)
@@ -153,8 +157,7 @@ class JobRequest(BoundedRequest):
     @property
     def attempt(self) -> int:
         """The number of this attempt, from 1."""
-        given: int | None = self._request_dict.get(ATTEMPT_HEADER)
-        return given or int(self._request_dict.get("retries") or 0) + 1
+        return attempt_of(self._request_dict)
 
     @property
     def job_id(self) -> str:
@@ -211,12 +214,21 @@ class JobRequest(BoundedRequest):
             return
         self._outcome_known = True
         if self.started_at is not None:
+            if TRACING.on and not self._ended_itself:
+                self._span(self.started_at)
             DEEDS.end(self.queue, self.name, failed)
         sink = sink_of(self.message)
         if self.acknowledged:
             sink.note(text)
         else:
             sink.outcome(self.message.delivery_tag, text, result_key, result)
+
+    def _span(self, started_at: float) -> None:
+        """Span the attempt, as whatever ran it cannot any more."""
+        TRACING.killed(
+            self._request_dict, self.queue, self.name, self.job_id, attempt=self.attempt, began=started_at,
+            ended=Recording.clock(), error="killed",
+        )  # fmt: skip
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """Journal how the attempt ended, then do what Celery does."""

@@ -6,16 +6,20 @@ import json
 import re
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 
+import pytest
 import telling_jobs
+import traced_jobs
 from fleet import Fleet, Process
 from processes import eventually
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobplatform.devstack.stack import DevStack
 from jobplatform.metrics.names import METRICS
+from jobplatform.metrics.tracing import TRACING
 
 _AT = re.compile(r"metrics and health are at (http://\S+)")
 Samples = dict[tuple[str, ...], float]
@@ -104,3 +108,50 @@ def test_the_counts_are_those_of_the_tables_and_a_worker_that_hangs_is_not_live(
         status, problems = eventually(lambda: (found := probe(worker, "live"))[0] != 200 and found, 40)
         assert (status, len(problems)) == (503, 1)
         assert "a callback in it does not return" in problems[0]
+
+
+@pytest.fixture
+def spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The file to which all processes write their spans; this one makes none after the test."""
+    made = tmp_path / "spans"
+    monkeypatch.setenv(traced_jobs.FILE, str(made))
+    traced_jobs.trace_to_file()
+    yield made
+    TRACING.on = False
+
+
+def test_a_trace_goes_from_the_submission_through_retries_and_deaths_and_logs_name_it(
+    stack: DevStack, tmp_path: Path, spans: Path
+) -> None:
+    secret = "sesame-7351"
+    environment = {"JOBPLATFORM_TRACES": "on", "JOBPLATFORM_LOG_FORMAT": "json", traced_jobs.FILE: str(spans)}
+    with Fleet(stack, tmp_path, [traced_jobs.__name__], **environment) as fleet:
+        fleet.client.tasks["traced_jobs.outer"].submit(secret)
+        controller = fleet.python("-m", "celery", "-A", "jobplatform", "controller", name="controller")
+        worker = fleet.start_worker("-c", "1")
+        assert fleet.wait_final(2, 60) == {"COMPLETED": 2}
+        found = [json.loads(line) for line in spans.read_text().splitlines()]
+        told = Counter(
+            (span["name"], span["jobplatform.job.type"].rpartition(".")[2], span.get("jobplatform.attempt"),
+             span.get("error.type")) for span in found
+        )  # fmt: skip
+        assert told == Counter([
+            ("send celery", "outer", None, None), ("process celery", "outer", 1, "ConnectionError"),
+            ("process celery", "outer", 2, None), ("send celery", "inner", None, None),
+            ("process celery", "inner", 1, "killed"), ("process celery", "inner", 2, None),
+        ])  # fmt: skip
+        assert len({span["trace"] for span in found}) == 1
+        by_id = {span["id"]: span for span in found}
+        for span in found:
+            if span["name"] == "process celery":
+                assert by_id[span["parent"]]["jobplatform.job.type"] == span["jobplatform.job.type"]
+        (inner_send,) = (span for span in found if span["name"].startswith("send") and span["parent"])
+        assert by_id[inner_send["parent"]]["jobplatform.attempt"] == 2
+        lines = [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
+        looks = {line["message"]: line for line in lines if line["logger"] == "traced_jobs"}
+        assert looks.keys() == {"attempt 1 looks", "attempt 2 looks"}
+        ids = {name: looks["attempt 2 looks"][name] for name in ("type", "queue", "attempt", "trace_id")}
+        assert ids == {"type": "traced_jobs.outer", "queue": "celery", "attempt": 2, "trace_id": found[0]["trace"]}
+        assert any("succeeded" in line["message"] and line["job_id"] for line in lines)
+        assert secret not in worker.log.read_text() + controller.log.read_text() + spans.read_text()
+        assert json.loads(controller.log.read_text().splitlines()[-1])["level"]
