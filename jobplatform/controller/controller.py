@@ -22,6 +22,7 @@ from jobplatform.decision import Seen
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
 from jobplatform.limits import Limit
+from jobplatform.maintenance.cancel_counter import CancelCounter
 from jobplatform.maintenance.dispatcher import Dispatcher
 from jobplatform.maintenance.duties import Duties
 from jobplatform.maintenance.early_news import EarlyNews
@@ -127,6 +128,7 @@ class Controller:
         services.append(Dispatcher(self.database, self.publisher, settings.dispatch_batch, settings.dispatch_seconds))
         services.append(Examiner(self.database, settings.upstream_seconds))
         services.append(KeyPruner(self.database))
+        services.append(CancelCounter(self.database, self.counts.add_moved))
         services.append(Tallier(self.database))
         services.append(Replayer(self.database))
         services.append(Pruner(self.database, settings.dead_letter_days))

@@ -11,6 +11,7 @@ from jobplatform.decision import BOUNDS, Moved, RetryFacts
 from jobplatform.records import PLATFORM, STEPS, DueJob
 from jobplatform.states import UNFINISHED, State, rank_sql, states_sql
 from jobplatform.store import dependencies
+from jobplatform.store.cancellations import count_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -81,7 +82,7 @@ CLAIM_DUE = Statement(
                 or (status = 'PAUSED' and coalesce(hold_until > %(now)s, true)))
         order by due_at limit %(limit)s
         for update skip locked
-    )
+    ), claimed as (
     update @jobs as j
     set status = case due.step when 'void' then 'CANCELLED' when 'expire' then 'CANCELLED' when 'unhold' then due.was
             when 'hold' then due.was when 'pause' then 'PAUSED' when 'park' then 'PAUSED'
@@ -108,6 +109,8 @@ CLAIM_DUE = Statement(
         j.expires_at, j.deadline_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
         j.tenant, j.limit_key, j.units, j.trial, due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
         due.was = 'PENDING' and (j.deaths > 0 or j.error_type is not distinct from 'Interrupted') as first
+    ), counted as ({count_sql("claimed where step = 'expire'")})
+    select * from claimed
     """,
     {"now": _NOW, "limit": 1, "publish": True, "again_after": timedelta(seconds=6)},
 )
@@ -151,12 +154,14 @@ CANCEL_JOBS = Statement(
     with open as materialized (
         select job_id, status as was from @jobs
         where job_id = any(%(job_ids)s::uuid[]) and status in {states_sql(UNFINISHED)} order by job_id for update
-    )
+    ), cancelled as (
     update @jobs as j set status = 'CANCELLED', due_at = case when open.was in ('PENDING', 'PROCESSING') then now() end,
         completed_at = now(), updated_at = now(), error_type = 'Cancelled', error_message = %(reason)s, gate = null,
         hold_reason = null, hold_by = null, hold_until = null
     from open where j.job_id = open.job_id
-    returning j.job_id::text, open.was
+    returning j.job_id::text, open.was, j.job_type, j.queue
+    ), counted as ({count_sql("cancelled")})
+    select job_id, was from cancelled
     """,
     {"job_ids": [_ID], "reason": ""},
 )

@@ -1,4 +1,4 @@
-"""What the code of attempts has logged."""
+"""What the code of attempts has logged, and how many jobs were cancelled."""
 
 from alembic import op
 
@@ -17,9 +17,18 @@ UPGRADE = (
     )
     """,
     "comment on column attempt_logs.cut is 'lines that were left out before the text'",
+    """
+    create table cancellations (
+        cancellation_id bigint generated always as identity primary key,
+        job_type text not null,
+        queue text not null,
+        jobs int not null
+    )
+    """,
+    "comment on table cancellations is 'how many jobs were cancelled in their rows; the leader counts them'",
 )
 
-DOWNGRADE = ("drop table attempt_logs",)
+DOWNGRADE = ("drop table cancellations", "drop table attempt_logs")
 
 
 def upgrade() -> None:

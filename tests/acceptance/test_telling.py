@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from jobplatform.devstack.stack import DevStack
 from jobplatform.metrics.names import METRICS
 from jobplatform.metrics.tracing import TRACING
+from jobplatform.store import jobs
 
 _AT = re.compile(r"metrics and health are at (http://\S+)")
 Samples = dict[tuple[str, ...], float]
@@ -74,9 +75,15 @@ def test_the_counts_are_those_of_the_tables_and_a_worker_that_hangs_is_not_live(
     with Fleet(stack, tmp_path, [telling_jobs.__name__], **environment) as fleet:
         controller = place_of(fleet.start_controller())
         worker = place_of(fleet.start_worker("-c", "2"))
-        for name, jobs in (("succeed", 20), ("fail", 3), ("fail_once", 4), ("die_once", 1)):
-            fleet.client.tasks[f"telling_jobs.{name}"].submit_many(range(jobs))
-        fleet.wait_final(28, 60)
+        for name, number in (("succeed", 20), ("fail", 3), ("fail_once", 4), ("die_once", 1)):
+            fleet.client.tasks[f"telling_jobs.{name}"].submit_many(range(number))
+        fail = fleet.client.tasks["telling_jobs.fail"]
+        cancelled = fail.using(countdown=3600).submit(1)
+        fail.using(after=[cancelled.id]).submit(2)
+        with fleet.database.transaction() as transaction:
+            jobs.cancel(transaction, [cancelled.id], "no")
+        fleet.wait_final(30, 60)
+        eventually(lambda: not fleet.rows("select * from @cancellations"), 20, fleet.describe)
         told = scrape(controller)
         assert told["jobplatform_jobs_total"] == {
             (row["job_type"], row["queue"], row["status"].lower()): row["jobs"]
@@ -85,6 +92,7 @@ def test_the_counts_are_those_of_the_tables_and_a_worker_that_hangs_is_not_live(
         assert told["jobplatform_retries_total"] == {
             ("telling_jobs.fail_once", "celery"): 4, ("telling_jobs.die_once", "celery"): 1,
         }  # fmt: skip
+        assert told["jobplatform_jobs_total"]["telling_jobs.fail", "celery", "cancelled"] == 2
         attempts = Counter({
             row["job_type"]: row["attempts"]
             for row in fleet.rows("select job_type, count(*) as attempts from @jobs join @job_executions "
