@@ -154,12 +154,12 @@ class Controller:
             thread.start()
         door = self._open_door(loops, threads)
         self.stop.wait()
-        if door is not None:
-            door.close()
         for loop in loops:
             loop.ring()
         for thread in threads:
             thread.join(timeout=10)
+        if door is not None:
+            door.close()
         self._close()
 
     def _open_door(self, loops: Sequence[Loop], threads: Sequence[threading.Thread]) -> Door | None:
