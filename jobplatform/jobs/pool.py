@@ -19,8 +19,8 @@ from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.concurrency import asynpool, prefork
 
-from jobplatform.journal.capture import SHARED_FILES
 from jobplatform.journal.processes import read_process
+from jobplatform.journal.shared_log import SHARED_FILES
 
 #: So many bytes are read at once: what a pipe holds.
 _PIPE_BYTES = 65_536

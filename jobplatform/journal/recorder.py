@@ -29,7 +29,7 @@ from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
 from jobplatform.journal.bounded import BoundedRequest
-from jobplatform.journal.capture import SHARED_FILES, attempt_key
+from jobplatform.journal.capture import attempt_key
 from jobplatform.journal.deeds import DEEDS
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.failure import describe, describe_death, describe_interruption, describe_text, seconds_from
@@ -46,6 +46,7 @@ from jobplatform.journal.inbound import (
 from jobplatform.journal.processes import last_reading
 from jobplatform.journal.recording import Recording, sink_of
 from jobplatform.journal.result import result_meta
+from jobplatform.journal.shared_log import SHARED_FILES
 from jobplatform.journal.tracer import Failure, Outcome, attempt_of, trace_job
 from jobplatform.journal.unfinished import GivenBack, Interrupted, Replaced
 from jobplatform.metrics.tracing import TRACING

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from command_line import CliEnvironment
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobplatform.actions import jobs, telling
@@ -102,7 +103,9 @@ def test_metrics_are_for_those_who_see_all_queues_and_a_store_that_is_away_is_na
     assert telling.unready(nowhere) == ["Redis does not answer; see: jobplatform doctor"]
 
 
-def test_the_log_of_an_attempt_is_for_those_who_see_payloads(desk: Desk, database: Database) -> None:
+def test_the_log_of_an_attempt_is_for_those_who_see_payloads(
+    desk: Desk, database: Database, cli_environment: CliEnvironment
+) -> None:
     job_id = add_job(database)
     rows = [{"job_id": job_id, "attempt": number, "at": 1.0, "text": f"try {number}", "cut": 0} for number in (1, 2)]
     with database.transaction() as transaction:
@@ -117,3 +120,6 @@ def test_the_log_of_an_attempt_is_for_those_who_see_payloads(desk: Desk, databas
     elsewhere = Actor("bob", Via.PAGE, frozenset({Permission.JOBS_PAYLOAD}), Scope(frozenset({"celery"})), None)
     with pytest.raises(JobNotFound):
         jobs.logs(desk, elsewhere, job_id)
+    assert "log of attempt 1:\n  try 1\n" in cli_environment.run("jobs", "logs", job_id, "--attempt", "1").stdout
+    assert cli_environment.json("jobs", "logs", job_id)["log"]["text"] == "try 2"
+    assert cli_environment.run("jobs", "logs", job_id, "--attempt", "3").stdout == "no log is kept of it\n"

@@ -19,7 +19,8 @@ from jobplatform.decision import BOUNDS, Moved
 from jobplatform.errors import SettingsError
 from jobplatform.jobs.log_lines import JsonLines
 from jobplatform.jobs.pulse import Pulse, Waiting
-from jobplatform.journal.capture import Capture, Shared, read_shared
+from jobplatform.journal.capture import Capture
+from jobplatform.journal.shared_log import Shared, read_shared
 from jobplatform.metrics import names
 from jobplatform.metrics.counts import Counts
 from jobplatform.metrics.door import Bind, open_door
