@@ -44,7 +44,7 @@ class WorkerTelling:
 
     def readings(self) -> list[Reading | Spread]:
         """Give all readings."""
-        told: list[Reading | Spread] = [build("worker"), Reading(names.WORKER_SLOTS, Committer.processes)]
+        told: list[Reading | Spread] = [build("worker"), Reading(names.WORKER_SLOTS, _slots())]
         told.append(Reading(names.WORKER_RUNNING, len(active_requests)))
         for deed in DEEDS.told():
             labels = (deed.job_type or "other", deed.queue)
@@ -72,7 +72,7 @@ class WorkerTelling:
         now = ledger.clock()
         if waiting is None or not committer.takes:
             self._excused_at = now
-        free = len(snapshot(active_requests)) < committer.processes
+        free = len(snapshot(active_requests)) < _slots()
         return Pulse(
             silent=now - ledger.beaten_at,
             stale=self.settings.stale_seconds,
@@ -93,6 +93,11 @@ class WorkerTelling:
         except (redis.RedisError, OSError):
             return None
         return [Waiting(queue, look.listed, look.oldest) for queue, look in looks.items()]
+
+
+def _slots() -> int:
+    """Tell how many jobs run here at once, which autoscaling changes."""
+    return 1 if Committer.jobs_block_the_loop else Committer.processes
 
 
 def _of_ledger(committer: Committer) -> Iterator[Reading]:

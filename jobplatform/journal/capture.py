@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any
 
-from celery.signals import after_setup_task_logger
-
 from jobplatform.journal.inbound import ATTEMPT_HEADER
 from jobplatform.journal.recording import Recording
 from jobplatform.journal.shared_log import LONGEST_LINE, MOST_LINES, SHARED_FILES, Shared, told
@@ -84,15 +82,12 @@ def _make_catcher() -> _Catcher:
 _catcher = _make_catcher()
 
 
-def _listen(**_: Any) -> None:
+def _listen() -> None:
     """Hear of all loggers: those of Celery's tasks pass nothing on to the root."""
     for name in ("", "celery.task"):
         logger = logging.getLogger(name)
         if _catcher not in logger.handlers and (not name or not logger.propagate):
             logger.addHandler(_catcher)
-
-
-after_setup_task_logger.connect(_listen, weak=False)
 
 
 class Capturing:

@@ -61,6 +61,8 @@ class Counts:
         """Give all that was counted."""
         with self._lock:
             values = [Reading(metric, value, labels) for (metric, labels), value in self._values.items()]
-            spreads = [Spread(*key[:1], tuple(counts), total[0], key[1])
-                       for key, (counts, total) in self._spreads.items()]  # fmt: skip
+            spreads = [
+                Spread(metric, tuple(counts), total[0], labels)
+                for (metric, labels), (counts, total) in self._spreads.items()
+            ]
         return [*values, *spreads]
