@@ -176,9 +176,10 @@ class Controller:
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def _observe(self, seen: Seen) -> None:
+        # Whatever goes wrong below, what is written is seen once.
+        self.counts.add_moved(seen.moved)
         self.retries.observe(seen)
         self.estimator.observe(seen)
-        self.counts.add_moved(seen.moved)
 
     def _leads(self) -> bool:
         return self.leader.leads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -41,13 +41,20 @@ class Telling:
     """
 
     def __init__(
-        self, settings: Settings, database: Database, client: Any, counts: Counts, totals: Mapping[str, int]
+        self,
+        settings: Settings,
+        database: Database,
+        client: Any,
+        counts: Counts,
+        totals: Mapping[str, int],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.database = database
         self.client = client
         self.counts = counts
         self.totals = totals
+        self.monotonic = monotonic
 
     def readings(self, loops: Sequence[Loop], leads: bool) -> list[Reading | Spread]:
         """Give all readings."""
@@ -70,7 +77,7 @@ class Telling:
 
         :param lost: the services whose threads have ended.
         """
-        now = time.monotonic()
+        now = self.monotonic()
         told = [f"the thread of {name} has ended" for name in lost]
         for loop in loops:
             began = loop.began_at

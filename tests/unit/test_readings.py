@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError
@@ -15,6 +19,7 @@ from urllib.error import HTTPError
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from jobplatform.controller.telling import Telling
 from jobplatform.decision import BOUNDS, Moved
 from jobplatform.errors import SettingsError
 from jobplatform.jobs.log_lines import JsonLines
@@ -26,6 +31,8 @@ from jobplatform.metrics.counts import Counts
 from jobplatform.metrics.door import Bind, open_door
 from jobplatform.metrics.health import Probes
 from jobplatform.metrics.reading import Reading, bounded, text_of
+from jobplatform.service import Loop
+from jobplatform.settings import Settings
 
 
 def samples(body: bytes) -> dict[tuple[str, ...], float]:
@@ -157,6 +164,42 @@ def test_a_worker_is_live_unless_a_new_one_would_do_better(case: Case) -> None:
     problems = case.pulse.problems()
     assert len(problems) == bool(case.says)
     assert not case.says or case.says in problems[0]
+
+
+class Slow:
+    """A service whose round looks at its own loop."""
+
+    name, interval = "slow", 1.0
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self.look = look
+
+    def run_once(self, now: datetime) -> Counter[str]:
+        self.look()
+        return Counter(done=2)
+
+
+def test_a_controller_is_stuck_while_a_round_does_not_end_or_when_a_thread_has() -> None:
+    clock = [time.monotonic()]
+    telling = Telling(Settings(), None, None, Counts(), {"orphans.orphans": 4}, lambda: clock[0])  # type: ignore[arg-type]
+    seen: list[list[str]] = []
+
+    def look() -> None:
+        seen.append(telling.stuck([loop], []))
+        clock[0] += 3_600
+        seen.append(telling.stuck([loop], ["mirror"]))
+
+    loop = Loop(Slow(look), threading.Event())
+    loop.round()
+    assert seen[0] == []
+    assert seen[1][0] == "the thread of mirror has ended"
+    assert seen[1][1].startswith("a round of slow has not ended for 36")
+    assert telling.stuck([loop], []) == []
+    told = samples(text_of(telling.readings([loop], leads=False)))
+    assert told["jobplatform_service_rounds_total", "slow"] == 1
+    assert told["jobplatform_redispatched_total", "missing_in_broker"] == 4
+    assert told["jobplatform_service_counts_total", "orphans", "orphans"] == 4
+    assert told["jobplatform_controller_leads",] == 0
 
 
 def masked(text: str) -> str:
