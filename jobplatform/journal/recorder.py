@@ -207,8 +207,12 @@ class JobRequest(BoundedRequest):
         if Recording.release:
             error = {**error, "release": Recording.release}
         failed = kind is Kind.FAILED and not error.get("interrupted")
-        logs = self._logs or SHARED_FILES.read(self.worker_pid, attempt_key(self.id, self._request_dict))
+        logs = self._log()
         self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error, logs), failed=failed)
+
+    def _log(self) -> Mapping[str, Any] | None:
+        """Give what its code logged, as it said or, if it was killed, as its process has written."""
+        return self._logs or SHARED_FILES.read(self.worker_pid, attempt_key(self.id, self._request_dict))
 
     def _tell(self, text: str, result_key: str = "", result: str = "", failed: bool = False) -> None:
         if self._outcome_known:
