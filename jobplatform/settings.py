@@ -12,6 +12,8 @@ from jobplatform.errors import SettingsError
 #: A worker that was not heard for so many heartbeats is stale.
 STALE_BEATS = 3
 _POOL = re.compile(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
+#: A port or a range of them, after a host and a colon or alone.
+_BIND = re.compile(r"^(?:[^\s/]*:)?\d{1,5}(?:-\d{1,5})?$")
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 #: What stands before the hosts, the hosts, the database, and the parameters.
 _SEVERAL_HOSTS = re.compile(r"^(\w+\+\w+://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)(/[^?]*)?(?:\?(.*))?$")
@@ -379,6 +381,10 @@ class Settings:
             raise SettingsError(
                 f"JOBPLATFORM_FLEET_POOL: {self.fleet_pool!r} is no name that Kubernetes takes as well; "
                 "use lower-case letters, digits and dashes, at most 40, and begin with a letter"
+            )
+        if self.metrics_bind and not _BIND.match(self.metrics_bind):
+            raise SettingsError(
+                f"JOBPLATFORM_METRICS_BIND: {self.metrics_bind!r} is no address; give a port, host:port or host:first-last"
             )
         if not _IDENTIFIER.match(self.schema):
             raise SettingsError(
