@@ -384,7 +384,8 @@ class Settings:
             )
         if self.metrics_bind and not _BIND.match(self.metrics_bind):
             raise SettingsError(
-                f"JOBPLATFORM_METRICS_BIND: {self.metrics_bind!r} is no address; give a port, host:port or host:first-last"
+                f"JOBPLATFORM_METRICS_BIND: {self.metrics_bind!r} is no address; "
+                "give a port, host:port or host:first-last"
             )
         if not _IDENTIFIER.match(self.schema):
             raise SettingsError(
