@@ -82,11 +82,19 @@ class SharedFiles:
         self.own = os.memfd_create("jobplatform-log")
         fd = self.own
         try:
-            yield lambda pid: self._files.update({pid: fd})
+            yield lambda pid: self._keep(pid, fd)
         finally:
             if fd not in self._files.values():
                 os.close(fd)
             self.own = None
+
+    def _keep(self, pid: int, fd: int) -> None:
+        before = self._files.pop(pid, None)
+        if before is not None:
+            # The number of a process that is gone is that of another now.
+            os.close(before)
+        self._gone.pop(pid, None)
+        self._files[pid] = fd
 
     def _forget_gone(self) -> None:
         """Let go of the files of processes that have been gone for long, so that all is known of their jobs."""

@@ -25,7 +25,8 @@ from jobplatform.errors import SettingsError
 from jobplatform.jobs.log_lines import JsonLines
 from jobplatform.jobs.pulse import Pulse, Waiting
 from jobplatform.journal.capture import Capture
-from jobplatform.journal.shared_log import Shared, read_shared
+from jobplatform.journal.recording import Recording
+from jobplatform.journal.shared_log import Shared, SharedFiles, read_shared
 from jobplatform.metrics import names
 from jobplatform.metrics.counts import Counts
 from jobplatform.metrics.door import Bind, open_door
@@ -260,3 +261,24 @@ def test_celerys_lines_lose_what_is_private_and_keep_the_id() -> None:
     assert "sesame" not in line
     plain = json.loads(JsonLines().format(record("shop", "%d of %s", (3, "x"))))
     assert (plain["message"], "job_id" in plain) == ("3 of x", False)
+
+
+def test_the_file_of_a_process_is_kept_until_all_is_known_of_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recording, "log_limit", 100)
+    files, gone = SharedFiles(), 2**22 + 1
+    with files.lending() as lent:
+        fd = files.own
+        assert fd is not None
+        Capture(100, Shared(fd, "a/1", 200)).add("sesame")
+        lent(gone)
+    assert files.own is None
+    monkeypatch.setattr(Recording, "mask", staticmethod(masked))
+    assert files.read(gone, "a/1") == {"text": "***", "cut": 0}
+    assert files.read(gone, "a/2") is files.read(None, "a/1") is None
+    with files.lending() as lent:
+        lent(gone)
+    assert files.read(gone, "a/1") is None, "another process has the number now"
+    monkeypatch.setattr(Recording, "log_limit", 0)
+    with files.lending() as lent:
+        lent(1)
+    assert files.read(1, "a/1") is None
