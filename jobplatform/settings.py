@@ -13,6 +13,8 @@ from jobplatform.errors import SettingsError
 STALE_BEATS = 3
 _LAST_PORT = 65_535
 _POOL = re.compile(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
+#: A port or a range of them, after a host and a colon or alone.
+_BIND = re.compile(r"^(?:[^\s/]*:)?\d{1,5}(?:-\d{1,5})?$")
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 #: What stands before the hosts, the hosts, the database, and the parameters.
 _SEVERAL_HOSTS = re.compile(r"^(\w+\+\w+://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)(/[^?]*)?(?:\?(.*))?$")
@@ -359,6 +361,35 @@ class Settings:
         _names,
         "Addresses of proxies that are believed when they say where a request came from, and by which scheme.",
     )
+    metrics_bind: str = _setting(
+        "JOBPLATFORM_METRICS_BIND",
+        "",
+        str,
+        "Where the controller and each worker tell Prometheus and probes how they are: a port of this machine alone, "
+        "host:port, or host:first-last, of which each process takes the first that is free. Not at all if empty.",
+    )
+    log_format: str = _setting(
+        "JOBPLATFORM_LOG_FORMAT",
+        "text",
+        _one_of("text", "json"),
+        "How workers, the controller and beat write their logs: as `text`, or as a JSON object a line, with ids.",
+    )
+    capture_logs: str = _setting(
+        "JOBPLATFORM_CAPTURE_LOGS",
+        "failed",
+        _one_of("on", "failed", "off"),
+        "Of which attempts what their code logs is kept with them: all (`on`), those that failed, or none; the option "
+        "`logs` of a job type stands above it.",
+    )
+    log_limit: int = _setting(
+        "JOBPLATFORM_LOG_LIMIT", 65_536, int, "So many bytes of the log of an attempt are kept, the last ones.", 0
+    )
+    traces: str = _setting(
+        "JOBPLATFORM_TRACES",
+        "off",
+        _one_of("on", "off"),
+        "`on` makes OpenTelemetry spans of submissions and attempts; it takes the extra `otel`.",
+    )
 
     def __post_init__(self) -> None:
         self.web_address  # noqa: B018
@@ -370,6 +401,11 @@ class Settings:
             raise SettingsError(
                 f"JOBPLATFORM_FLEET_POOL: {self.fleet_pool!r} is no name that Kubernetes takes as well; "
                 "use lower-case letters, digits and dashes, at most 40, and begin with a letter"
+            )
+        if self.metrics_bind and not _BIND.match(self.metrics_bind):
+            raise SettingsError(
+                f"JOBPLATFORM_METRICS_BIND: {self.metrics_bind!r} is no address; "
+                "give a port, host:port or host:first-last"
             )
         if not _IDENTIFIER.match(self.schema):
             raise SettingsError(

@@ -17,7 +17,7 @@ from jobplatform.errors import JobNotFound, JobOptionError
 from jobplatform.jobs.eta import Eta
 from jobplatform.maintenance import prospect
 from jobplatform.states import UNFINISHED, WAITING, State
-from jobplatform.store import dead_letters, executions, graphs, holds, listing, retry_decisions
+from jobplatform.store import attempt_logs, dead_letters, executions, graphs, holds, listing, retry_decisions
 from jobplatform.store import jobs as job_rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
@@ -84,6 +84,14 @@ def states(desk: Desk, actor: Actor, job_ids: Sequence[str]) -> dict[str, str]:
     """Tell in which states some jobs are, by id; those that are not there are left out."""
     with desk.look() as session:
         return listing.within(session, job_ids, actor.scope.queues, actor.scope.tenants)
+
+
+@action("jobs.logs", Permission.JOBS_PAYLOAD)
+def logs(desk: Desk, actor: Actor, job_id: str, attempt: int | None = None) -> Row | None:
+    """Give what the code of an attempt has logged: of the last that has a log, unless one is named; None without."""
+    with desk.look() as session:
+        _seen(session, actor, job_id)
+        return attempt_logs.read(session, job_id, attempt)
 
 
 @action("jobs.graph", Permission.JOBS_READ)

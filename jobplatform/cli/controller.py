@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from jobplatform.controller.controller import Controller
+from jobplatform.jobs.log_lines import write_json
 from jobplatform.jobs.platform import platform_of
 from jobplatform.jobs.published import published
 
@@ -18,6 +19,8 @@ def run(app: Any, loglevel: str) -> None:
     :param loglevel: of the log on standard error.
     """
     logging.basicConfig(level=loglevel.upper(), format="[%(asctime)s: %(levelname)s/%(threadName)s] %(message)s")
+    if platform_of(app).settings.log_format == "json":
+        write_json(logging.getLogger().handlers)
     stop = threading.Event()
 
     def on_signal(*_: Any) -> None:

@@ -27,6 +27,7 @@ from jobplatform.journal.foreign import COLUMN_HEADERS, DEADLINE_HEADER
 from jobplatform.journal.inbound import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
 from jobplatform.limits import render_key
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.records import NewJob, job_id_of
 from jobplatform.transport.channel import SUBMITTED_HEADER
 
@@ -53,20 +54,11 @@ class JobAMQP(AMQP):  # type: ignore[misc]
                 return None
             message.headers.update(membership.headers_of(carried().batch_id))
             outgoing = Outgoing(self.app, name, message, options)
-            job = outgoing.with_unique(outgoing.new_job(platform), platform.clock())
-            job = keyed_jobs.with_idempotency(platform, job, carried())
-            transaction = carried().transaction
-
-            def publish(job: NewJob, text: str) -> None:
-                outgoing.publish(platform, producer, send, job, text)
-
-            if keyed_jobs.is_keyed(job):
-                stand(keyed_jobs.submit(platform, job, transaction, publish))
-                return None
-            if transaction is not None:
-                transactional.submit(platform, job, transaction)
-                return None
-            return submission.submit(platform, job, publish)
+            if not TRACING.on:
+                return outgoing.submit(platform, producer, send)
+            with TRACING.sending(outgoing.queue, name, job_id_of(message.headers["id"])) as context:
+                message.headers.update(context)
+                return outgoing.submit(platform, producer, send)
 
         return send_task_message
 
@@ -86,6 +78,22 @@ class Outgoing:
     message: Any
     options: dict[str, Any]
 
+    def submit(self, platform: Platform, producer: Any, send: Callable[..., Any]) -> None:
+        """Write the row, then send the message."""
+        job = self.with_unique(self.new_job(platform), platform.clock())
+        job = keyed_jobs.with_idempotency(platform, job, carried())
+        transaction = carried().transaction
+
+        def publish(job: NewJob, text: str) -> None:
+            self.publish(platform, producer, send, job, text)
+
+        if keyed_jobs.is_keyed(job):
+            stand(keyed_jobs.submit(platform, job, transaction, publish))
+        elif transaction is not None:
+            transactional.submit(platform, job, transaction)
+        else:
+            submission.submit(platform, job, publish)
+
     def new_job(self, platform: Platform) -> NewJob:
         """Give the row of the message.
 
@@ -101,7 +109,7 @@ class Outgoing:
             job_id=job_id_of(headers["id"]),
             job_type=self.name,
             payload=self._payload(platform),
-            queue=self._queue(),
+            queue=self.queue,
             priority=min(max(int(self._priority() or 1), 1), 5),
             status="BLOCKED" if wishes.after else "SCHEDULED" if due_at else "PENDING",
             max_retries=self._max_retries(),
@@ -183,7 +191,9 @@ class Outgoing:
         given = self.options.get("priority")
         return self.app.conf.task_default_priority if given is None else given
 
-    def _queue(self) -> str:
+    @property
+    def queue(self) -> str:
+        """Where the message goes."""
         queue = self.options.get("queue") or self.options.get("routing_key") or self.app.conf.task_default_queue
         return str(getattr(queue, "name", queue))
 

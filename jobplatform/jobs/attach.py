@@ -14,6 +14,7 @@ from jobplatform.errors import PoolRefused
 from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
+from jobplatform.jobs.log_lines import write_json_in_celery
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
 from jobplatform.journal import entry, leaving, refusals, stopping, surplus
@@ -21,6 +22,7 @@ from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
 from jobplatform.journal.room import Room
 from jobplatform.journal.writer import DirectSink, connect
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.settings import Settings, load_settings
 from jobplatform.transport import keys, redis
 from jobplatform.transport.channel import Channel
@@ -69,6 +71,12 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Recording.release = settings.release[:100]
     leaving.Leaving.grace = settings.drain_seconds
     Recording.message_limit = 16 * settings.payload_limit
+    Recording.capture_logs, Recording.log_limit = settings.capture_logs, settings.log_limit
+    if settings.traces == "on":
+        TRACING.switch_on()
+        signals.worker_process_shutdown.connect(TRACING.flush, weak=False)
+    if settings.log_format == "json":
+        write_json_in_celery()
     _connect_signals(app)
     return app
 
@@ -136,10 +144,19 @@ def _connect_signals(app: Any) -> None:
         if sender.app is app:
             # The first jobs shall not wait for that.
             sender.timer.call_after(_LOOK_SECONDS, _report_controller, (app,))
+            _open_door(app)
 
     signals.worker_init.connect(refuse, weak=False)
     signals.celeryd_after_setup.connect(prepare, weak=False)
     signals.worker_ready.connect(ready, weak=False)
+
+
+def _open_door(app: Any) -> None:
+    if app.jobplatform.settings.metrics_bind:
+        # Imported here: who is not asked does without.
+        from jobplatform.jobs.worker_door import open_worker_door
+
+        open_worker_door(app)
 
 
 def prepare_worker(app: Any, worker: Any) -> None:

@@ -34,6 +34,7 @@ class JobOptions:
         exceed), so that short ones wait for no long one.
     :param large_queue: where jobs go while their type is found to take much more memory than others.
     :param tool: whether agents are offered it.
+    :param logs: whether what its attempts log is kept with them; None leaves it to the settings.
     """
 
     name: str
@@ -57,6 +58,7 @@ class JobOptions:
     long_after: float | None = None
     large_queue: str | None = None
     tool: bool = False
+    logs: bool | None = None
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:

@@ -18,6 +18,7 @@ from jobplatform.jobs.estimates import Outlook, key_of, outlook
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
+from jobplatform.jobs.traced import traced
 from jobplatform.jobs.wishes import OURS, SHARED, Wishes, carrying, wishes_of
 from jobplatform.limits import render_key
 from jobplatform.records import NewJob, job_id_of, new_job_id, new_job_ids
@@ -68,10 +69,11 @@ class JobTask(Task):  # type: ignore[misc]
         like = self._new_job(platform, (), {}, wishes, payload="{}")
         ids: list[str] = []
         chunks = self._chunks(platform, iter(items), ids, wishes)
-        if wishes.transaction is not None:
-            transactional.submit_many(platform, like, chunks, wishes.transaction)
-        else:
-            submission.submit_many(platform, like, chunks)
+        with traced(like, one=False) as like:
+            if wishes.transaction is not None:
+                transactional.submit_many(platform, like, chunks, wishes.transaction)
+            else:
+                submission.submit_many(platform, like, chunks)
         return ids
 
     def _chunks(
@@ -112,12 +114,13 @@ class JobTask(Task):  # type: ignore[misc]
         def publish(job: NewJob, text: str) -> None:
             platform.publisher.push(submission.message_of(job), text)
 
-        if keyed_jobs.is_keyed(job):
-            return self.AsyncResult(keyed_jobs.submit(platform, job, wishes.transaction, publish))
-        if wishes.transaction is not None:
-            transactional.submit(platform, job, wishes.transaction)
-        else:
-            submission.submit(platform, job, publish)
+        with traced(job) as job:
+            if keyed_jobs.is_keyed(job):
+                return self.AsyncResult(keyed_jobs.submit(platform, job, wishes.transaction, publish))
+            if wishes.transaction is not None:
+                transactional.submit(platform, job, wishes.transaction)
+            else:
+                submission.submit(platform, job, publish)
         return self.AsyncResult(job.job_id)
 
     def _with_keys(self, platform: Platform, job: NewJob, args: Any, kwargs: Any, wishes: Wishes) -> NewJob:

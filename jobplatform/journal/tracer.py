@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,8 +18,13 @@ from celery.utils.nodenames import gethostname
 from kombu.serialization import loads, prepare_accept_content
 
 from jobplatform.errors import ResultTooLarge
+from jobplatform.journal.capture import Capturing, rule_of
 from jobplatform.journal.failure import describe
+from jobplatform.journal.inbound import ATTEMPT_HEADER
+from jobplatform.journal.recording import Recording
 from jobplatform.journal.result import encode_result
+from jobplatform.metrics.tracing import TRACING
+from jobplatform.records import job_id_of
 
 
 class Outcome(NamedTuple):
@@ -26,6 +33,7 @@ class Outcome(NamedTuple):
     result: str
     cpu_seconds: float
     peak_rss: int
+    logs: dict[str, Any] | None = None
 
 
 class Failure(NamedTuple):
@@ -39,6 +47,7 @@ class Failure(NamedTuple):
     told: dict[str, Any]
 
 
+_NO_SPAN: AbstractContextManager[Any] = nullcontext()
 #: What is told of how the jobs that run here fail, by task id.
 _told: dict[str, dict[str, Any]] = {}
 
@@ -74,6 +83,19 @@ def _hostname() -> str:
     return str(gethostname())
 
 
+def _span(name: str, uuid: str, request: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    if not TRACING.on:
+        return _NO_SPAN
+    queue = str((request.get("delivery_info") or {}).get("routing_key") or "")
+    return TRACING.processing(request, queue, name, job_id_of(uuid))
+
+
+def attempt_of(request: Mapping[str, Any]) -> int:
+    """Tell the number of an attempt, from 1, by what its message says."""
+    given: int | None = request.get(ATTEMPT_HEADER)
+    return given or int(request.get("retries") or 0) + 1
+
+
 def trace_job(
     name: str, uuid: str, request: dict[str, Any], body: Any, content_type: str, encoding: str, limit: int
 ) -> tuple[int, Any, float]:
@@ -92,15 +114,22 @@ def trace_job(
     )
     before = resource.getrusage(resource.RUSAGE_SELF)
     _told[uuid] = {}
-    try:
-        value, failure, runtime, _ = trace_task(app.tasks[name], uuid, args, kwargs, request, app=app)
-    finally:
-        told = _told.pop(uuid, {})
+    task = app.tasks[name]
+    rule = rule_of(task)
+    with Capturing(rule != "off", uuid, request) as capture, _span(name, uuid, request) as span:
+        try:
+            value, failure, runtime, _ = trace_task(task, uuid, args, kwargs, request, app=app)
+        finally:
+            told = _told.pop(uuid, {})
+        if span is not None:
+            TRACING.end(span, told.get("type", "failed") if failure else None, attempt_of(request))
     if failure:
-        return 1, Failure(value, told), runtime
+        logs = capture and capture.taken(Recording.mask)
+        return 1, Failure(value, {**told, "logs": logs} if logs else told), runtime
+    logs = capture.taken(Recording.mask) if capture and rule == "on" else None
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     try:
-        return 0, Outcome(encode_result(value, limit), round(cpu, 6), after.ru_maxrss), runtime
+        return 0, Outcome(encode_result(value, limit), round(cpu, 6), after.ru_maxrss, logs), runtime
     except ResultTooLarge:
         return 1, ExceptionInfo(), runtime

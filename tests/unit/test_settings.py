@@ -33,6 +33,7 @@ def test_values_are_read_and_defaults_kept() -> None:
         ({"JOBPLATFORM_SHCEMA": "x"}, "no such setting"),
         ({"REDIS_URL": "http://x"}, "redis://"),
         ({"DATABASE_URL": "mysql://x"}, "postgresql://"),
+        ({"JOBPLATFORM_METRICS_BIND": "http://x:9100/"}, "JOBPLATFORM_METRICS_BIND: 'http://x:9100/' is no address"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(environ: dict[str, str], words: str) -> None:
