@@ -45,6 +45,7 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
         "limits": 1,
         "retries": 0,
         "schedules": 0,
+        "testing": 0,
         "uniqueness": 3,
         "workflows": 9,
     }
