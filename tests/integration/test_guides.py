@@ -42,6 +42,7 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
         "durations": 1,
         "errors": 0,
         "expiry": 4,
+        "flower": 1,
         "limits": 1,
         "retries": 0,
         "schedules": 0,
