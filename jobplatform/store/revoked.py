@@ -1,4 +1,4 @@
-"""Jobs that somebody has revoked as Celery's users do: the row says so at once, whether or not a worker has heard it."""
+"""Jobs that somebody has revoked as Celery's users do: their rows say so at once, whoever has heard it."""
 
 from __future__ import annotations
 
