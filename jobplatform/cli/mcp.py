@@ -42,7 +42,7 @@ def mcp(context: click.Context) -> None:
     try:
         from jobplatform.mcp.server import serve_stdio
     except ImportError as error:
-        raise CommandError(f"the SDK is missing ({error.name}); run: pip install 'jobplatform[mcp]'") from error
+        raise CommandError(f"the SDK is missing ({error.name}); run: pip install 'jobplatform[mcp]'", Exit.FAILED) from error
     secret = os.environ.pop(TOKEN, None)
     with open_desk() as (desk, _):
         anyio.run(serve_stdio, Office(desk, _agent(desk, secret), _tools(desk)))
@@ -77,7 +77,7 @@ def approve(plan_id: str) -> None:
         click.echo(_described(plan))
         if not _agreed(plan["jobs"]):
             plans.refuse(desk, actor, plan_id)
-            raise CommandError(f"plan {plan_id} is refused")
+            raise CommandError(f"plan {plan_id} is refused", Exit.FAILED)
         plans.approve(desk, actor, plan_id, _needs(_tools(desk), plan), plan["jobs"])
     click.echo(f"plan {plan_id} is approved; the agent may apply it once, until {plan['expires_at']:%H:%M:%S}")
 

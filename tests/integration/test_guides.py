@@ -37,6 +37,7 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
     with database.session() as session:
         count = session.connection.exec_driver_sql(f'select count(*) from "{database.schema}".jobs').scalar()
     counts = {
+        "agents": 0,
         "batches": 10,
         "dead-letters": 1,
         "durations": 1,
