@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,11 +15,11 @@ import anyio
 import pytest
 from celery import Celery
 from click.testing import CliRunner
-from mcp import Client
+from mcp import Client, StdioServerParameters
 
 from jobplatform import job
-from jobplatform.actions import plans
-from jobplatform.actions.actor import Actor, Via, at_terminal
+from jobplatform.actions import people, plans
+from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import ROLES, Permission
 from jobplatform.cli import main
@@ -275,3 +278,29 @@ def test_nobody_approves_without_a_terminal(office: Office, settings: Settings) 
 def rows(database: Database, sql: str) -> list[Any]:
     with database.transaction() as transaction:
         return list(transaction.connection.exec_driver_sql(sql.replace("@", f'"{database.schema}".')).all())
+
+
+def test_an_agent_comes_in_with_its_token_over_standard_input(
+    desk: Desk, settings: Settings, database: Database
+) -> None:
+    infect(database)
+    people.add_user(desk, PERSON, "ann", "correct horse battery", "operator")
+    permissions = [Permission.JOBS_READ, Permission.JOBS_STEER]
+    token = people.add_token(desk, PERSON, "ann", "triage", permissions, timedelta(days=1), Scope()).secret
+    environment = {
+        "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "JOBPLATFORM_SCHEMA": settings.schema,
+        "JOBPLATFORM_TOKEN": token, "PATH": os.environ["PATH"],
+    }  # fmt: skip
+    program = "from jobplatform.cli import main; main()"
+    server = StdioServerParameters(command=sys.executable, args=["-c", program, "mcp"], env=environment)
+
+    async def talk() -> tuple[set[str], str]:
+        async with Client(server) as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            result = await client.call_tool("jobs_cancel", ALL)
+            return names, str(result.content[0].text)  # type: ignore[union-attr]
+
+    names, text = anyio.run(talk)
+    assert {"jobs_list", "jobs_cancel", "apply_plan"} <= names and "queues_pause" not in names
+    assert json.loads(text)["data"]["count"] == 2
+    assert ("ann/triage", "plans.ask", {"count": 2}) in deeds(database)
