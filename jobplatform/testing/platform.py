@@ -19,6 +19,7 @@ from jobplatform.journal.recording import Recording
 from jobplatform.records import job_id_of
 from jobplatform.settings import Settings, load_settings
 from jobplatform.store.results import read_result
+from jobplatform.testing import caller
 from jobplatform.testing.tables import MemoryDatabase
 from jobplatform.testing.wire import InlineAMQP, Wire
 
@@ -52,6 +53,14 @@ class InlinePlatform(Platform):
         """The queues and the journal of the test."""
         self._touched()
         return self._wire
+
+    def transaction_on(self, handle: Any) -> Any:
+        """Write rows that a rollback of the caller takes back."""
+        return caller.writing_on(handle, self._memory.tables, self._memory.committed)
+
+    def savepoint_on(self, handle: Any) -> Any:
+        """Write rows that a rollback of the caller takes back, also one to the savepoint."""
+        return caller.savepoint_on(handle, self._memory.tables, self._memory.committed)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

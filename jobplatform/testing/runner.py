@@ -20,7 +20,7 @@ from jobplatform.scheduling.ticker import Ticker
 from jobplatform.states import FINAL, State
 from jobplatform.store import dependencies, schedules
 from jobplatform.store import jobs as job_rows
-from jobplatform.testing import batch_rows, caller, edge_rows, schedule_rows
+from jobplatform.testing import batch_rows, edge_rows, run_rows, schedule_rows
 from jobplatform.testing.faults import Faults
 from jobplatform.testing.platform import InlineBackend, InlinePlatform, settings_of, taken_over
 from jobplatform.testing.submissions import Job, Wanted, find, job_of
@@ -29,7 +29,7 @@ from jobplatform.testing.wire import Wire
 from jobplatform.testing.worker import Worker
 
 #: These modules say what statements do.
-_ANSWERS = (batch_rows, edge_rows, schedule_rows)
+_ANSWERS = (batch_rows, edge_rows, run_rows, schedule_rows)
 #: So many runs without an end are taken for jobs that submit each other for ever.
 _MOST = 10_000
 _BATCH = 1_000
@@ -55,7 +55,7 @@ class JobRunner:
         self._tables = Tables(lambda: self._seconds)
         self._database = MemoryDatabase(self._tables, self._committed)
         self._wire = Wire(self._tables, self._mirror_all)
-        self._platform = _Platform(settings_of(app), self._tables.clock, self._database, self._wire, self._touched)
+        self._platform = InlinePlatform(settings_of(app), self._tables.clock, self._database, self._wire, self._touched)
         self._worker = Worker(app, self._platform, self._wire, self._faults)
         self._mirror = Mirror(self._wire, self._database, decide_all, _no_wait, _BATCH)  # type: ignore[arg-type]
         self._services = self._make_services()
@@ -280,18 +280,6 @@ class JobRunner:
     def _names(self, job_type: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         declared = getattr(self.app.tasks.get(job_type), "job", None)
         return kwargs if declared is None else declared.signature.named(args, kwargs)
-
-
-class _Platform(InlinePlatform):
-    """The platform of the test, which also takes the caller's own transactions."""
-
-    def transaction_on(self, handle: Any) -> Any:
-        """Write rows that a rollback of the caller takes back."""
-        return caller.writing_on(handle, self._memory.tables, self._memory.committed)
-
-    def savepoint_on(self, handle: Any) -> Any:
-        """Write rows that a rollback of the caller takes back, also one to the savepoint."""
-        return caller.savepoint_on(handle, self._memory.tables, self._memory.committed)
 
 
 def _no_wait(seconds: float) -> None:
