@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from jobplatform.actions.action import action
+from jobplatform.actions.action import ACTIONS, action
 from jobplatform.actions.actor import Actor, Via
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
@@ -21,6 +21,8 @@ Row = Mapping[str, Any]
 
 #: So long a plan can be approved and applied.
 MINUTES = 15
+#: What a plan to submit a job is named, before a colon and the job type.
+SUBMIT = "jobs.submit"
 #: Open plans of one actor.
 MOST = 20
 _KEPT = timedelta(days=30)
@@ -81,16 +83,15 @@ def show_plan(desk: Desk, actor: Actor, plan_id: str) -> Row:
 
 
 @action("plans.approve", Permission.PLANS_APPROVE, writes=True)
-def approve(desk: Desk, actor: Actor, plan_id: str, needs: Permission, count: int) -> Row:
+def approve(desk: Desk, actor: Actor, plan_id: str, count: int) -> Row:
     """Approve the plan of an agent, which may then apply it once.
 
-    :param needs: the permission that its action takes, which whoever approves must hold as well.
     :param count: what whoever approves was told that it touches.
     :raises PlanRefused: when it cannot be approved any more, or another count was shown.
     :raises Forbidden: to agents and tokens, and to those who might not do it themselves.
     """
     plan = _plan(desk, plan_id)
-    _admit_person(desk, actor, "plans.approve", plan_id, needs)
+    _admit_person(desk, actor, "plans.approve", plan_id, _permission_of(plan))
     if count != plan["jobs"]:
         raise PlanRefused(f"plan {plan_id}: it touches {plan['jobs']}, not {count}; look at it again")
     _decide(desk, actor, plan, "approved")
@@ -151,6 +152,16 @@ def _hindrance(actor: Actor, plan: Row, count: int) -> str | None:
     if count > plan["jobs"]:
         return f"it would touch {count} by now, and {plan['jobs']} were approved; ask again"
     return None
+
+
+def _permission_of(plan: Row) -> Permission:
+    """Give the permission that the action of a plan takes."""
+    name = plan["action"].partition(":")[0]
+    if name == SUBMIT:
+        return Permission.JOBS_SUBMIT
+    if name not in ACTIONS:
+        raise PlanRefused(f"plan {plan['plan_id']}: there is no action {name} any more")
+    return ACTIONS[name].permission
 
 
 def _admit_person(desk: Desk, actor: Actor, name: str, plan_id: str, needs: Permission) -> None:

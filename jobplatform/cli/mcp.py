@@ -13,7 +13,7 @@ import click
 from jobplatform.actions import entry, plans
 from jobplatform.actions.actor import Actor, Via
 from jobplatform.actions.desk import Desk
-from jobplatform.actions.permission import ROLES, Permission
+from jobplatform.actions.permission import ROLES
 from jobplatform.cli.desk import open_desk, operator
 from jobplatform.cli.exits import CommandError, Exit, mapped
 from jobplatform.cli.output import Output, json_option
@@ -42,7 +42,9 @@ def mcp(context: click.Context) -> None:
     try:
         from jobplatform.mcp.server import serve_stdio
     except ImportError as error:
-        raise CommandError(f"the SDK is missing ({error.name}); run: pip install 'jobplatform[mcp]'", Exit.FAILED) from error
+        raise CommandError(
+            f"the SDK is missing ({error.name}); run: pip install 'jobplatform[mcp]'", Exit.FAILED
+        ) from error
     secret = os.environ.pop(TOKEN, None)
     with open_desk() as (desk, _):
         anyio.run(serve_stdio, Office(desk, _agent(desk, secret), _tools(desk)))
@@ -78,7 +80,7 @@ def approve(plan_id: str) -> None:
         if not _agreed(plan["jobs"]):
             plans.refuse(desk, actor, plan_id)
             raise CommandError(f"plan {plan_id} is refused", Exit.FAILED)
-        plans.approve(desk, actor, plan_id, _needs(_tools(desk), plan), plan["jobs"])
+        plans.approve(desk, actor, plan_id, plan["jobs"])
     click.echo(f"plan {plan_id} is approved; the agent may apply it once, until {plan['expires_at']:%H:%M:%S}")
 
 
@@ -113,13 +115,6 @@ def _described(plan: Mapping[str, Any]) -> str:
     return "\n".join(f"{name:>10}  {value}" for name, value in rows.items())
 
 
-def _needs(tools: list[Tool], plan: Mapping[str, Any]) -> Permission:
-    for tool in tools:
-        if tool.action == plan["action"]:
-            return tool.permission
-    raise CommandError(f"plan {plan['plan_id']}: {plan['action']} is offered no more", Exit.CONFLICT)
-
-
 def _tools(desk: Desk) -> list[Tool]:
     return [*tools_of_actions(), *tools_of_types(desk.application())]
 
@@ -130,5 +125,5 @@ def _agent(desk: Desk, secret: str | None) -> Actor:
         return Actor(f"{operator()}/agent", Via.AGENT, ROLES["viewer"])
     actor = entry.of_token(desk, secret, None, via=Via.AGENT)
     if actor is None:
-        raise CommandError(f"{TOKEN}: it does not count; make one with: jobplatform tokens add", Exit.USAGE)
+        raise CommandError(f"{TOKEN}: no token counts that says so; it may be over, or revoked", Exit.USAGE)
     return actor

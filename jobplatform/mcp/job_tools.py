@@ -9,12 +9,11 @@ from typing import Any
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
-from jobplatform.actions.plans import Blast
+from jobplatform.actions.plans import SUBMIT, Blast
 from jobplatform.errors import Forbidden
 from jobplatform.jobs.options import JobOptions
 from jobplatform.mcp.offered import Tool
 
-ACTION = "jobs.submit"
 _UNFIT = re.compile(r"[^a-zA-Z0-9_-]+")
 _LONGEST = 64
 
@@ -35,10 +34,10 @@ def _tool(task: Any) -> Tool:
     def call(desk: Desk, actor: Actor, values: Mapping[str, Any]) -> dict[str, Any]:
         about = {"job_type": declared.name, "arguments": dict(values)}
         if not actor.may(Permission.JOBS_SUBMIT) or not actor.scope.holds(declared.queue, None):
-            desk.note(actor, ACTION, about, {"refused": str(Permission.JOBS_SUBMIT)})
-            raise Forbidden(ACTION, str(Permission.JOBS_SUBMIT))
+            desk.note(actor, SUBMIT, about, {"refused": str(Permission.JOBS_SUBMIT)})
+            raise Forbidden(SUBMIT, str(Permission.JOBS_SUBMIT))
         result = task.submit(**values)
-        desk.note(actor, ACTION, about, {"job_id": result.id})
+        desk.note(actor, SUBMIT, about, {"job_id": result.id})
         return {"job_id": result.id}
 
     def measure(desk: Desk, actor: Actor, values: Mapping[str, Any]) -> Blast:
@@ -47,7 +46,7 @@ def _tool(task: Any) -> Tool:
     name = _UNFIT.sub("_", f"run_{declared.name}")[-_LONGEST:]
     words = f"Submit a job of the type {declared.name}. {_first_line(task)}".strip()
     writes, schema = declared.tool != "free", declared.signature.json_schema()
-    action = f"{ACTION}:{declared.name}"
+    action = f"{SUBMIT}:{declared.name}"
     return Tool(name, action, words, Permission.JOBS_SUBMIT, writes, schema, parse, call, measure)
 
 

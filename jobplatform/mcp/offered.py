@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass, replace
@@ -10,7 +11,7 @@ from importlib import import_module
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from jobplatform import actions
 from jobplatform.actions.action import Action
@@ -19,6 +20,8 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.actions.plans import Blast
 from jobplatform.store.pauses import Hold
+
+logger = logging.getLogger(__name__)
 
 #: The most that agents may give for parameters of these names.
 _MOST = {"limit": 200, "cap": 100_000}
@@ -64,8 +67,11 @@ def _functions() -> Iterator[Any]:
 def _tool(action: Action, function: Any) -> Tool | None:
     if action.name.partition(".")[0] in NEVER:
         return None
-    model = _model(action.name, function)
-    if model is None:
+    try:
+        model = _model(action.name, function)
+        schema = model.model_json_schema()
+    except (NameError, PydanticUserError, PydanticUndefinedAnnotation) as error:
+        logger.info("agents are not offered %s, whose arguments are no JSON: %s", action.name, error)
         return None
 
     def parse(actor: Actor, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,22 +88,18 @@ def _tool(action: Action, function: Any) -> Tool | None:
         return _by_names(action, values)
 
     name = action.name.replace(".", "_")
-    schema = model.model_json_schema()
     return Tool(name, action.name, action.words, action.permission, action.writes, schema, parse, call, measure)
 
 
-def _model(name: str, function: Any) -> type[BaseModel] | None:
-    """Make a model of the arguments of an action, None when they are no JSON."""
+def _model(name: str, function: Any) -> type[BaseModel]:
+    """Make a model of the arguments of an action."""
     hints = get_type_hints(inspect.unwrap(function))
     given: dict[str, Any] = {}
     for parameter in list(inspect.signature(function).parameters.values())[2:]:
         if parameter.name != "dry_run":
             default = ... if parameter.default is parameter.empty else parameter.default
             given[parameter.name] = (_bounded(parameter.name, hints[parameter.name]), default)
-    try:
-        return create_model(name, __config__=ConfigDict(extra="forbid"), **given)
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
-        return None
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **given)
 
 
 def _bounded(name: str, hint: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,17 @@ from jobplatform.actions import plans
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.errors import Forbidden, JobPlatformError, PlanRefused
+from jobplatform.jobs.payload import encode_state
 from jobplatform.mcp.offered import Tool
 from jobplatform.mcp.quoted import clean
+from jobplatform.store.database import REFUSED
+from jobplatform.store.database import UNREACHABLE as POSTGRESQL
+from jobplatform.transport.publisher import UNREACHABLE as REDIS
+
+logger = logging.getLogger(__name__)
+
+#: The largest arguments of a call, in bytes.
+ARGUMENT_LIMIT = 65_536
 
 APPLY = "apply_plan"
 NEXT = (
@@ -48,20 +58,30 @@ class Office:
     def answer(self, name: str, arguments: Mapping[str, Any]) -> Answer:
         """Answer a call; what goes wrong is an answer as well."""
         try:
-            if name == APPLY:
-                return Answer(self._apply(str(arguments.get("plan", ""))))
-            tool = self.tools.get(name)
-            if tool is None:
-                return self._refused(name)
-            values = tool.parse(self.actor, arguments)
-            if tool.writes:
-                return Answer(self._plan(tool, arguments, values))
-            return Answer(tool.call(self.desk, self.actor, values))
+            # What no table can hold is refused before anything looks at it.
+            encode_state(dict(arguments), ARGUMENT_LIMIT)
+            return self._answer(name, arguments)
+        except REFUSED:
+            return Answer({"error": "the arguments are no values that the tables know, such as an id"}, failed=True)
+        except (*POSTGRESQL, *REDIS) as error:
+            logger.warning("an agent's call of %s has no answer: %s", clean(name, 100), error)
+            return Answer({"error": "PostgreSQL or Redis is away; try again later"}, failed=True)
         except ValidationError as error:
             problems = [{"at": list(each["loc"]), "problem": each["msg"]} for each in error.errors()]
             return Answer({"error": "the arguments do not fit", "problems": problems}, failed=True)
         except JobPlatformError as error:
             return Answer({"error": str(error)}, failed=True)
+
+    def _answer(self, name: str, arguments: Mapping[str, Any]) -> Answer:
+        if name == APPLY:
+            return Answer(self._apply(str(arguments.get("plan", ""))))
+        tool = self.tools.get(name)
+        if tool is None:
+            return self._refused(name)
+        values = tool.parse(self.actor, arguments)
+        if tool.writes:
+            return Answer(self._plan(tool, arguments, values))
+        return Answer(tool.call(self.desk, self.actor, values))
 
     def _refused(self, name: str) -> Answer:
         """Write down that a tool was asked for that is not there, or not for this agent."""

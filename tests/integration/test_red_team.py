@@ -205,8 +205,8 @@ def test_a_plan_is_applied_once_when_a_person_approved_it(office: Office, desk: 
             assert (plan["count"], plan["sample"]) == (1, ids[:1])
             assert "nobody has approved it" in (await agent.call("apply_plan", {"plan": plan["plan"]}))["data"]["error"]
             with pytest.raises(Forbidden):
-                plans.approve(desk, AGENT, plan["plan"], Permission.JOBS_STEER, 1)
-            plans.approve(desk, PERSON, plan["plan"], Permission.JOBS_STEER, 1)
+                plans.approve(desk, AGENT, plan["plan"], 1)
+            plans.approve(desk, PERSON, plan["plan"], 1)
             assert (await agent.call("apply_plan", {"plan": plan["plan"]}))["data"]["applied"] is True
             assert "it is applied" in (await agent.call("apply_plan", {"plan": plan["plan"]}))["data"]["error"]
             free = (await agent.call("run_red_ping", {"text": "hello"}))["data"]
@@ -227,28 +227,27 @@ def test_a_plan_is_applied_once_when_a_person_approved_it(office: Office, desk: 
     assert {row[0] for row in rows(database, "select count(*) from @jobs where status = 'CANCELLED'")} == {1}
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ("", "would touch 4 by now, and 2 were approved"),
-        ("update @agent_plans set expires_at = now()", "minutes are over"),
-        ("update @agent_plans set arguments = jsonb_set(arguments, '{reason}', '\"other\"')", "not what was approved"),
-        ("update @agent_plans set actor = 'bob/agent'", "not yours"),
-        ("update @agent_plans set state = 'refused'", "it is refused"),
-    ],
-)
-def test_a_plan_counts_for_what_was_approved_alone(
-    office: Office, desk: Desk, database: Database, change: str, why: str
-) -> None:
+HINDRANCES = [
+    ("update @agent_plans set expires_at = now()", "minutes are over"),
+    ("update @agent_plans set arguments = jsonb_set(arguments, '{reason}', '\"other\"')", "not what was approved"),
+    ("update @agent_plans set actor = 'bob/agent'", "not yours"),
+    ("update @agent_plans set state = 'refused'", "it is refused"),
+]
+
+
+def test_a_plan_counts_for_what_was_approved_alone(office: Office, desk: Desk, database: Database) -> None:
     infect(database)
+    for change, why in HINDRANCES:
+        made = office.answer("jobs_cancel", ALL).value
+        plans.approve(desk, PERSON, made["plan"], made["count"])
+        rows(database, f"{change} where plan_id = '{made['plan']}' returning 1")
+        answer = office.answer("apply_plan", {"plan": made["plan"]})
+        assert answer.failed and why in answer.value["error"]
     made = office.answer("jobs_cancel", ALL).value
-    plans.approve(desk, PERSON, made["plan"], Permission.JOBS_STEER, made["count"])
-    if change:
-        rows(database, f"{change} returning 1")
-    else:
-        infect(database)
+    plans.approve(desk, PERSON, made["plan"], made["count"])
+    infect(database)
     answer = office.answer("apply_plan", {"plan": made["plan"]})
-    assert answer.failed and why in answer.value["error"]
+    assert answer.failed and "would touch 4 by now, and 2 were approved" in answer.value["error"]
     assert rows(database, "select count(*) from @jobs where status = 'CANCELLED'")[0][0] == 0
 
 
@@ -258,7 +257,15 @@ def test_an_agent_sees_and_asks_for_what_its_token_allows(desk: Desk, database: 
     assert "jobs_cancel" not in viewer.tools
     assert viewer.answer("jobs_cancel", ALL).failed
     assert deeds(database)[-1][1:] == ("agents.call", {"refused": "no such tool for it"})
-    assert viewer.answer("jobs_list", {"chosen": {}, "limit": 10**6}).failed
+    for name, arguments in (
+        ("jobs_list", {"chosen": {}, "limit": 10**6}),
+        ("jobs_show", {"job_id": "no id"}),
+        ("jobs_show", {"job_id": "\x00"}),
+        ("jobs_show", {"job_id": "x" * 10**6}),
+        ("jobs_show", {"job_id": ids[0], "more": 1}),
+    ):
+        answer = viewer.answer(name, arguments)
+        assert answer.failed and answer.value["error"]
 
     async def look() -> str:
         async with Client(make_server(viewer)) as client:
@@ -268,7 +275,7 @@ def test_an_agent_sees_and_asks_for_what_its_token_allows(desk: Desk, database: 
     assert json.loads(anyio.run(look))["data"]["job"]["payload"] == "(needs the permission jobs.payload)"
 
 
-def test_nobody_approves_without_a_terminal(office: Office, settings: Settings) -> None:
+def test_nobody_approves_without_a_terminal(office: Office) -> None:
     plan = office.answer("queues_pause", {"names": ["celery"], "hold": {"reason": "x", "by": "root"}}).value
     assert (plan["count"], plan["sample"]) == (1, ["celery"])
     result = CliRunner().invoke(main, ["mcp", "approve", plan["plan"]])
