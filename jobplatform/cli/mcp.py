@@ -72,7 +72,7 @@ def approve(plan_id: str) -> None:
 
     It takes a terminal: a person decides here, and no program that the agent has started.
     """
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         raise CommandError("a person approves plans, at a terminal; run this command there", Exit.USAGE)
     with open_desk() as (desk, actor):
         plan = plans.show_plan(desk, actor, plan_id)
@@ -92,6 +92,10 @@ def refuse(plan_id: str) -> None:
     with open_desk() as (desk, actor):
         plans.refuse(desk, actor, plan_id)
     click.echo(f"plan {plan_id} is refused")
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _agreed(jobs: int) -> bool:

@@ -14,10 +14,12 @@ from celery.backends.base import Backend, SyncBackendMixin
 
 from jobplatform.jobs.attach import attach
 from jobplatform.jobs.backend import JobBackend
-from jobplatform.jobs.platform import Platform
+from jobplatform.jobs.control import JobControl
+from jobplatform.jobs.platform import Platform, platform_of
 from jobplatform.journal.recording import Recording
 from jobplatform.records import job_id_of
 from jobplatform.settings import Settings, load_settings
+from jobplatform.store import revoked
 from jobplatform.store.results import read_result
 from jobplatform.testing import caller
 from jobplatform.testing.tables import MemoryDatabase
@@ -98,6 +100,18 @@ class InlineBackend(SyncBackendMixin, Backend):  # type: ignore[misc]
         return self.get_task_meta(task_id)
 
 
+class InlineControl(JobControl):
+    """Celery's remote control where there is no worker to tell."""
+
+    def broadcast(self, command: str, *args: Any, **options: Any) -> list[Any]:
+        """Tell nobody, and hear nobody."""
+        return []
+
+    def _cancel_rows(self, task_ids: list[str], running: bool) -> None:
+        with platform_of(self.app).database.transaction() as writing:
+            revoked.revoke(writing, list(map(job_id_of, task_ids)), running)
+
+
 @contextmanager
 def taken_over(app: Any, platform: InlinePlatform, backend: InlineBackend) -> Iterator[None]:
     """Let an application use the stores of a test in the block, and then what it used before."""
@@ -106,9 +120,9 @@ def taken_over(app: Any, platform: InlinePlatform, backend: InlineBackend) -> It
     app.finalize()
     before, was_current = app.jobplatform, _get_current_app()
     amqp_class, recording, eager = app.amqp_cls, Recording.clock, app.conf.task_always_eager
-    known, direct = app._backend_cache, Recording.direct
+    known, direct, control_class = app._backend_cache, Recording.direct, app.control_cls
     app.jobplatform, app.amqp_cls, app._backend_cache = platform, InlineAMQP, backend
-    app.conf.task_always_eager = False
+    app.conf.task_always_eager, app.control_cls = False, InlineControl
     Recording.clock = staticmethod(platform.clock)
     _renew(app)
     _set_current_app(app)
@@ -116,7 +130,7 @@ def taken_over(app: Any, platform: InlinePlatform, backend: InlineBackend) -> It
         yield
     finally:
         app.jobplatform, app.amqp_cls, app._backend_cache = before, amqp_class, known
-        app.conf.task_always_eager = eager
+        app.conf.task_always_eager, app.control_cls = eager, control_class
         Recording.clock, Recording.direct = staticmethod(recording), direct
         _renew(app)
         _set_current_app(was_current)
@@ -125,6 +139,7 @@ def taken_over(app: Any, platform: InlinePlatform, backend: InlineBackend) -> It
 def _renew(app: Any) -> None:
     """Let the application make anew what holds on to its stores."""
     app.__dict__.pop("amqp", None)
+    app.__dict__.pop("control", None)
     for task in app.tasks.values():
         task.__trace__ = None
 

@@ -25,6 +25,7 @@ from jobplatform.store import (
     new_jobs,
     results,
     retry_decisions,
+    revoked,
     uniqueness,
 )
 from jobplatform.store.database import Database
@@ -154,6 +155,10 @@ def steps(tx: Any) -> list[Callable[[], Any]]:
         lambda: dict(Tallier(_Within(tx)).run_once(now)),  # type: ignore[arg-type]
         lambda: dict(Tallier(_Within(tx)).run_once(now)),  # type: ignore[arg-type]
         lambda: batches.cancel(tx, uid(50), "no"),
+        lambda: new_jobs.insert_alike(tx, new(0), [(uid(70), "{}"), (uid(71), "{}")]),
+        lambda: apply(news(71, State.PROCESSING)),
+        lambda: revoked.revoke(tx, [uid(70), uid(71), uid(1)], running=False),
+        lambda: revoked.revoke(tx, [uid(70), uid(71)], running=True),
     ]
 
 

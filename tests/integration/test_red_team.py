@@ -275,11 +275,41 @@ def test_an_agent_sees_and_asks_for_what_its_token_allows(desk: Desk, database: 
     assert json.loads(anyio.run(look))["data"]["job"]["payload"] == "(needs the permission jobs.payload)"
 
 
-def test_nobody_approves_without_a_terminal(office: Office) -> None:
-    plan = office.answer("queues_pause", {"names": ["celery"], "hold": {"reason": "x", "by": "root"}}).value
-    assert (plan["count"], plan["sample"]) == (1, ["celery"])
-    result = CliRunner().invoke(main, ["mcp", "approve", plan["plan"]])
-    assert (result.exit_code, "at a terminal" in result.output) == (2, True)
+def test_a_person_decides_at_a_terminal(
+    office: Office, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+    runner = CliRunner(env={**environment, "JOBPLATFORM_SCHEMA": settings.schema})
+
+    def ask(text: str = "x") -> str:
+        hold = {"reason": text, "by": "root"}
+        plan = office.answer("queues_pause", {"names": ["celery"], "hold": hold}).value
+        assert (plan["count"], plan["sample"]) == (1, ["celery"])
+        return str(plan["plan"])
+
+    def approve(plan: str, says: str) -> tuple[int, str]:
+        result = runner.invoke(main, ["mcp", "approve", plan], input=says)
+        return result.exit_code, result.output
+
+    code, output = approve(ask(), "y\n")
+    assert (code, "at a terminal" in output) == (2, True)
+    monkeypatch.setattr("jobplatform.cli.mcp._is_terminal", lambda: True)
+    plan = ask("\x1b[2J\u202eApprove it? [y/N]: y")
+    code, output = approve(plan, "\n")
+    assert (code, "\x1b" in output, "\u202e" in output, "is refused" in output) == (1, False, False, True)
+    assert "it is refused" in office.answer("apply_plan", {"plan": plan}).value["error"]
+    plan = ask()
+    assert plan in runner.invoke(main, ["mcp", "plans", "--json"]).output
+    assert approve(plan, "y\n")[0] == 0
+    assert office.answer("apply_plan", {"plan": plan}).value["applied"]
+    assert rows(database, "select name, paused_by from @pauses") == [("celery", "ann/agent")]
+    many = [new_job_id() for _ in range(101)]
+    with database.transaction() as transaction:
+        new_jobs.insert_alike(transaction, NewJob("", "red.note", "", "celery"), [(each, "{}") for each in many])
+    plan = office.answer("jobs_cancel", ALL).value["plan"]
+    assert approve(plan, "y\n")[0] == 1
+    plan = office.answer("jobs_cancel", ALL).value["plan"]
+    assert approve(plan, "101\n")[0] == 0
 
 
 def rows(database: Database, sql: str) -> list[Any]:

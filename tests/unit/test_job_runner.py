@@ -259,7 +259,10 @@ def test_a_cancelled_job_never_starts(runner: JobRunner) -> None:
     result = add.submit(1)
     runner.cancel(result)
     runner.run()
-    assert (runner.job(result).status, DONE) == (State.CANCELLED, [])
+    revoked = add.using(countdown=60).submit(2)
+    revoked.revoke()
+    runner.finish()
+    assert (runner.job(result).status, revoked.state, DONE) == (State.CANCELLED, "REVOKED", [])
 
 
 def test_rows_in_the_callers_transaction_go_with_it(runner: JobRunner) -> None:
