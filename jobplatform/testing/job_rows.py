@@ -161,7 +161,7 @@ def _cancel(writing: Writing, parameters: Mapping[str, Any]) -> list[Row]:
 def _revoke(writing: Writing, parameters: Mapping[str, Any]) -> list[Row]:
     open_states = UNFINISHED if parameters["running"] else UNFINISHED - {State.PROCESSING}
     meant = [job for job in chosen(writing, parameters) if State(job["status"]) in open_states]
-    found = _cancel(writing, {"job_ids": [job["job_id"] for job in meant], "reason": "revoked"})
+    found: list[Row] = _cancel(writing, {"job_ids": [job["job_id"] for job in meant], "reason": "revoked"})
     for row in found:
         writing.change("jobs", row["job_id"], error_type="Revoked")
     return found
