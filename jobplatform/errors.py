@@ -276,3 +276,7 @@ class TooOften(JobPlatformError):
 
 class BrokerNotOurs(JobPlatformError):
     """The broker hands out messages without asking the platform, and cannot be told what it is to keep back."""
+
+
+class PlanRefused(JobPlatformError):
+    """What an agent planned cannot be done, or not any more."""

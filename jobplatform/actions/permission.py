@@ -31,6 +31,7 @@ class Permission(StrEnum):
     USERS_READ = "users.read"
     USERS_WRITE = "users.write"
     TOKENS_WRITE = "tokens.write"
+    PLANS_APPROVE = "plans.approve"
 
 
 _VIEWER = frozenset(each for each in Permission if each.endswith(".read")) - {
@@ -46,6 +47,7 @@ _OPERATOR = _VIEWER | {
     Permission.LETTERS_RESOLVE,
     Permission.LETTERS_REPLAY,
     Permission.TOKENS_WRITE,
+    Permission.PLANS_APPROVE,
 }
 #: Who sees payloads was given that permission by name, or administers.
 ROLES: Mapping[str, frozenset[Permission]] = {

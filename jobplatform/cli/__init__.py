@@ -33,6 +33,7 @@ COMMANDS = {
     "fleet": ("jobplatform.cli.fleet", "Say how many workers there are to be, and see who replaces whom."),
     "scale": ("jobplatform.cli.scale", "List and show decisions on the number of workers."),
     "web": ("jobplatform.cli.web", "Serve the dashboard and the HTTP API."),
+    "mcp": ("jobplatform.cli.mcp", "Serve agents, and decide on what they ask for."),
     "capacity": ("jobplatform.cli.capacity", "Say what would have been with another number of workers."),
     "decisions": ("jobplatform.cli.decisions", "List what was decided on retries, workers and breakers."),
     "users": ("jobplatform.cli.users", "Say who may come in, and as what."),

@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _REQUEST = "jobplatform.journal.recorder:JobRequest"
 _BACKEND = "jobplatform.jobs.backend:JobBackend"
+_CONTROL = "jobplatform.jobs.control:JobControl"
+#: What an application has that brings no remote control of its own.
+_STOCK_CONTROL = "celery.app.control:Control"
 
 
 def attach(app: Any, settings: Settings | None = None) -> Any:
@@ -63,6 +66,9 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     app.steps["worker"].add(LeaveStep)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
+    if app.control_cls == _STOCK_CONTROL:
+        app.control_cls = _CONTROL
+        app.__dict__.pop("control", None)
     app.add_defaults(_defaults(settings))
     _harden(app)
     Recording.clock = staticmethod(app.jobplatform.clock)

@@ -45,7 +45,7 @@ def job(
     long_queue: str | None = None,
     long_after: float | None = None,
     large_queue: str | None = None,
-    tool: bool = False,
+    tool: bool | str = False,
     logs: bool | None = None,
     bind: bool = False,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
@@ -61,8 +61,8 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     once, and begin in a time, over all workers), ``limit_key`` and ``units`` (whose limits they share, and how much of
     them each takes), ``duration_key`` (names of arguments whose values tell how long a job takes), ``long_queue`` and
     ``long_after`` (where jobs go that may take longer than so many seconds), ``large_queue`` (where they go while they
-    are found to take much memory), ``tool`` (offer it to agents), ``logs`` (whether what attempts log is kept with
-    them), ``bind`` (pass the task itself first).
+    are found to take much memory), ``tool`` (whether agents are offered to submit its jobs), ``logs`` (whether what
+    attempts log is kept with them), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """

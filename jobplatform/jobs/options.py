@@ -33,7 +33,7 @@ class JobOptions:
     :param long_queue: where jobs go that may take longer than ``long_after`` seconds (which a tenth of their like
         exceed), so that short ones wait for no long one.
     :param large_queue: where jobs go while their type is found to take much more memory than others.
-    :param tool: whether agents are offered it.
+    :param tool: whether agents are offered to submit its jobs: by plans that a person approves, or ``free`` of that.
     :param logs: whether what its attempts log is kept with them; None leaves it to the settings.
     """
 
@@ -57,7 +57,7 @@ class JobOptions:
     long_queue: str | None = None
     long_after: float | None = None
     large_queue: str | None = None
-    tool: bool = False
+    tool: bool | str = False
     logs: bool | None = None
 
     def __post_init__(self) -> None:
@@ -77,6 +77,8 @@ class JobOptions:
         for name in self.duration_key:
             if not self.signature.takes(name):
                 raise JobOptionError(f"duration_key: {name!r} is no argument of {self.name}; name one that it takes")
+        if self.tool not in (True, False, "free"):
+            raise JobOptionError(f"tool: {self.tool!r} is not known; give True, False or 'free'")
         check_units(self.units)
         _ = self.limit
         if not isinstance(self.retry, RetryRule):

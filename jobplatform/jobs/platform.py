@@ -6,6 +6,7 @@ import difflib
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from jobplatform.clock import StoreClock
@@ -15,7 +16,7 @@ from jobplatform.jobs.hungry import Hungry
 from jobplatform.settings import Settings
 
 if TYPE_CHECKING:
-    from jobplatform.store.database import Database
+    from jobplatform.store.database import Database, Transaction
     from jobplatform.transport.publisher import Publisher
 
 
@@ -136,6 +137,24 @@ class Platform:
                         raise SettingsError("DATABASE_URL: it is not set; give the URL of the job tables")
                     self._database = Database(self.settings, statement_seconds=10.0)
         return self._database
+
+    def transaction_on(self, handle: Any) -> Transaction:
+        """Give the platform's statements a place in the caller's own transaction.
+
+        :param handle: an SQLAlchemy Session or Connection.
+        """
+        from jobplatform.store.database import Transaction, connection_of
+
+        return Transaction(connection_of(handle), self.settings.schema)
+
+    def savepoint_on(self, handle: Any) -> AbstractContextManager[Transaction]:
+        """Open a savepoint in the caller's own transaction; a block that raises takes back what was written in it.
+
+        :param handle: an SQLAlchemy Session, scoped_session or Connection.
+        """
+        from jobplatform.store.database import savepoint
+
+        return savepoint(handle, self.settings.schema)
 
     @property
     def publisher(self) -> Publisher:

@@ -59,7 +59,7 @@ def _row(app: Any, name: str, task: Any) -> Row:
         "schema": declared and _schema(declared),
         "positional": list(declared.signature.positional) if declared else [],
         "options": _options(declared) if declared else {},
-        "tool": declared is not None and declared.tool,
+        "tool": declared is not None and bool(declared.tool),
     }
 
 

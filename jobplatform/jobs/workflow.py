@@ -141,11 +141,7 @@ class Workflow:
         return {name: self.app.AsyncResult(job_id) for job_id, name in self._names.items()}
 
     def _transaction(self, session: Any) -> Transaction | None:
-        if session is None:
-            return None
-        from jobplatform.store.database import Transaction, connection_of
-
-        return Transaction(connection_of(session), self.platform.settings.schema)
+        return None if session is None else self.platform.transaction_on(session)
 
     def _check(self) -> None:
         cycle = find_cycle(self._edges)

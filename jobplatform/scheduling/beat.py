@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from celery.beat import Scheduler
 
 from jobplatform.jobs.platform import platform_of
-from jobplatform.scheduling.declared import rows_of_entries, rows_of_types
-from jobplatform.scheduling.fires import TypeFacts
+from jobplatform.scheduling.declared import facts_of, rows_of_entries, rows_of_types
 from jobplatform.scheduling.ticker import Ticker
 from jobplatform.store import schedules
 from jobplatform.store.database import UNREACHABLE, Database
@@ -29,7 +29,8 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
         platform = platform_of(self.app)
         self.clock = platform.clock
         self.database = Database(platform.settings, pool_size=2, only_indexes=True)
-        self.ticker = Ticker(self.database, self._facts_of, timedelta(seconds=platform.settings.stop_seconds))
+        stop_time = timedelta(seconds=platform.settings.stop_seconds)
+        self.ticker = Ticker(self.database, partial(facts_of, self.app), stop_time)
         self.synced = False
         self.schedule: dict[str, Any] = {}
         held = {row["name"] for row in rows_of_entries(self.app)}
@@ -55,14 +56,6 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
         with self.database.transaction() as transaction:
             schedules.put_declared(transaction, rows)
         self.synced = True
-
-    def _facts_of(self, job_type: str) -> TypeFacts:
-        declared = getattr(self.app.tasks.get(job_type), "job", None)
-        if declared is None:
-            return TypeFacts()
-        return TypeFacts(
-            declared.max_retries, declared.timeout, declared.soft_timeout, declared.retry.as_row(), declared.deadline
-        )
 
     def close(self) -> None:
         """Close the connections."""
