@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from jobplatform.actions import submission
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.actions.plans import SUBMIT, Blast
-from jobplatform.errors import Forbidden
+from jobplatform.actions.submission import Submission
 from jobplatform.jobs.options import JobOptions
 from jobplatform.mcp.offered import Tool
 
@@ -32,13 +33,7 @@ def _tool(task: Any) -> Tool:
         return dict(arguments)
 
     def call(desk: Desk, actor: Actor, values: Mapping[str, Any]) -> dict[str, Any]:
-        about = {"job_type": declared.name, "arguments": dict(values)}
-        if not actor.may(Permission.JOBS_SUBMIT) or not actor.scope.holds(declared.queue, None):
-            desk.note(actor, SUBMIT, about, {"refused": str(Permission.JOBS_SUBMIT)})
-            raise Forbidden(SUBMIT, str(Permission.JOBS_SUBMIT))
-        result = task.submit(**values)
-        desk.note(actor, SUBMIT, about, {"job_id": result.id})
-        return {"job_id": result.id}
+        return {"job_id": submission.submit(desk, actor, Submission(declared.name, dict(values)))}
 
     def measure(desk: Desk, actor: Actor, values: Mapping[str, Any]) -> Blast:
         return Blast(1, (), f"Submit a job of the type {declared.name}.")
