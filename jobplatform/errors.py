@@ -210,3 +210,7 @@ class SignInRefused(JobPlatformError):
 
 class BrokerNotOurs(JobPlatformError):
     """The broker hands out messages without asking the platform, and cannot be told what it is to keep back."""
+
+
+class RestoreRefused(JobPlatformError):
+    """A backup cannot be made, read, or put where it was asked for; nothing was written."""

@@ -13,6 +13,8 @@ COMMANDS = {
     "up": ("jobplatform.cli.up", "Run the whole platform on this machine."),
     "env": ("jobplatform.cli.env", "Print the variables that point to the stack that is up."),
     "migrate": ("jobplatform.cli.migrate", "Bring the tables up to date."),
+    "backup": ("jobplatform.cli.backup", "Write everything into one file."),
+    "restore": ("jobplatform.cli.backup", "Put what a backup holds into an empty database."),
     "doctor": ("jobplatform.cli.doctor", "Check everything that the platform stands on."),
     "submit": ("jobplatform.cli.submit", "Submit a job."),
     "jobs": ("jobplatform.cli.jobs", "List, show and steer jobs."),
