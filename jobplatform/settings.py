@@ -21,6 +21,16 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _days(text: str) -> tuple[tuple[str, float], ...]:
+    found = []
+    for part in _names(text):
+        name, sign, days = part.partition("=")
+        if not name or not sign or not float(days) >= 0:
+            raise ValueError("it is no list as shop.mail=1,reports.*=365")
+        found.append((name.strip(), float(days)))
+    return tuple(found)
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -339,6 +349,27 @@ class Settings:
         _one_of("auto", "shadow", "off"),
         "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
         "that foretell nothing, `off` trains none; then the rule foretells.",
+    )
+
+    keep_days: float = _setting(
+        "JOBPLATFORM_KEEP_DAYS",
+        float("inf"),
+        float,
+        "Days for which a job is kept after it ended, with its executions and decisions; `inf` keeps it for ever. Keep "
+        "it above the retention of idempotency keys.",
+        0,
+    )
+    keep_types: tuple[tuple[str, float], ...] = _setting(
+        "JOBPLATFORM_KEEP_TYPES",
+        (),
+        _days,
+        "Days for jobs of some types, as shop.mail=1,reports.*=365; the first name or pattern that fits counts.",
+    )
+    export_dir: str = _setting(
+        "JOBPLATFORM_EXPORT_DIR",
+        "",
+        str,
+        "Where jobs are written, a line of JSON each, before they are deleted; empty deletes without.",
     )
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ class Permission(StrEnum):
     USERS_WRITE = "users.write"
     TOKENS_WRITE = "tokens.write"
     BACKUPS_WRITE = "backups.write"
+    RETENTION_WRITE = "retention.write"
 
 
 _VIEWER = frozenset(each for each in Permission if each.endswith(".read")) - {

@@ -15,6 +15,7 @@ COMMANDS = {
     "migrate": ("jobplatform.cli.migrate", "Bring the tables up to date."),
     "backup": ("jobplatform.cli.backup", "Write everything into one file."),
     "restore": ("jobplatform.cli.backup", "Put what a backup holds into an empty database."),
+    "prune": ("jobplatform.cli.prune", "Let finished jobs go whose time is over."),
     "doctor": ("jobplatform.cli.doctor", "Check everything that the platform stands on."),
     "submit": ("jobplatform.cli.submit", "Submit a job."),
     "jobs": ("jobplatform.cli.jobs", "List, show and steer jobs."),

@@ -17,6 +17,7 @@ from jobplatform.clock import StoreClock
 from jobplatform.controller.crew import Crew
 from jobplatform.controller.leader import Leader
 from jobplatform.controller.retries import Retries
+from jobplatform.controller.upkeep import Upkeep
 from jobplatform.decision import Seen
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
@@ -98,6 +99,7 @@ class Controller:
         self.retries = Retries(self.database, settings, random.Random())
         self.estimator = Estimator(self.database, settings)
         self.crew = Crew(self.database, self.client, settings) if settings.leases else None
+        self.upkeep = Upkeep(self.database, settings)
         self.clock = StoreClock(lambda: self.database.once(leadership.probe).now)
 
     def services(self) -> list[Service]:
@@ -125,6 +127,7 @@ class Controller:
         services.append(Replayer(self.database))
         services.append(Pruner(self.database, settings.dead_letter_days))
         services.append(Releaser(self.database, ask_workers=settings.leases))
+        services += self.upkeep.services()
         if settings.leases:
             services.append(Pauser(self.database, self.client))
             services.append(OrphanFinder(self.database, self.client, settings.orphan_grace_seconds))
@@ -177,6 +180,7 @@ class Controller:
         self.estimator.close()
         if self.crew is not None:
             self.crew.close()
+        self.upkeep.close()
         self.leader.resign()
         logger.info("the controller stopped after %s", dict(self.totals))
         self.client.delete(keys.CONTROLLER)
