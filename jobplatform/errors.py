@@ -208,6 +208,27 @@ class SignInRefused(JobPlatformError):
         super().__init__("name or password: they do not belong together; try again, or ask an administrator")
 
 
+class NotSignedIn(JobPlatformError):
+    """Nobody is known to have asked, or what they showed counts no more; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("session or token: none that counts was given; sign in, or send Authorization: Bearer TOKEN")
+
+
+class RequestRefused(JobPlatformError, ValueError):
+    """A request is not one of those that are answered; nothing was done.
+
+    :param status: of the answer, as HTTP has it.
+    """
+
+    def __init__(self, problem: str, status: int = 422) -> None:
+        super().__init__(problem)
+        self.status = status
+
+    def __reduce__(self) -> tuple[type[RequestRefused], tuple[str, int]]:
+        return type(self), (str(self), self.status)
+
+
 class BrokerNotOurs(JobPlatformError):
     """The broker hands out messages without asking the platform, and cannot be told what it is to keep back."""
 

@@ -11,6 +11,7 @@ from jobplatform.errors import SettingsError
 
 #: A worker that was not heard for so many heartbeats is stale.
 STALE_BEATS = 3
+_LAST_PORT = 65_535
 _POOL = re.compile(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 #: What stands before the hosts, the hosts, the database, and the parameters.
@@ -350,6 +351,24 @@ class Settings:
         "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
         "that foretell nothing, `off` trains none; then the rule foretells.",
     )
+    web_bind: str = _setting(
+        "JOBPLATFORM_WEB_BIND",
+        "127.0.0.1:8700",
+        str,
+        "Where `jobplatform web` listens. Beyond this machine only once somebody administers the platform.",
+    )
+    web_hosts: tuple[str, ...] = _setting(
+        "JOBPLATFORM_WEB_HOSTS",
+        (),
+        _names,
+        "Host names under which the dashboard is reached; one for another name is refused.",
+    )
+    web_proxies: tuple[str, ...] = _setting(
+        "JOBPLATFORM_WEB_PROXIES",
+        (),
+        _names,
+        "Addresses of proxies that are believed when they say where a request came from, and by which scheme.",
+    )
 
     keep_days: float = _setting(
         "JOBPLATFORM_KEEP_DAYS",
@@ -373,6 +392,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        self.web_address  # noqa: B018
         if self.fleet_max < self.fleet_min:
             raise SettingsError(
                 f"JOBPLATFORM_FLEET_MAX: {self.fleet_max} is below JOBPLATFORM_FLEET_MIN, {self.fleet_min}; raise it"
@@ -422,6 +442,17 @@ class Settings:
     def journal_url(self) -> str:
         """The Redis that holds the journal: where there are leases, theirs, so that both change in one step."""
         return self.broker if self.leases else self.redis_url
+
+    @property
+    def web_address(self) -> tuple[str, int]:
+        """Where the dashboard listens: host and port.
+
+        :raises SettingsError: when it is no host and port.
+        """
+        host, _, port = self.web_bind.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+            raise SettingsError(f"JOBPLATFORM_WEB_BIND: {self.web_bind!r} is no host:port; give one, as 127.0.0.1:8700")
+        return host.strip("[]"), int(port)
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -19,6 +19,12 @@ Row = Mapping[str, Any]
 IDLE_SECONDS, MOST_SECONDS = 3_600.0, 12 * 3_600.0
 
 
+def nobody(desk: Desk) -> bool:
+    """Tell whether there is nobody yet who administers the platform."""
+    with desk.look() as session:
+        return people.admins(session) == 0
+
+
 def sign_in(desk: Desk, name: str, password: str, address: str | None) -> str:
     """Begin a session; returns what the browser keeps of it.
 

@@ -98,7 +98,7 @@ def _ask(
         asked = duties.ask(change.transaction, names, duty, reason, actor.name, grace)
         found = [row for row in rows.named(change.transaction, names) if row["status"] != "gone"]
         change.outcome["asked"] = sorted(asked)
-    return Asked(found, asked)
+    return Asked(found, sorted(asked))
 
 
 def _living(change: Change, names: Sequence[str]) -> list[Row]:

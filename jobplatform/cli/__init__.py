@@ -33,6 +33,7 @@ COMMANDS = {
     "workers": ("jobplatform.cli.workers", "List, judge, cordon, drain and replace workers."),
     "fleet": ("jobplatform.cli.fleet", "Say how many workers there are to be, and see who replaces whom."),
     "scale": ("jobplatform.cli.scale", "List and show decisions on the number of workers."),
+    "web": ("jobplatform.cli.web", "Serve the dashboard and the HTTP API."),
     "capacity": ("jobplatform.cli.capacity", "Say what would have been with another number of workers."),
 }
 

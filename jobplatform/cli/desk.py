@@ -15,13 +15,17 @@ from jobplatform.settings import Settings
 
 
 @contextmanager
-def open_desk(settings: Settings | None = None) -> Iterator[tuple[Desk, Actor]]:
+def open_desk(
+    settings: Settings | None = None, pool_size: int = 1, statement_seconds: float = 30.0
+) -> Iterator[tuple[Desk, Actor]]:
     """Open the desk for the time of a block, and name who works at it.
 
     :param settings: None reads them from the environment.
+    :param pool_size: connections kept open.
+    :param statement_seconds: the longest that one statement may run.
     """
     known = settings or require_settings()
-    with open_database(known) as database:
+    with open_database(known, pool_size, statement_seconds) as database:
         yield (
             Desk(
                 known,

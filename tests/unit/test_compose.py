@@ -36,7 +36,7 @@ def test_process_specs_run_this_python() -> None:
 
 def test_a_controller_that_keeps_the_workers_is_told_how_many() -> None:
     specs = {spec.name: spec for spec in process_specs({}, app="shop", concurrency=3, fleet=Sizes(2, 4))}
-    assert set(specs) == {"controller", "beat"}
+    assert set(specs) == {"controller", "beat", "web"}
     settings = load_settings({name: value for name, value in specs["controller"].env.items() if "JOB" in name})
     assert (settings.fleet, settings.fleet_min, settings.fleet_max, settings.fleet_app) == ("local", 2, 4, "shop")
     assert settings.fleet_options.startswith("-c 3 ")
