@@ -235,3 +235,7 @@ class BrokerNotOurs(JobPlatformError):
 
 class RestoreRefused(JobPlatformError):
     """A backup cannot be made, read, or put where it was asked for; nothing was written."""
+
+
+class TargetRefused(JobPlatformError):
+    """Nobody may be told of an alert there, or whoever was told did not take it."""

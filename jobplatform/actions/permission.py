@@ -32,6 +32,8 @@ class Permission(StrEnum):
     USERS_WRITE = "users.write"
     TOKENS_WRITE = "tokens.write"
     BACKUPS_WRITE = "backups.write"
+    ALERTS_READ = "alerts.read"
+    ALERTS_WRITE = "alerts.write"
     RETENTION_WRITE = "retention.write"
 
 
@@ -48,6 +50,7 @@ _OPERATOR = _VIEWER | {
     Permission.LETTERS_RESOLVE,
     Permission.LETTERS_REPLAY,
     Permission.TOKENS_WRITE,
+    Permission.ALERTS_WRITE,
 }
 #: Who sees payloads was given that permission by name, or administers.
 ROLES: Mapping[str, frozenset[Permission]] = {

@@ -13,6 +13,7 @@ COMMANDS = {
     "up": ("jobplatform.cli.up", "Run the whole platform on this machine."),
     "env": ("jobplatform.cli.env", "Print the variables that point to the stack that is up."),
     "migrate": ("jobplatform.cli.migrate", "Bring the tables up to date."),
+    "alerts": ("jobplatform.cli.alerts", "List and mute what people are told of."),
     "backup": ("jobplatform.cli.backup", "Write everything into one file."),
     "restore": ("jobplatform.cli.backup", "Put what a backup holds into an empty database."),
     "prune": ("jobplatform.cli.prune", "Let finished jobs go whose time is over."),

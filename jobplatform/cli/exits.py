@@ -41,6 +41,7 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.SchemaConflict, Exit.CONFLICT),
     (errors.KeyTaken, Exit.CONFLICT),
     (errors.IdempotencyConflict, Exit.CONFLICT),
+    (errors.TargetRefused, Exit.USAGE),
     (errors.RestoreRefused, Exit.CONFLICT),
     (errors.StoreUnavailable, Exit.UNREACHABLE),
     (errors.SettingsError, Exit.USAGE),

@@ -99,7 +99,7 @@ class Controller:
         self.retries = Retries(self.database, settings, random.Random())
         self.estimator = Estimator(self.database, settings)
         self.crew = Crew(self.database, self.client, settings) if settings.leases else None
-        self.upkeep = Upkeep(self.database, settings)
+        self.upkeep = Upkeep(self.database, self.client, settings)
         self.clock = StoreClock(lambda: self.database.once(leadership.probe).now)
 
     def services(self) -> list[Service]:
@@ -142,7 +142,8 @@ class Controller:
     def run(self) -> None:
         """Start every service in a thread and wait for the stop."""
         loops = [Loop(service, self.stop, self._leads, self._count, self._now) for service in self.services()]
-        loops += [Loop(self.leader, self.stop), Loop(Presence(self.client, self.leader), self.stop)]
+        everybody: list[Service] = [self.leader, Presence(self.client, self.leader), self.upkeep.outcry()]
+        loops += [Loop(service, self.stop) for service in everybody]
         self._loops = {loop.service.name: loop for loop in loops}
         threads = [threading.Thread(target=loop.run, name=loop.service.name, daemon=True) for loop in loops]
         for thread in threads:

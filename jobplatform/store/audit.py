@@ -87,6 +87,15 @@ FIND_BROKEN = Statement(
     {"after": 0, "hash": None, "limit": 10_000},
 )
 
+LAST_BEFORE = Statement(
+    "last_deed_before",
+    """
+    select audit_id, hash from @audit_log where audit_id <= (select max(audit_id) - %(rows)s from @audit_log)
+    order by audit_id desc limit 1
+    """,
+    {"rows": 10_000},
+)
+
 READ_HASH = Statement("read_audit_hash", "select hash from @audit_log where audit_id = %(audit_id)s", {"audit_id": 1})
 
 
@@ -129,3 +138,11 @@ def broken(transaction: Transaction, part: int = 10_000) -> int | None:
         after = row["last"]
         before = transaction.rows(READ_HASH, audit_id=after)[0]["hash"]
     return None
+
+
+def broken_lately(transaction: Transaction, rows: int) -> int | None:
+    """Name the first of the last rows that was changed, or that another stood before; None when there is none."""
+    found = transaction.rows(LAST_BEFORE, rows=rows)
+    after, before = (found[0]["audit_id"], found[0]["hash"]) if found else (0, None)
+    judged = transaction.rows(FIND_BROKEN, after=after, hash=before, limit=rows)
+    return next((int(row["audit_id"]) for row in judged if not row["sound"]), None)
