@@ -31,10 +31,12 @@ def restore(desk: Desk, actor: Actor, path: Path, tell: Tell, keep_redis: bool =
 
     :param keep_redis: whatever Redis holds stays; else it must hold nothing.
     """
-    if not keep_redis:
-        with closing(desk.redis()) as client:
+    with closing(desk.redis()) as client:
+        if not keep_redis:
             backup.refuse_traffic(client)
-    done = backup.restore(desk.database, path, tell)
+        done = backup.restore(desk.database, path, tell)
+        if desk.settings.leases:
+            backup.tell(desk.database, client, desk.settings.stale_seconds, desk.now())
     about = {"file": str(path), "made_at": done.manifest.made_at, "keep_redis": keep_redis}
     desk.note(actor, "backups.restore", about, {"rows": done.manifest.rows, "queued": done.queued})
     return done

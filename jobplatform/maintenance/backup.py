@@ -11,6 +11,8 @@ from jobplatform import __version__
 from jobplatform.errors import RestoreRefused
 from jobplatform.maintenance import archive
 from jobplatform.maintenance.archive import Manifest, Member
+from jobplatform.maintenance.limiter import Limiter
+from jobplatform.maintenance.pauser import Pauser
 from jobplatform.store import restored, snapshot
 from jobplatform.store.database import Database
 from jobplatform.store.snapshot import Loading
@@ -30,17 +32,17 @@ class Restored(NamedTuple):
     interrupted: int
 
 
-def back_up(database: Database, path: Path, now: datetime, tell: Callable[[str], None]) -> Manifest:
+def back_up(database: Database, path: Path, now: datetime, report: Callable[[str], None]) -> Manifest:
     """Write all rows of our tables, as of one moment, into a file.
 
-    :param tell: told of each table that was written.
+    :param report: told of each table that was written.
     :raises RestoreRefused: when there are no tables, or the file is there already.
     """
     with archive.writing(path) as made, snapshot.taken(database) as seen:
         members = []
         for table in seen.tables:
             members.append(_write(made, seen, table))
-            tell(f"{table.name}: {members[-1].rows} rows")
+            report(f"{table.name}: {members[-1].rows} rows")
         manifest = Manifest(now.isoformat(), __version__, seen.revision, seen.server, tuple(members))
         archive.close(made, manifest)
     return manifest
@@ -61,10 +63,10 @@ def inspect(path: Path) -> Manifest:
     return manifest
 
 
-def restore(database: Database, path: Path, tell: Callable[[str], None]) -> Restored:
+def restore(database: Database, path: Path, report: Callable[[str], None]) -> Restored:
     """Put the rows of a backup into empty tables, in one transaction, and make due what must be in a queue.
 
-    :param tell: told of each table that was read.
+    :param report: told of each table that was read.
     :raises RestoreRefused: when the file is damaged, or the database is not empty or at another revision.
     """
     with archive.reading(path) as held:
@@ -74,7 +76,7 @@ def restore(database: Database, path: Path, tell: Callable[[str], None]) -> Rest
             for member in manifest.tables:
                 with archive.rows_of(held, member) as file:
                     empty.read(_table(empty, member), file)
-                tell(f"{member.name}: {member.rows} rows")
+                report(f"{member.name}: {member.rows} rows")
             counts = restored.queue_again(empty.transaction)
     return Restored(manifest, counts["queued"], counts["interrupted"])
 
@@ -90,6 +92,15 @@ def refuse_traffic(client: Any) -> None:
             "Redis holds messages, leases or news of jobs that the backup may not know; give an empty one in "
             "REDIS_URL, or --keep-redis if it is the Redis of these rows: newer jobs in it lose their rows"
         )
+
+
+def tell(database: Database, client: Any, stale_seconds: float, now: datetime) -> None:
+    """Let Redis know of pauses and limits before anything is published.
+
+    :param client: a Redis client.
+    """
+    Pauser(database, client).run_once(now)
+    Limiter(database, client, stale_seconds, declared=None).run_once(now)
 
 
 def _table(empty: Loading, member: Member) -> Table:
