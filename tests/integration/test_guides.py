@@ -43,6 +43,7 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
         "errors": 0,
         "expiry": 4,
         "limits": 1,
+        "quick-start": 1,
         "retries": 0,
         "schedules": 0,
         "uniqueness": 3,
