@@ -20,7 +20,8 @@ from jobplatform.devstack.stack import DevStack
 from jobplatform.store import audit
 
 SETTINGS: dict[str, Any] = {"JOBPLATFORM_HEARTBEAT_SECONDS": "1", "JOBPLATFORM_QUEUES": "celery,elsewhere"}
-BRIEF, HELD = 1_500, 20
+#: Jobs of so many seconds each, of which many still wait when the backup is made; and those in a queue that is paused.
+STEADY, SECONDS, HELD = 500, 0.02, 20
 
 
 @pytest.fixture
@@ -49,9 +50,6 @@ def test_a_backup_under_load_goes_on_elsewhere(
     with Fleet(stack, tmp_path, [rescue_jobs.__name__], **SETTINGS) as here:
         names = load(here, marks)
         command(here, "backup", str(file))
-        # Jobs go on ending while and after it is made.
-        known = here.states()["COMPLETED"]
-        eventually(lambda: here.states()["COMPLETED"] > known, 30, here.describe)
         for process in here.processes:
             process.stop(signal.SIGKILL)
     before = starts(marks)
@@ -64,14 +62,14 @@ def test_a_backup_under_load_goes_on_elsewhere(
         rows = {
             row["name"]: row["status"] for row in there.rows("select payload->'args'->>1 as name, status from @jobs")
         }
-        assert set(rows) == names and restored["interrupted"] == 2
+        assert set(rows) == names and 2 <= restored["interrupted"] <= 4
         ended = {name for name, status in rows.items() if status == "COMPLETED"}
-        assert 0 < len(ended) < BRIEF
+        assert 0 < len(ended) < STEADY
         # Told before anything is published, so that no job of a queue that is paused slips through.
         assert list(there.redis.hgetall("jp:paused")) == [b"queue:elsewhere"]
         assert there.redis.hlen("jp:limits")
         there.start_controller()
-        there.start_worker("-c", "2", "-Q", "celery,elsewhere")
+        there.start_worker("-c", "4", "-Q", "celery,elsewhere")
         eventually(lambda: there.states()["COMPLETED"] == len(names) - HELD, 120, there.describe)
         # The pause was restored as well.
         assert there.states() == {"COMPLETED": len(names) - HELD, "PENDING": HELD}
@@ -93,7 +91,7 @@ def load(fleet: Fleet, marks: Path) -> set[str]:
     tasks["rescue_jobs.wait_for"].using(priority=5).submit_many([(str(marks), name) for name in long])
     eventually(lambda: fleet.states()["PROCESSING"] == 2, 30, fleet.describe)
     tasks["rescue_jobs.brief"].submit_many([(str(marks), name) for name in held], queue="elsewhere")
-    brief = [f"brief{n}" for n in range(BRIEF)]
-    tasks["rescue_jobs.brief"].submit_many([(str(marks), name) for name in brief])
-    eventually(lambda: fleet.states()["COMPLETED"] > BRIEF / 10, 60, fleet.describe)
-    return {*long, *held, *brief}
+    steady = [f"steady{n}" for n in range(STEADY)]
+    tasks["rescue_jobs.steady"].submit_many([(str(marks), name, SECONDS) for name in steady])
+    eventually(lambda: fleet.states()["COMPLETED"] > STEADY / 10, 60, fleet.describe)
+    return {*long, *held, *steady}
