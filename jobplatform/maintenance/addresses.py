@@ -40,7 +40,7 @@ def pinned(host: str, port: int, allowed: Sequence[Network], ask: Resolve = reso
     """
     try:
         found = list(ask(host, port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise TargetRefused(f"{host}: it has no address: {error}") from error
     for text in found:
         address = ipaddress.ip_address(text.partition("%")[0])

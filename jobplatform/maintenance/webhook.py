@@ -18,8 +18,8 @@ from jobplatform.maintenance.addresses import Resolve, pinned, resolve
 from jobplatform.maintenance.notice import Notice
 from jobplatform.settings import Network
 
-#: Seconds for each step of a delivery, and for all of it.
-_STEP_SECONDS, _ALL_SECONDS = 5.0, 15.0
+#: Seconds for each step of a delivery.
+_STEP_SECONDS = 5.0
 #: Bytes of an answer that are read; nothing in it is used.
 _ANSWER = 16_384
 
@@ -30,6 +30,7 @@ class Webhook:
 
     :param hosts: those that may be named, exactly; ``networks``: those that may be reached though they are not public.
     :param secret: with which bodies are signed; empty for none.
+    :param seconds: that a delivery may take.
     :raises TargetRefused: when the address may not be used.
     """
 
@@ -39,9 +40,14 @@ class Webhook:
     secret: str = field(default="", repr=False)
     context: ssl.SSLContext | None = field(default=None, repr=False)
     ask: Resolve = field(default=resolve, repr=False)
+    seconds: float = 15.0
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
+        try:
+            parts.port  # noqa: B018
+        except ValueError as error:
+            raise TargetRefused(f"webhook of {parts.hostname}: {error}; correct JOBPLATFORM_ALERT_WEBHOOKS") from error
         if parts.scheme != "https" or not parts.hostname or parts.username or parts.password or parts.fragment:
             raise TargetRefused(f"webhook of {parts.hostname}: only https://host[:port]/path is posted to")
         if parts.hostname not in {host.lower() for host in self.hosts}:
@@ -63,13 +69,15 @@ class Webhook:
         address = pinned(str(parts.hostname), port, self.networks, self.ask)
         context = self.context or ssl.create_default_context()
         connection = _Pinned(str(parts.hostname), port, address, context)
-        end = threading.Timer(_ALL_SECONDS, connection.cut)
+        end = threading.Timer(self.seconds, connection.cut)
         end.daemon = True
         end.start()
         try:
             connection.request("POST", _path(parts), body, self._headers(notice, body))
             answer = connection.getresponse()
             answer.read(_ANSWER)
+            if connection.was_cut:
+                raise TargetRefused(f"{parts.hostname}: it did not answer within {self.seconds:g} s")
             if not 200 <= answer.status < 300:
                 raise TargetRefused(f"{parts.hostname}: it answered {answer.status}; only 2xx counts as told")
         except http.client.HTTPException as error:
@@ -98,6 +106,7 @@ class _Pinned(http.client.HTTPSConnection):
     def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext) -> None:
         super().__init__(host, port, timeout=_STEP_SECONDS, context=context)
         self._address, self._tls = address, context
+        self.was_cut = False
 
     def connect(self) -> None:
         line = socket.create_connection((self._address, self.port), self.timeout)
@@ -109,6 +118,7 @@ class _Pinned(http.client.HTTPSConnection):
 
     def cut(self) -> None:
         """End a delivery that takes too long, whatever it waits for."""
+        self.was_cut = True
         with suppress(OSError, AttributeError):
             self.sock.shutdown(socket.SHUT_RDWR)
 

@@ -8,7 +8,8 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
@@ -36,6 +37,8 @@ from jobplatform.transport.publisher import UNREACHABLE
 
 NOW = datetime.now(UTC)
 HERE = [ip_network("127.0.0.0/8")]
+#: An answer that does not end.
+DRIPS = 0
 NIGHTLY = Sight(missed=[Missed("nightly", 301)])
 
 
@@ -48,6 +51,7 @@ class Hook(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), HookRequest)
         self.got: list[tuple[dict[str, Any], str | None]] = []
         self.answer = 204
+        self.ended = threading.Event()
         self.context = certified(directory, self)
 
     @property
@@ -64,11 +68,21 @@ class HookRequest(BaseHTTPRequestHandler):
         at = int(datetime.fromisoformat(json.loads(body)["at"]).timestamp())
         assert signed == signature("key", at, body) and self.headers["Host"].startswith("hooks.example")
         self.server.got.append((json.loads(body), signed))
+        if self.server.answer == DRIPS:
+            self.drip()
+            return
         self.send_response(self.server.answer)
         if self.server.answer == 302:
             self.send_header("Location", "https://127.0.0.1/elsewhere")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def drip(self) -> None:
+        """Answer without an end, a little at a time, for as long as somebody listens."""
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            while not self.server.ended.wait(0.02):
+                self.wfile.write(b"X-More: 1\r\n")
 
     def log_message(self, format: str, *args: Any) -> None: ...
 
@@ -175,6 +189,14 @@ def test_the_host_is_pinned_and_has_to_prove_who_it_is(hook: Hook) -> None:
         port = closed.getsockname()[1]
     assert "refused" in str(tell(webhook(hook, url=f"https://hooks.example:{port}/"), notice)).lower()
     assert len(hook.got) == 2
+
+
+def test_an_answer_that_does_not_end_is_cut(hook: Hook) -> None:
+    hook.answer = DRIPS
+    target = replace(webhook(hook), seconds=0.3)
+    assert tell(target, Notice(1, "test", "test", "", "", NOW, NOW)) is not None
+    hook.ended.set()
+    assert len(hook.got) == 1
 
 
 class Letterbox(socketserver.ThreadingTCPServer):

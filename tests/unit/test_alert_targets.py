@@ -53,7 +53,10 @@ def test_a_host_without_an_address_is_refused() -> None:
     def nobody(host: str, port: int) -> Iterable[str]:
         raise OSError("no such name")
 
-    for ask in (nobody, lambda host, port: []):
+    def unnameable(host: str, port: int) -> Iterable[str]:
+        raise UnicodeError("label too long")
+
+    for ask in (nobody, unnameable, lambda host, port: []):
         with pytest.raises(TargetRefused, match="no address"):
             pinned("a", 1, [], ask)
 
@@ -63,7 +66,7 @@ def test_a_host_without_an_address_is_refused() -> None:
     [
         "http://hooks.example/x", "https://evil.example/x", "https://hooks.example.evil/x", "https://xhooks.example/",
         "https://hooks.example@evil.example/", "https://u:p@hooks.example/", "https://hooks.example#@evil", "ftp://a",
-        "https:///x", "https://hooks.example%2eevil/",
+        "https:///x", "https://hooks.example:99999/", "https://hooks.example%2eevil/",
     ],
 )  # fmt: skip
 def test_only_https_to_a_host_that_is_listed_is_posted_to(url: str) -> None:
