@@ -398,6 +398,14 @@ class Settings:
         "Where jobs are written, a line of JSON each, before they are deleted; empty deletes without.",
     )
 
+    audit_days: float = _setting(
+        "JOBPLATFORM_AUDIT_DAYS",
+        float("inf"),
+        float,
+        "Days for which rows of the audit log are kept; `jobplatform prune` moves older ones into files in "
+        "JOBPLATFORM_EXPORT_DIR, and leaves them if that is not set.",
+        1,
+    )
     alert_webhooks: tuple[str, ...] = _setting(
         "JOBPLATFORM_ALERT_WEBHOOKS", (), _names, "Where alerts are posted to, https://host/path, separated by commas."
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jobplatform.maintenance.alerter import Alerter, Target
+from jobplatform.maintenance.audit_pruner import AuditPruner
 from jobplatform.maintenance.conditions import Thresholds
 from jobplatform.maintenance.job_files import JobFiles
 from jobplatform.maintenance.keeping import Keeping
@@ -54,6 +55,12 @@ def retention_of(database: Database, settings: Settings) -> Retention:
     """Put together what deletes jobs whose time is over, as the settings say."""
     files = JobFiles(Path(settings.export_dir)) if settings.export_dir else None
     return Retention(database, Keeping(settings.keep_days, settings.keep_types), files)
+
+
+def audit_pruner_of(database: Database, settings: Settings) -> AuditPruner:
+    """Put together what moves old rows of the audit log into files, as the settings say; no controller runs it."""
+    files = JobFiles(Path(settings.export_dir), "audit") if settings.export_dir else None
+    return AuditPruner(database, settings.audit_days, files)
 
 
 def targets_of(settings: Settings) -> list[Target]:

@@ -1,4 +1,4 @@
-"""Jobs as lines of JSON in files, on disk before their rows are deleted."""
+"""Rows as lines of JSON in files, on disk before they are deleted."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ class JobFiles:
     A file whose process died may end within a line, which is in a later file once more: a line counts if it ends.
 
     :param directory: made if it is missing, for nobody else to read.
+    :param noun: what the names of the files begin with.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, noun: str = "jobs") -> None:
         self.directory = directory
+        self.noun = noun
         self._file: IO[bytes] | None = None
         self._day = ""
 
-    def append(self, lines: Sequence[str], now: datetime) -> None:
-        """Append lines, and return when they are on disk.
+    def append(self, lines: Sequence[str], now: datetime) -> str:
+        """Append lines, and return when they are on disk; gives the name of the file.
 
         :raises OSError: when they may not be.
         """
@@ -37,6 +39,7 @@ class JobFiles:
         except OSError:
             self.close()
             raise
+        return Path(str(file.name)).name
 
     def close(self) -> None:
         """Close the file; the next line begins another."""
@@ -50,9 +53,8 @@ class JobFiles:
             return self._file
         self.close()
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"jobs-{now:%Y%m%dT%H%M%S}-{socket.gethostname()}-{uuid.uuid4().hex[:12]}.jsonl"
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
-        self._file, self._day = os.fdopen(os.open(self.directory / name, flags, 0o600), "ab"), day
+        name = f"{self.noun}-{now:%Y%m%dT%H%M%S}-{socket.gethostname()}-{uuid.uuid4().hex[:12]}.jsonl"
+        self._file, self._day = _exclusive(self.directory / name), day
         # The name of a new file is on disk when its directory is.
         folder = os.open(self.directory, os.O_RDONLY)
         try:
@@ -60,3 +62,10 @@ class JobFiles:
         finally:
             os.close(folder)
         return self._file
+
+
+def _exclusive(path: Path) -> IO[bytes]:
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_EXCL, 0o600)
+
+    return open(path, "ab", opener=opener)

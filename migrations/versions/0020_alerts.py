@@ -1,4 +1,4 @@
-"""What is wrong and people are told of, once, and again when it is over."""
+"""What is wrong and people are told of; and up to where the audit log was moved into files."""
 
 from alembic import op
 
@@ -52,9 +52,53 @@ UPGRADE = (
     )
     """,
     "comment on column alert_mutes.subject is 'empty for all of the condition'",
+    """
+    create table audit_seals (
+        audit_id bigint primary key,
+        hash bytea not null,
+        file text not null,
+        sealed_at timestamptz not null default now()
+    )
+    """,
+    "comment on column audit_seals.hash is 'of the last row that was moved into the file; the next is bound to it'",
+    """
+    create trigger audit_seals_are_kept before update or delete or truncate on audit_seals
+    for each statement execute function refuse_to_forget()
+    """,
+    """
+    create function refuse_to_forget_unsealed() returns trigger language plpgsql set search_path from current as $$
+    begin
+        if not exists (select from audit_seals s where s.audit_id >= old.audit_id) then
+            raise exception 'audit_log: rows are only ever added' using errcode = 'insufficient_privilege';
+        end if;
+        return old;
+    end
+    $$
+    """,
+    "drop trigger audit_log_is_kept on audit_log",
+    """
+    create trigger audit_log_is_kept before update or truncate on audit_log
+    for each statement execute function refuse_to_forget()
+    """,
+    """
+    create trigger audit_log_is_sealed before delete on audit_log
+    for each row execute function refuse_to_forget_unsealed()
+    """,
 )
 
-DOWNGRADE = ("drop table alert_mutes", "drop table alert_notices", "drop table alerts")
+DOWNGRADE = (
+    "drop trigger audit_log_is_sealed on audit_log",
+    "drop function refuse_to_forget_unsealed()",
+    "drop trigger audit_log_is_kept on audit_log",
+    """
+    create trigger audit_log_is_kept before update or delete or truncate on audit_log
+    for each statement execute function refuse_to_forget()
+    """,
+    "drop table audit_seals",
+    "drop table alert_mutes",
+    "drop table alert_notices",
+    "drop table alerts",
+)
 
 
 def upgrade() -> None:

@@ -282,15 +282,15 @@ def test_the_tables_and_redis_are_looked_at(settings: Settings, cli_environment:
     with database.transaction() as transaction:
         for text in statements:
             transaction.connection.exec_driver_sql(text.replace("@", f'"{database.schema}".'))
-    limits = Thresholds(letters=3)
+    now, limits = datetime.now(UTC) + timedelta(seconds=1), Thresholds(letters=3)
     upkeep = Upkeep(database, client, settings)
     assert {service.name for service in upkeep.services()} == {"retention", "alerter"}
-    seen = Lookout(database, client, settings, limits, UNREACHABLE).look(NOW + timedelta(seconds=1))
+    seen = Lookout(database, client, settings, limits, UNREACHABLE).look(now)
     assert (seen.letters, seen.alive, seen.wanted, seen.redis, seen.broken) == (3, 0, None, None, None)
     assert [(each.queue, each.depth, each.seconds) for each in seen.waiting] == [("imports", 4, 400)]
     assert [each.name for each in seen.lost] == ["w1"] and [each.name for each in seen.missed] == ["nightly"]
     assert [each.cause for each in seen.breakers] == ["api"]
-    upkeep.alerter.run_once(NOW)
+    upkeep.alerter.run_once(now)
     listed = cli_environment.json("alerts", "list")["alerts"]
     assert {row["condition"] for row in listed} == {
         "long wait", "worker lost", "no worker", "schedule missed", "breaker open"

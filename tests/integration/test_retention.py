@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from command_line import CliEnvironment
+from sqlalchemy.exc import DBAPIError
 
+from jobplatform.maintenance.audit_pruner import AuditPruner
 from jobplatform.maintenance.job_files import JobFiles
 from jobplatform.maintenance.keeping import Keeping
 from jobplatform.maintenance.retention import Retention
+from jobplatform.store import audit
 from jobplatform.store.database import Database
 
 NOW = datetime.now(UTC)
@@ -119,3 +122,31 @@ def test_the_command_counts_and_deletes(cli_environment: CliEnvironment) -> None
     )
     sql(cli_environment.database, f"{user} from u")
     assert cli_environment.json("prune")["counts"] == {"sessions": 1}
+
+
+def test_old_rows_of_the_audit_log_move_into_files_and_the_rest_is_one_chain(
+    database: Database, tmp_path: Path
+) -> None:
+    with database.transaction() as transaction:
+        for _ in range(7):
+            audit.add(transaction, audit.Deed("ann", "terminal", "jobs.cancel"))
+    late = NOW + timedelta(days=31)
+    assert not AuditPruner(database, 30, None).run(late)
+    assert not AuditPruner(database, 30, JobFiles(tmp_path, "audit")).run(NOW)
+    pruner = AuditPruner(database, 30, JobFiles(tmp_path, "audit"), batch=4)
+    assert [pruner.run(late), pruner.run(late)] == [6, 0]
+    pruner.close()
+    (file,) = tmp_path.iterdir()
+    assert [json.loads(line)["audit_id"] for line in file.read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
+    assert sql(database, "select audit_id from @audit_seals where file = %(file)s order by 1", file=file.name) == [4, 6]
+    with database.transaction() as transaction:
+        audit.add(transaction, audit.Deed("ann", "terminal", "jobs.cancel"))
+        assert audit.broken(transaction) is audit.broken_lately(transaction, 100) is None
+    for text in ("delete from @audit_log", "delete from @audit_seals"):
+        with pytest.raises(DBAPIError, match="only ever added"):
+            sql(database, text)
+    # One that was taken out without a seal shows, as before.
+    sql(database, "alter table @audit_log disable trigger user")
+    sql(database, "delete from @audit_log where audit_id = 7")
+    with database.session() as session:
+        assert audit.broken(session) == audit.broken_lately(session, 100) == 8
