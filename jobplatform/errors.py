@@ -280,3 +280,11 @@ class BrokerNotOurs(JobPlatformError):
 
 class PlanRefused(JobPlatformError):
     """What an agent planned cannot be done, or not any more."""
+
+
+class RestoreRefused(JobPlatformError):
+    """A backup cannot be made, read, or put where it was asked for; nothing was written."""
+
+
+class TargetRefused(JobPlatformError):
+    """Nobody may be told of an alert there, or whoever was told did not take it."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from jobplatform.errors import SettingsError
+
+Network = IPv4Network | IPv6Network
 
 #: A worker that was not heard for so many heartbeats is stale.
 STALE_BEATS = 3
@@ -22,6 +25,20 @@ _SEVERAL_HOSTS = re.compile(r"^(\w+\+\w+://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)(/[^?]*
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _days(text: str) -> tuple[tuple[str, float], ...]:
+    found = []
+    for part in _names(text):
+        name, sign, days = part.partition("=")
+        if not name or not sign or not float(days) >= 0:
+            raise ValueError("it is no list as shop.mail=1,reports.*=365")
+        found.append((name.strip(), float(days)))
+    return tuple(found)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part) for part in _names(text))
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -389,6 +406,84 @@ class Settings:
         "off",
         _one_of("on", "off"),
         "`on` makes OpenTelemetry spans of submissions and attempts; it takes the extra `otel`.",
+    )
+
+    keep_days: float = _setting(
+        "JOBPLATFORM_KEEP_DAYS",
+        float("inf"),
+        float,
+        "Days for which a job is kept after it ended, with its executions and decisions; `inf` keeps it for ever. Keep "
+        "it above the retention of idempotency keys.",
+        0,
+    )
+    keep_types: tuple[tuple[str, float], ...] = _setting(
+        "JOBPLATFORM_KEEP_TYPES",
+        (),
+        _days,
+        "Days for jobs of some types, as shop.mail=1,reports.*=365; the first name or pattern that fits counts.",
+    )
+    export_dir: str = _setting(
+        "JOBPLATFORM_EXPORT_DIR",
+        "",
+        str,
+        "Where jobs are written, a line of JSON each, before they are deleted; empty deletes without.",
+    )
+
+    audit_days: float = _setting(
+        "JOBPLATFORM_AUDIT_DAYS",
+        float("inf"),
+        float,
+        "Days for which rows of the audit log are kept; `jobplatform prune` moves older ones into files in "
+        "JOBPLATFORM_EXPORT_DIR, and leaves them if that is not set.",
+        1,
+    )
+    alert_webhooks: tuple[str, ...] = _setting(
+        "JOBPLATFORM_ALERT_WEBHOOKS", (), _names, "Where alerts are posted to, https://host/path, separated by commas."
+    )
+    alert_hosts: tuple[str, ...] = _setting(
+        "JOBPLATFORM_ALERT_HOSTS", (), _names, "The hosts that webhooks may name, exactly as they are written."
+    )
+    alert_networks: tuple[Network, ...] = _setting(
+        "JOBPLATFORM_ALERT_NETWORKS",
+        (),
+        _networks,
+        "Networks of webhooks that may be reached although they are not public, as 10.1.2.0/24.",
+    )
+    alert_secret: str = _setting(
+        "JOBPLATFORM_ALERT_SECRET", "", str, "With which webhooks are signed (HMAC-SHA256); empty for no signature."
+    )
+    alert_smtp: str = _setting(
+        "JOBPLATFORM_ALERT_SMTP",
+        "",
+        str,
+        "The server that sends mails of alerts, smtp://user:password@host:587 (STARTTLS) or smtps://host:465.",
+    )
+    alert_mail: tuple[str, ...] = _setting(
+        "JOBPLATFORM_ALERT_MAIL", (), _names, "Who gets mails of alerts; the first address is the sender as well."
+    )
+    alert_repeat_seconds: float = _setting(
+        "JOBPLATFORM_ALERT_REPEAT_SECONDS",
+        14_400.0,
+        float,
+        "Seconds after which an alert that lasts is told again.",
+        60,
+    )
+    alert_letters: int = _setting(
+        "JOBPLATFORM_ALERT_LETTERS", 20, int, "Dead letters within ten minutes that are an alert; 0 for never.", 0
+    )
+    alert_wait_seconds: float = _setting(
+        "JOBPLATFORM_ALERT_WAIT_SECONDS",
+        300.0,
+        float,
+        "Seconds of waiting in a queue that are an alert; 0 for never.",
+        0,
+    )
+    alert_late_seconds: float = _setting(
+        "JOBPLATFORM_ALERT_LATE_SECONDS",
+        300.0,
+        float,
+        "Seconds by which a schedule may be late before that is an alert; 0 for never.",
+        0,
     )
 
     def __post_init__(self) -> None:

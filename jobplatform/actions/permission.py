@@ -32,6 +32,10 @@ class Permission(StrEnum):
     USERS_WRITE = "users.write"
     TOKENS_WRITE = "tokens.write"
     PLANS_APPROVE = "plans.approve"
+    BACKUPS_WRITE = "backups.write"
+    ALERTS_READ = "alerts.read"
+    ALERTS_WRITE = "alerts.write"
+    RETENTION_WRITE = "retention.write"
 
 
 _VIEWER = frozenset(each for each in Permission if each.endswith(".read")) - {
@@ -48,6 +52,7 @@ _OPERATOR = _VIEWER | {
     Permission.LETTERS_REPLAY,
     Permission.TOKENS_WRITE,
     Permission.PLANS_APPROVE,
+    Permission.ALERTS_WRITE,
 }
 #: Who sees payloads was given that permission by name, or administers.
 ROLES: Mapping[str, frozenset[Permission]] = {

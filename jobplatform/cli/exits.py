@@ -45,6 +45,8 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.IdempotencyConflict, Exit.CONFLICT),
     (errors.UserNotFound, Exit.NOT_FOUND),
     (errors.BrokerNotOurs, Exit.FAILED),
+    (errors.TargetRefused, Exit.USAGE),
+    (errors.RestoreRefused, Exit.CONFLICT),
     (errors.StoreUnavailable, Exit.UNREACHABLE),
     (errors.SettingsError, Exit.USAGE),
     (errors.JobOptionError, Exit.USAGE),

@@ -18,6 +18,7 @@ from jobplatform.controller.crew import Crew
 from jobplatform.controller.leader import Leader
 from jobplatform.controller.retries import Retries
 from jobplatform.controller.telling import Telling
+from jobplatform.controller.upkeep import Upkeep
 from jobplatform.decision import Seen
 from jobplatform.journal.mirror import Mirror
 from jobplatform.journal.writer import connect
@@ -113,6 +114,7 @@ class Controller:
         self.retries = Retries(self.database, settings, random.Random())
         self.estimator = Estimator(self.database, settings)
         self.crew = Crew(self.database, self.client, settings) if settings.leases else None
+        self.upkeep = Upkeep(self.database, self.client, settings)
         self.clock = StoreClock(lambda: self.database.once(leadership.probe).now)
 
     def services(self) -> list[Service]:
@@ -142,6 +144,7 @@ class Controller:
         services.append(Replayer(self.database))
         services.append(Pruner(self.database, settings.dead_letter_days))
         services.append(Releaser(self.database, ask_workers=settings.leases))
+        services += self.upkeep.services()
         if settings.leases:
             services.append(Pauser(self.database, self.client))
             services.append(OrphanFinder(self.database, self.client, settings.orphan_grace_seconds))
@@ -156,7 +159,8 @@ class Controller:
     def run(self) -> None:
         """Start every service in a thread and wait for the stop."""
         loops = [Loop(service, self.stop, self._leads, self._count, self._now) for service in self.services()]
-        loops += [Loop(self.leader, self.stop), Loop(Presence(self.client, self.leader), self.stop)]
+        everybody: list[Service] = [self.leader, Presence(self.client, self.leader), self.upkeep.outcry()]
+        loops += [Loop(service, self.stop) for service in everybody]
         self._loops = {loop.service.name: loop for loop in loops}
         threads = [threading.Thread(target=loop.run, name=loop.service.name, daemon=True) for loop in loops]
         for thread in threads:
@@ -208,6 +212,7 @@ class Controller:
         self.estimator.close()
         if self.crew is not None:
             self.crew.close()
+        self.upkeep.close()
         self.leader.resign()
         logger.info("the controller stopped after %s", dict(self.totals))
         self.client.delete(keys.CONTROLLER)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from retries import add_model, add_retries
 import jobplatform
 import jobplatform.actions
 from jobplatform.actions import (
+    alerts,
+    backups,
     batches,
     breakers,
     clusters,
@@ -32,6 +35,7 @@ from jobplatform.actions import (
     quarantine,
     queues,
     replays,
+    retention,
     schedule_edits,
     schedules,
     submission,
@@ -49,11 +53,12 @@ from jobplatform.jobs.editing import parse_setting
 from jobplatform.limits import Limit
 from jobplatform.records import new_job_id
 from jobplatform.settings import Settings
-from jobplatform.store import audit
+from jobplatform.store import audit, migrate
 from jobplatform.store import batches as batch_rows
 from jobplatform.store import clusters as cluster_rows
 from jobplatform.store import quarantine as quarantine_rows
 from jobplatform.store import workers as worker_rows
+from jobplatform.store.database import Database
 from jobplatform.store.dead_letters import LetterFilter
 from jobplatform.store.pauses import Hold
 
@@ -74,9 +79,25 @@ class Place:
 
     desk: Desk
     cli: CliEnvironment
+    directory: Path
 
     def name(self) -> str:
         return f"n{next(_numbers)}"
+
+    def file(self) -> Path:
+        return self.directory / self.name()
+
+    def restored(self) -> None:
+        """Go on in another schema, into which this one was restored."""
+        file, schema = self.file(), f"{self.desk.settings.schema}_{next(_numbers)}"
+        backups.make(self.desk, ROOT, file, str)
+        there = replace(self.desk.settings, schema=schema)
+        made = Database(there)
+        migrate.upgrade(made)
+        self.desk.database.close()
+        self.desk = replace(self.desk, settings=there, database=made)
+        self.cli = CliEnvironment({**self.cli.env, "JOBPLATFORM_SCHEMA": schema}, made)
+        backups.restore(self.desk, ROOT, file, str, keep_redis=True)
 
     def job(self, state: str = "PENDING") -> Chosen:
         return Chosen((self.cli.add(state),))
@@ -155,6 +176,15 @@ def _then(act: Callable[[Place, Any], Any], undo: Callable[[Place, Any], Any], o
 
 #: What calls each action, with arguments that make sense.
 EXAMPLES: dict[str, Callable[[Place], Any]] = {
+    "alerts.mute": lambda at: alerts.mute(at.desk, ROOT, "long wait", reason="known"),
+    "alerts.test": lambda at: alerts.test(at.desk, ROOT),
+    "alerts.unmute": _then(
+        lambda at, it: alerts.mute(at.desk, ROOT, "long wait", it),
+        lambda at, it: alerts.unmute(at.desk, ROOT, "long wait", it),
+        Place.name,
+    ),
+    "backups.make": lambda at: backups.make(at.desk, ROOT, at.file(), str),
+    "backups.restore": lambda at: at.restored(),
     "batches.cancel": lambda at: batches.cancel(at.desk, ROOT, at.batch(), "enough"),
     "batches.close": lambda at: batches.close(at.desk, ROOT, at.batch()),
     "batches.retry_failed": lambda at: batches.retry_failed(at.desk, ROOT, at.batch()),
@@ -203,6 +233,7 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
         Place.replay,
     ),
     "replays.start": lambda at: replays.start(at.desk, ROOT, at.letter(), Pace(rate=1.0)),
+    "retention.prune": lambda at: retention.prune(at.desk, ROOT),
     "schedules.add": lambda at: schedule_edits.add(at.desk, ROOT, at.name(), "shop.report", "@daily", {}),
     "schedules.backfill": lambda at: schedule_edits.backfill(
         at.desk, ROOT, at.schedule(), at.desk.now() - timedelta(hours=3), at.desk.now()
@@ -229,12 +260,14 @@ def _nothing() -> None: ...
 
 
 @pytest.fixture
-def place(settings: Settings, cli_environment: CliEnvironment, client: Any) -> Iterator[Place]:
+def place(settings: Settings, cli_environment: CliEnvironment, client: Any, tmp_path: Path) -> Iterator[Place]:
     app = Celery("audited", set_as_current=False)
     jobplatform.attach(app, settings)
     app.task(name=NOTHING)(_nothing)
     desk = Desk(replace(settings, fleet="local"), cli_environment.database, lambda: client, lambda: app)
-    yield Place(desk, cli_environment)
+    made = Place(desk, cli_environment, tmp_path)
+    yield made
+    made.desk.database.close()
     app.jobplatform.close()
     app.close()
 

@@ -29,6 +29,8 @@ def test_values_are_read_and_defaults_kept() -> None:
         ({"JOBPLATFORM_LEASE_SECONDS": "1", "JOBPLATFORM_HEARTBEAT_SECONDS": "0.2"}, "not 2 or more"),
         ({"JOBPLATFORM_DRAIN_SECONDS": "-1"}, "JOBPLATFORM_DRAIN_SECONDS: -1.0 is not 0 or more"),
         ({"JOBPLATFORM_DRAIN_SECONDS": "nan"}, "JOBPLATFORM_DRAIN_SECONDS: nan is not 0 or more"),
+        ({"JOBPLATFORM_KEEP_TYPES": "shop.mail"}, "no list as shop.mail=1"),
+        ({"JOBPLATFORM_KEEP_TYPES": "shop.mail=-1"}, "no list as shop.mail=1"),
         ({"JOBPLATFORM_SCHEMA": 'x"; drop'}, "plain identifier"),
         ({"JOBPLATFORM_SHCEMA": "x"}, "no such setting"),
         ({"REDIS_URL": "http://x"}, "redis://"),
