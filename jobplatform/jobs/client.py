@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from celery import current_app
@@ -34,9 +35,9 @@ def submit(
     app = app or current_app._get_current_object()
     platform = platform_of(app)
     task = app.tasks.get(name)
-    if task is not None:
+    if getattr(task, "job", None) is not None:
         return task.apply_async(list(args), dict(kwargs or {}), **options)
-    if check_known:
+    if check_known and task is None:
         raise UnknownJobType(
             f"job type: {name!r} is defined by no imported module; add its module to JOBPLATFORM_IMPORTS"
         )
@@ -45,5 +46,7 @@ def submit(
     if wishes.queue is not None:
         platform.check_queue(app, wishes.queue)
     with carrying(wishes) as standing:
-        result = app.send_task(name, list(args), dict(kwargs or {}), **wishes.for_celery())
+        # Celery's own tasks know none of our options.
+        send = partial(app.send_task, name) if task is None else task.apply_async
+        result = send(list(args), dict(kwargs or {}), **wishes.for_celery())
     return app.AsyncResult(standing[0]) if standing else result

@@ -32,6 +32,7 @@ from jobplatform.actions import (
     limits,
     models,
     people,
+    plans,
     quarantine,
     queues,
     replays,
@@ -44,6 +45,8 @@ from jobplatform.actions import (
 from jobplatform.actions.action import ACTIONS, Action
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.permission import Permission
+from jobplatform.actions.plans import Blast
 from jobplatform.actions.quarantine import Choice
 from jobplatform.actions.replays import Pace
 from jobplatform.actions.steering import Chosen
@@ -147,6 +150,11 @@ class Place:
         add_retries(self.desk.database, 600)
         models.train(self.desk, ROOT, None)
 
+    def plan(self) -> str:
+        agent = Actor("ann/agent", Via.AGENT, frozenset(Permission), Scope())
+        asked = plans.ask(self.desk, agent, "queues.resume", {"names": ["mail"]}, Blast(1))
+        return str(asked["plan"])
+
     def quarantined(self) -> int:
         row = {"kind": "entry", "stream_id": self.name(), "field": "0", "queue": None, "size": 1}
         with self.desk.database.transaction() as transaction:
@@ -222,6 +230,8 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
     "models.retire": lambda at: models.retire(at.desk, ROOT, at.model()),
     "models.train": lambda at: at.trained(),
     "models.trial": lambda at: models.put_on_trial(at.desk, ROOT, at.name()),
+    "plans.approve": lambda at: plans.approve(at.desk, ROOT, at.plan(), 1),
+    "plans.refuse": lambda at: plans.refuse(at.desk, ROOT, at.plan()),
     "quarantine.discard": lambda at: quarantine.discard(at.desk, ROOT, [at.quarantined()]),
     "quarantine.replay": lambda at: quarantine.replay(at.desk, ROOT, Choice((at.quarantined(),))),
     "queues.pause": lambda at: queues.pause_queues(at.desk, ROOT, [at.name()], HOLD),
