@@ -11,7 +11,7 @@ from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
-from jobplatform.errors import TransitionRefused
+from jobplatform.errors import ClusterNotFound, TransitionRefused
 from jobplatform.fingerprint.similarity import alike, embed
 from jobplatform.store import cluster_edits as edits
 from jobplatform.store import cluster_texts
@@ -76,6 +76,19 @@ def show_cluster(desk: Desk, actor: Actor, prefix: str) -> Shown:
         family = [name, *(row["fingerprint"] for row in merged)]
         letters, notes = rows.open_letters(session, family), rows.notes(session, family)
         return Shown(rows.show(session, name, family), merged, letters, notes)
+
+
+@action("clusters.family", Permission.LETTERS_READ)
+def family(desk: Desk, actor: Actor, prefix: str) -> tuple[str, ...]:
+    """Name all fingerprints of a cluster: its own, and those that were merged into it.
+
+    Where there is no such cluster it is what was given: dead letters that were imported have no cluster here.
+    """
+    with desk.look() as session:
+        try:
+            return tuple(rows.family(session, rows.find(session, prefix)))
+        except ClusterNotFound:
+            return (prefix,)
 
 
 @action("clusters.similar", Permission.LETTERS_READ)

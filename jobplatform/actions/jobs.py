@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.payloads import shown
 from jobplatform.actions.permission import Permission
 from jobplatform.actions.steering import Chosen, Steered, Verb, steer
 from jobplatform.errors import JobNotFound, JobOptionError
@@ -54,8 +55,8 @@ def list_jobs(
     """List jobs, newest first."""
     with desk.look() as session:
         rows = listing.list_jobs(session, within(actor, chosen), limit + 1, after)
-    shown = rows[:limit]
-    return Page(shown, (shown[-1]["created_at"], shown[-1]["job_id"]) if len(rows) > limit else None)
+    page = rows[:limit]
+    return Page(page, (page[-1]["created_at"], page[-1]["job_id"]) if len(rows) > limit else None)
 
 
 @action("jobs.count", Permission.JOBS_READ)
@@ -71,7 +72,7 @@ def show_job(desk: Desk, actor: Actor, job_id: str) -> Shown:
     with desk.look() as session:
         job = _seen(session, actor, job_id)
         return Shown(
-            job,
+            shown(actor, job),
             executions.of_job(session, job_id),
             retry_decisions.of_job(session, job_id),
             graphs.edges_of(session, job_id, _EDGES),
