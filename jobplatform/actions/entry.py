@@ -33,17 +33,13 @@ _ONE_SITE = 64
 _LONGEST = 100
 
 
-<<<<<<< HEAD
 def nobody(desk: Desk) -> bool:
     """Tell whether there is nobody yet who administers the platform."""
     with desk.look() as session:
         return people.admins(session) == 0
 
 
-def sign_in(desk: Desk, name: str, password: str, address: str | None) -> str:
-=======
 def sign_in(desk: Desk, name: str, password: str, address: str | None, before: str | None = None) -> str:
->>>>>>> d7aaeb64271633b7d93920c6421824bd0429f19e
     """Begin a session; returns what the browser keeps of it.
 
     Whether there is somebody of the name shows neither in the answer nor in the time that it takes.
