@@ -26,7 +26,6 @@ PLACES = (
     Place("/queues", "Queues", "q", Permission.QUEUES_READ),
     Place("/workers", "Workers", "w", Permission.WORKERS_READ),
     Place("/dead-letters", "Dead letters", "d", Permission.LETTERS_READ),
-    Place("/limits", "Limits", "l", Permission.LIMITS_READ),
     Place("/people", "People", "p", Permission.USERS_READ),
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 #: Seconds of a unit, from the largest, with its sign.
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
-_NONE = "–"
+_NONE = "\N{EN DASH}"
 
 
 def number(value: Any) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from jobplatform.web.pages import overview
+from jobplatform.web.pages import job, jobs, letters, overview, queues, settings, steer, submit, workers, workflow
 
 router = APIRouter(include_in_schema=False)
-for part in (overview,):
+# The list before the job: an address that names a list is none of a job.
+for part in (overview, jobs, steer, workflow, job, submit, queues, workers, letters, settings):
     router.include_router(part.router)
