@@ -231,3 +231,17 @@ class RequestRefused(JobPlatformError, ValueError):
 
 class BrokerNotOurs(JobPlatformError):
     """The broker hands out messages without asking the platform, and cannot be told what it is to keep back."""
+
+
+class QueryRefused(JobPlatformError, ValueError):
+    """A filter that was typed cannot be read; nothing was looked for.
+
+    :param position: of the character where it goes wrong, the first is 1.
+    """
+
+    def __init__(self, position: int, problem: str, fix: str) -> None:
+        super().__init__(f"filter, at character {position}: {problem}; {fix}")
+        self.position, self.problem, self.fix = position, problem, fix
+
+    def __reduce__(self) -> tuple[type[QueryRefused], tuple[int, str, str]]:
+        return type(self), (self.position, self.problem, self.fix)
