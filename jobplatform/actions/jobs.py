@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.payloads import shown
 from jobplatform.actions.permission import Permission
-from jobplatform.actions.steering import Chosen, Steered, Verb, steer
+from jobplatform.actions.steering import Chosen, Steered, Verb, steer, within
 from jobplatform.errors import JobNotFound, JobOptionError
 from jobplatform.jobs.eta import Eta
 from jobplatform.maintenance import prospect
@@ -52,7 +51,10 @@ class Shown(NamedTuple):
 def list_jobs(
     desk: Desk, actor: Actor, chosen: JobFilter, limit: int, after: tuple[datetime, str] | None = None
 ) -> Page:
-    """List jobs, newest first."""
+    """List jobs, newest first.
+
+    :raises Forbidden: when the filter looks into payloads, which the actor may not see.
+    """
     with desk.look() as session:
         rows = listing.list_jobs(session, within(actor, chosen), limit + 1, after)
     page = rows[:limit]
@@ -190,11 +192,6 @@ def _resumed(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
 
 
 _TO_RESUME = Verb("jobs.resume", _resumed, (State.PAUSED,), "only jobs that are paused can be resumed")
-
-
-def within(actor: Actor, chosen: JobFilter) -> JobFilter:
-    """Give a filter within the actor's scope."""
-    return replace(chosen, in_queues=actor.scope.queues, in_tenants=actor.scope.tenants)
 
 
 def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:

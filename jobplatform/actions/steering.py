@@ -9,6 +9,8 @@ from typing import Any
 
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.permission import Permission
+from jobplatform.errors import Forbidden
 from jobplatform.states import State
 from jobplatform.store import listing
 from jobplatform.store.database import Transaction
@@ -95,7 +97,17 @@ def _counted(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
 def narrowed(actor: Actor, verb: Verb, asked: JobFilter) -> JobFilter:
     """Give a filter within the actor's scope, and in the states of the verb if it names none."""
     states = asked.states or tuple(map(str, verb.states))
-    return replace(asked, states=states, in_queues=actor.scope.queues, in_tenants=actor.scope.tenants)
+    return within(actor, replace(asked, states=states))
+
+
+def within(actor: Actor, chosen: JobFilter) -> JobFilter:
+    """Give a filter within the actor's scope.
+
+    :raises Forbidden: when it looks into payloads, which the actor may not see.
+    """
+    if chosen.payload and not actor.may(Permission.JOBS_PAYLOAD):
+        raise Forbidden("filter", str(Permission.JOBS_PAYLOAD))
+    return replace(chosen, in_queues=actor.scope.queues, in_tenants=actor.scope.tenants)
 
 
 def _by_id(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:

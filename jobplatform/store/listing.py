@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from jobplatform.states import State
 from jobplatform.store.database import Transaction
+from jobplatform.store.payload_path import PayloadTerm, as_jsonpath
 from jobplatform.store.statement import Statement
 
 Row = Mapping[str, Any]
@@ -22,14 +24,18 @@ class JobFilter:
     """Which jobs a list shows; None lets every job pass.
 
     ``created_after`` is inclusive and ``created_before`` exclusive; ``root_id`` selects a root job with all
-    that it led to. ``in_queues`` and ``in_tenants`` are the scope of who asks; nothing else is there for them.
+    that it led to. ``error_texts`` all stand in the last error's message, and all of ``payload`` in the arguments.
+    ``in_queues`` and ``in_tenants`` are the scope of who asks; nothing else is there for them.
     """
 
     states: tuple[str, ...] | None = None
     job_type: str | None = None
     queue: str | None = None
     tag: str | None = None
+    tenant: str | None = None
     error_type: str | None = None
+    error_texts: tuple[str, ...] | None = None
+    payload: tuple[PayloadTerm, ...] | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     root_id: str | None = None
@@ -45,6 +51,9 @@ _MATCHES = f"""{_SCOPE} and (%(states)s::text[] is null or status = any(%(states
         and (%(queue)s::text is null or queue = %(queue)s)
         and (%(tag)s::text is null or tags @> array[%(tag)s::text])
         and (%(error_type)s::text is null or error_type = %(error_type)s)
+        and (%(tenant)s::text is null or tenant = %(tenant)s)
+        and (%(error_texts)s::text[] is null or error_message ilike all(%(error_texts)s::text[]))
+        and (%(payload)s::jsonpath is null or jsonb_path_exists(payload, %(payload)s::jsonpath, '{{}}', true))
         and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
         and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
         and (%(root_id)s::uuid is null or root_id = %(root_id)s::uuid or job_id = %(root_id)s::uuid)
@@ -57,6 +66,9 @@ _EXAMPLE: dict[str, Any] = {
     "queue": "celery",
     "tag": "vip",
     "error_type": "TimeoutError",
+    "tenant": "acme",
+    "error_texts": ["%reset%"],
+    "payload": '$ ? (@."args"[0] == 42)',
     "created_after": _NOW,
     "created_before": _NOW,
     "root_id": None,
@@ -174,12 +186,18 @@ def _array(values: Collection[str] | None) -> list[str] | None:
     return None if values is None else sorted(values)
 
 
+def _containing(text: str) -> str:
+    return "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"
+
+
 def _parameters(filter: JobFilter, limit: int, before: tuple[datetime, str] | None) -> dict[str, Any]:
     before_time, before_id = before or (None, None)
     values = {name: getattr(filter, name) for name in JobFilter.__dataclass_fields__}
     return {
         **values,
         "states": list(filter.states) if filter.states else None,
+        "error_texts": [_containing(text) for text in filter.error_texts] if filter.error_texts else None,
+        "payload": as_jsonpath(filter.payload or ()),
         "in_queues": _array(filter.in_queues),
         "in_tenants": _array(filter.in_tenants),
         "before_time": before_time,
