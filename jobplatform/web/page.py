@@ -39,7 +39,9 @@ def _environment() -> Environment:
     )
     made.globals.update(static=static_path, version=__version__, between=wording.between, here=here)
     words = (wording.number, wording.at_most, wording.duration, wording.ago, wording.utc, wording.share)
-    made.filters.update({word.__name__: word for word in (*words, wording.plural, wording.decided, wording.initial)})
+    made.filters.update(
+        {word.__name__: word for word in (*words, wording.plural, wording.moment, wording.decided, wording.initial)}
+    )
     made.tests["mapping_of_json"] = lambda value: isinstance(value, Mapping)
     return made
 

@@ -68,6 +68,11 @@ def utc(when: datetime | None) -> str:
     return _NONE if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def moment(when: datetime) -> str:
+    """Write the time of something short, in UTC, to the millisecond."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03d}"
+
+
 def between(start: datetime | None, end: datetime | None) -> float | None:
     """Give the seconds between two times, never fewer than none: clocks of two machines differ."""
     return None if start is None or end is None else max(0.0, (end - start).total_seconds())

@@ -21,6 +21,8 @@ from jobplatform.actions.desk import Desk
 
 PASSWORD = "correct horse battery"
 WIDTHS = (360, 1280)
+#: Milliseconds that a page has to show something.
+_PATIENCE = 15_000
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -30,7 +32,7 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 def chromium() -> str:
@@ -55,8 +57,14 @@ class Watched:
     here: str
     found: list[str] = field(default_factory=list)
 
+    def taken(self) -> list[str]:
+        """Give what was found since it was taken last."""
+        taken, self.found = self.found, []
+        return taken
+
     def follow(self, context: Any) -> None:
         """Note what the pages of a browser's context do."""
+        context.set_default_timeout(_PATIENCE)
         context.on("console", self._console)
         context.on("weberror", lambda error: self.found.append(f"error: {error.error}"))
         context.on("request", self._request)
@@ -67,7 +75,9 @@ class Watched:
         )
 
     def _console(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
+        # A page that says what is wrong with an input has the status of a refusal, which browsers write down.
+        refused = "status of 422" in message.text or "status of 404" in message.text
+        if message.type in ("error", "warning") and not refused:
             self.found.append(f"console: {message.text} at {message.page.url if message.page else '?'}")
 
     def _request(self, request: Any) -> None:
@@ -116,9 +126,13 @@ def axe_script() -> str:
     return (Path(package.__file__).parent / "axe.min.js").read_text()
 
 
-def axe_findings(page: Any) -> list[str]:
-    """List what keeps people from using a page, seriously or worse."""
-    options = {"runOnly": {"type": "tag", "values": list(_RULES)}, "resultTypes": ["violations"]}
+def axe_findings(page: Any, only_colours: bool = False) -> list[str]:
+    """List what keeps people from using a page, seriously or worse.
+
+    :param only_colours: where the rest was looked at in another theme.
+    """
+    wanted = {"type": "rule", "values": ["color-contrast"]} if only_colours else {"type": "tag", "values": _TAGS}
+    options = {"runOnly": wanted, "resultTypes": ["violations"]}
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [
         f"{page.url}: {each['id']} ({each['impact']}): {node['html'][:160]}"

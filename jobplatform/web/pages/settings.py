@@ -52,9 +52,7 @@ def choose_look(
     """Keep how pages are to look."""
     reply = go(request, "/settings", "Kept in this browser.")
     look, secure = chosen(theme, density, keys), request.url.scheme == "https"
-    reply.set_cookie(
-        COOKIE, look.as_cookie(), max_age=_YEAR, path="/", httponly=True, samesite="strict", secure=secure
-    )
+    reply.set_cookie(COOKIE, look.as_cookie(), max_age=_YEAR, path="/", httponly=True, samesite="strict", secure=secure)
     return reply
 
 

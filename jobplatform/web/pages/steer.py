@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
+from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
@@ -34,7 +35,7 @@ class Asked(BaseModel):
     :param sure: how many it was asked about.
     """
 
-    job_id: list[str] = Field(default=[], max_length=_MOST_NAMED)
+    job_id: list[UUID] = Field(default=[], max_length=_MOST_NAMED)
     whole: bool = False
     q: str = ""
     back: str = "/jobs"
@@ -122,7 +123,7 @@ def _chosen(visit: Visit, asked: Asked) -> Chosen:
         return Chosen(filter=parse(asked.q, visit.desk.now()))
     if not asked.job_id:
         raise RequestRefused("jobs: none was selected; select some rows, or choose all that match")
-    return Chosen(tuple(asked.job_id))
+    return Chosen(tuple(map(str, asked.job_id)))
 
 
 def _question(visit: Visit, name: str, chosen: Chosen, asked: Asked) -> Question:
@@ -139,13 +140,14 @@ def _question(visit: Visit, name: str, chosen: Chosen, asked: Asked) -> Question
         count=count,
         back=local(asked.back),
         harm=verb.harm,
-        blanks=verb.blanks,
+        # Who mistyped the number has not to say the rest again.
+        blanks=[each._replace(value=getattr(asked, each.name)) for each in verb.blanks],
         problem=unsure(asked.sure),
     )
 
 
 def _fields(asked: Asked) -> list[tuple[str, str]]:
-    named = [("job_id", job_id) for job_id in asked.job_id]
+    named = [("job_id", str(job_id)) for job_id in asked.job_id]
     return [("whole", "true"), ("q", asked.q), ("back", asked.back)] if asked.whole else [*named, ("back", asked.back)]
 
 

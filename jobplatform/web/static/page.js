@@ -183,7 +183,7 @@ document.addEventListener("submit", async (event) => {
   if (!asked || form.method !== "post" || !(form.matches("[data-asks]") || pressed?.matches("[data-asks]"))) return;
   event.preventDefault();
   const fields = new URLSearchParams(/** @type {any} */ (new FormData(form, pressed)));
-  const reply = await fetch(pressed?.formAction || form.action, { method: "POST", body: fields });
+  const reply = await fetch(pressed?.getAttribute("formaction") ?? form.getAttribute("action") ?? "", { method: "POST", body: fields });
   const found = new DOMParser().parseFromString(await reply.text(), "text/html");
   const question = found.getElementById("question") ?? (reply.ok ? null : found.querySelector(".problem"));
   if (!question) return location.assign(reply.url);
@@ -238,7 +238,7 @@ function move(step) {
   rows[now]?.classList.remove("here");
   next.classList.add("here");
   next.scrollIntoView({ block: "nearest" });
-  /** @type {HTMLElement | null} */ (next.querySelector("a, input, button"))?.focus({ preventScroll: true });
+  /** @type {HTMLElement | null} */ (next.querySelector("a") ?? next.querySelector("input, button"))?.focus({ preventScroll: true });
 }
 
 /** @type {Record<string, () => void>} */
