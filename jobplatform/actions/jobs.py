@@ -10,16 +10,17 @@ from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
-from jobplatform.actions.steering import Chosen, Steered, Verb, steer, within
+from jobplatform.actions.steering import Chosen, Count, Steered, Verb, counted, steer, within
 from jobplatform.errors import JobNotFound, JobOptionError
 from jobplatform.jobs.eta import Eta
 from jobplatform.maintenance import prospect
 from jobplatform.states import UNFINISHED, WAITING, State
-from jobplatform.store import dead_letters, executions, graphs, holds, listing, retry_decisions
+from jobplatform.store import dead_letters, executions, graphs, holds, listing, retry_decisions, search
 from jobplatform.store import jobs as job_rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 from jobplatform.store.pauses import Hold
+from jobplatform.store.search import Found
 
 Row = Mapping[str, Any]
 
@@ -30,11 +31,8 @@ _MOVABLE = (*sorted(WAITING), State.RETRYING)
 MISSING = "job {}: there is no such job; see: jobplatform jobs list"
 
 
-class Page(NamedTuple):
-    """A page of rows, and where the next one begins; None when there is none."""
-
-    rows: Sequence[Row]
-    next: Any
+#: A page of jobs, where the next one begins, and how far was looked.
+Page = Found
 
 
 class Shown(NamedTuple):
@@ -55,16 +53,17 @@ def list_jobs(
     :raises Forbidden: when the filter looks into payloads, which the actor may not see.
     """
     with desk.look() as session:
-        rows = listing.list_jobs(session, within(actor, chosen), limit + 1, after)
-    shown = rows[:limit]
-    return Page(shown, (shown[-1]["created_at"], shown[-1]["job_id"]) if len(rows) > limit else None)
+        return search.find(session, within(actor, chosen), limit, after)
 
 
 @action("jobs.count", Permission.JOBS_READ)
-def count_jobs(desk: Desk, actor: Actor, chosen: JobFilter, cap: int) -> int:
-    """Count jobs, up to a number that means as many or more."""
+def count_jobs(desk: Desk, actor: Actor, chosen: JobFilter, cap: int) -> Count:
+    """Count jobs, up to a number, and among so many as a few pages look at.
+
+    :raises Forbidden: when the filter looks into payloads, which the actor may not see.
+    """
     with desk.look() as session:
-        return listing.count_jobs(session, within(actor, chosen), cap)
+        return counted(session, within(actor, chosen), cap)
 
 
 @action("jobs.show", Permission.JOBS_READ)

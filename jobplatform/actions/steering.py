@@ -12,7 +12,7 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import Forbidden
 from jobplatform.states import State
-from jobplatform.store import listing
+from jobplatform.store import listing, search
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 
@@ -40,6 +40,20 @@ class Verb:
     rule: str
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
+
+
+class Count(int):
+    """How many jobs match.
+
+    :ivar whole: whether all were counted; if not, there are so many or more.
+    """
+
+    whole: bool
+
+    def __new__(cls, jobs: int, whole: bool) -> Count:
+        made = super().__new__(cls, jobs)
+        made.whole = whole
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,7 @@ def steer(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen, dry_run: bool = 
 def _counted(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
     with desk.look() as session:
         if not chosen.job_ids:
-            count = listing.count_jobs(session, narrowed(actor, verb, chosen.filter), _MOST)
+            count = counted(session, narrowed(actor, verb, chosen.filter), _MOST, _MOST)
             return Steered(verb.rule, {"matching": count})
         found = listing.within(session, chosen.job_ids, actor.scope.queues, actor.scope.tenants)
     missing = tuple(job_id for job_id in chosen.job_ids if job_id not in found)
@@ -137,11 +151,27 @@ def _by_filter(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
 
 
 def _pages(desk: Desk, chosen: JobFilter) -> Iterator[list[str]]:
-    last = None
+    place = None
     while True:
         with desk.look() as session:
-            found = listing.select_jobs(session, chosen, PAGE, last)
-        if not found:
+            found = search.find_ids(session, chosen, PAGE, place)
+        if found.rows:
+            yield [row["job_id"] for row in found.rows]
+        if found.next is None:
             return
-        yield [job_id for _, job_id in found]
-        last = found[-1]
+        place = found.next
+
+
+def counted(session: Transaction, chosen: JobFilter, cap: int, most: int = 10 * search.LOOK) -> Count:
+    """Count the jobs that match.
+
+    :param cap: where counting stops.
+    :param most: jobs that are looked at.
+    """
+    jobs, place = 0, None
+    for _ in range(0, most, search.LOOK):
+        found, place = search.count(session, chosen, cap - jobs, place)
+        jobs += found
+        if place is None or jobs >= cap:
+            break
+    return Count(jobs, whole=place is None and jobs < cap)
