@@ -139,14 +139,12 @@ def _by_id(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
 def _by_filter(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
     counts: Counter[str] = Counter()
     about = {**chosen.as_json(), **verb.values}
-    desk.note(actor, verb.name, about, {"asked": True}, verb.reason)
-    try:
+    with desk.stages(actor, verb.name, about, verb.reason) as outcome:
         for page in _pages(desk, narrowed(actor, verb, chosen.filter)):
             with desk.database.transaction() as transaction:
                 done = verb.do(transaction, page)
             counts.update(done.values())
-    finally:
-        desk.note(actor, verb.name, about, dict(counts), verb.reason)
+            outcome.update(counts)
     return Steered(verb.rule, counts or {"matching": 0})
 
 

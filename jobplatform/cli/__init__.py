@@ -21,6 +21,7 @@ COMMANDS = {
     "limits": ("jobplatform.cli.limits", "Say how much runs at once, and in which order."),
     "breakers": ("jobplatform.cli.breakers", "List, open and close breakers."),
     "batches": ("jobplatform.cli.batches", "List, show, close, cancel and retry batches."),
+    "workflows": ("jobplatform.cli.workflows", "List and show workflows: jobs that wait for each other."),
     "durations": ("jobplatform.cli.durations", "How long jobs take, as foretold and as it was."),
     "schedules": ("jobplatform.cli.schedules", "List, preview, check and steer schedules."),
     "clusters": ("jobplatform.cli.clusters", "List, show, assign, resolve and merge errors of one kind."),

@@ -51,6 +51,7 @@ def open_database(
     """Open the database of the settings for the time of a block.
 
     :param settings: None reads them from the environment.
+    :param statement_seconds: the longest that one statement may run.
     """
     database = Database(settings or require_settings(), pool_size, statement_seconds)
     try:

@@ -31,6 +31,7 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.ScheduleNotFound, Exit.NOT_FOUND),
     (errors.BatchNotFound, Exit.NOT_FOUND),
     (errors.ClusterNotFound, Exit.NOT_FOUND),
+    (errors.WorkflowNotFound, Exit.NOT_FOUND),
     (errors.ModelNotFound, Exit.NOT_FOUND),
     (errors.BatchClosed, Exit.CONFLICT),
     (errors.ScheduleError, Exit.USAGE),

@@ -42,8 +42,7 @@ def app(settings: Settings, database: Database, client: Any, monkeypatch: pytest
     made = Celery("letters", set_as_current=False)
     jobplatform.attach(made, settings)
     made.finalize()
-    for module in ("letter_edit", "replaying"):
-        monkeypatch.setattr(f"jobplatform.cli.{module}.open_app", lambda settings: made)
+    monkeypatch.setattr("jobplatform.cli.desk.open_app", lambda settings: made)
     yield made
     made.jobplatform.close()
     made.close()
