@@ -31,6 +31,23 @@ class InvalidPayload(JobPlatformError, ValueError):
         return type(self), (self.field, self.problem, self.fix)
 
 
+class PayloadProblems(InvalidPayload):
+    """A payload does not fit the schema of its job type; nothing was written.
+
+    :param problems: each with the JSON pointer of a field in the payload (RFC 6901), and what is wrong with it.
+    """
+
+    def __init__(self, job_type: str, problems: tuple[tuple[str, str], ...]) -> None:
+        told = [f"{pointer or 'payload'}: {problem}" for pointer, problem in problems]
+        field, _, first = told[0].partition(": ")
+        more = "".join(f"; {each}" for each in told[1:3]) + ("; and more" if len(told) > 3 else "")
+        super().__init__(field, first + more, f"give {job_type} what its schema says")
+        self.job_type, self.problems = job_type, problems
+
+    def __reduce__(self) -> tuple[type[PayloadProblems], tuple[str, tuple[tuple[str, str], ...]]]:  # type: ignore[override]
+        return type(self), (self.job_type, self.problems)
+
+
 class ScheduleError(JobPlatformError, ValueError):
     """A schedule says something that cannot be understood; nothing was written."""
 
@@ -135,6 +152,10 @@ class WorkerNotFound(JobPlatformError, LookupError):
     """No worker that lives has the name."""
 
 
+class DecisionNotFound(JobPlatformError, LookupError):
+    """No decision has the number."""
+
+
 class NotQuarantined(JobPlatformError, LookupError):
     """Nothing in quarantine has the id."""
 
@@ -195,14 +216,16 @@ class Forbidden(JobPlatformError, PermissionError):
     """Somebody asked for what they may not do; nothing was done.
 
     :param permission: that is missing.
+    :param where: what it is held for, but not there: a queue, a tenant.
     """
 
-    def __init__(self, action: str, permission: str) -> None:
-        super().__init__(f"{action}: the permission {permission} is missing; ask an administrator for it")
-        self.action, self.permission = action, permission
+    def __init__(self, action: str, permission: str, where: str = "") -> None:
+        lacks = f"{permission} is held, but not for {where}" if where else f"the permission {permission} is missing"
+        super().__init__(f"{action}: {lacks}; ask an administrator for it")
+        self.action, self.permission, self.where = action, permission, where
 
-    def __reduce__(self) -> tuple[type[Forbidden], tuple[str, str]]:
-        return type(self), (self.action, self.permission)
+    def __reduce__(self) -> tuple[type[Forbidden], tuple[str, str, str]]:
+        return type(self), (self.action, self.permission, self.where)
 
 
 class UserNotFound(JobPlatformError, LookupError):
@@ -235,6 +258,20 @@ class RequestRefused(JobPlatformError, ValueError):
 
     def __reduce__(self) -> tuple[type[RequestRefused], tuple[str, int]]:
         return type(self), (str(self), self.status)
+
+
+class TooOften(JobPlatformError):
+    """Somebody tried something too often; nothing was done.
+
+    :param retry_after: seconds after which to come again.
+    """
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(f"{what}: it was tried too often; come again in {retry_after:.0f} s")
+        self.what, self.retry_after = what, retry_after
+
+    def __reduce__(self) -> tuple[type[TooOften], tuple[str, float]]:
+        return type(self), (self.what, self.retry_after)
 
 
 class BrokerNotOurs(JobPlatformError):

@@ -67,19 +67,26 @@ def change_user(
     more: Collection[str] | None = None,
     password: str | None = None,
     disabled: bool | None = None,
+    scope: Scope | None = None,
 ) -> None:
     """Change a user, whose sessions end; the last one who administers stays.
 
+    :param more: in place of the permissions beyond those of the role.
+    :param scope: in place of the queues and tenants.
     :raises UserNotFound: when there is none of the name.
     :raises JobOptionError: when a value cannot be used, or nobody would be left to administer.
     """
     if role is not None:
         _role(role)
     hashed = None if password is None else hash_password(password)
-    about = {"user": name, "role": role, "more": more, "password": password is not None, "disabled": disabled}
-    with desk.change(actor, "users.change", {key: value for key, value in about.items() if value}) as change:
+    if more is not None:
+        _permissions(frozenset(), more)
+    about: dict[str, Any] = {"user": name, "role": role, "more": more, "disabled": disabled}
+    about |= {"password": None if password is None else "changed", "scope": None if scope is None else scope.as_json()}
+    limits = None if scope is None else (scope.queues, scope.tenants)
+    with desk.change(actor, "users.change", {key: each for key, each in about.items() if each is not None}) as change:
         before = people.admins(change.transaction)
-        if not people.change_user(change.transaction, name, role, more, hashed, disabled):
+        if not people.change_user(change.transaction, name, role, more, hashed, disabled, limits):
             raise UserNotFound(f"user {name}: there is none of this name; see: jobplatform users list")
         if before and not people.admins(change.transaction):
             raise JobOptionError(f"user {name}: nobody would be left to administer; make somebody else admin first")

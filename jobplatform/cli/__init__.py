@@ -33,6 +33,9 @@ COMMANDS = {
     "scale": ("jobplatform.cli.scale", "List and show decisions on the number of workers."),
     "web": ("jobplatform.cli.web", "Serve the dashboard and the HTTP API."),
     "capacity": ("jobplatform.cli.capacity", "Say what would have been with another number of workers."),
+    "users": ("jobplatform.cli.users", "Say who may come in, and as what."),
+    "tokens": ("jobplatform.cli.tokens", "Make, list and revoke tokens of programs."),
+    "audit": ("jobplatform.cli.audit", "See who did what, and check that nobody changed that."),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from jobplatform.controller.controller import Controller
 from jobplatform.jobs.platform import platform_of
+from jobplatform.jobs.published import published
 
 
 def run(app: Any, loglevel: str) -> None:
@@ -27,4 +28,4 @@ def run(app: Any, loglevel: str) -> None:
     app.loader.import_default_modules()
     types = (getattr(task, "job", None) for task in app.tasks.values())
     declared = [declared.limit for declared in types if declared is not None and declared.limit is not None]
-    Controller(platform_of(app).settings, app.connection_for_write, stop, declared).run()
+    Controller(platform_of(app).settings, app.connection_for_write, stop, declared, published(app)).run()

@@ -33,6 +33,7 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.ClusterNotFound, Exit.NOT_FOUND),
     (errors.WorkflowNotFound, Exit.NOT_FOUND),
     (errors.ModelNotFound, Exit.NOT_FOUND),
+    (errors.DecisionNotFound, Exit.NOT_FOUND),
     (errors.BatchClosed, Exit.CONFLICT),
     (errors.ScheduleError, Exit.USAGE),
     (errors.NotQuarantined, Exit.NOT_FOUND),
@@ -42,10 +43,15 @@ _CODES: tuple[tuple[type[errors.JobPlatformError], Exit], ...] = (
     (errors.SchemaConflict, Exit.CONFLICT),
     (errors.KeyTaken, Exit.CONFLICT),
     (errors.IdempotencyConflict, Exit.CONFLICT),
+    (errors.UserNotFound, Exit.NOT_FOUND),
+    (errors.BrokerNotOurs, Exit.FAILED),
     (errors.StoreUnavailable, Exit.UNREACHABLE),
     (errors.SettingsError, Exit.USAGE),
     (errors.JobOptionError, Exit.USAGE),
     (errors.InvalidPayload, Exit.USAGE),
+    (errors.Forbidden, Exit.FAILED),
+    (errors.SignInRefused, Exit.FAILED),
+    (errors.TooOften, Exit.FAILED),
     (errors.JobPlatformError, Exit.FAILED),
 )
 

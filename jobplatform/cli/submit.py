@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
-from jobplatform.cli.application import open_app
+from jobplatform.actions import submission as actions
+from jobplatform.actions.submission import Submission
 from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import CommandError, Exit, mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import DURATION, MOMENT
@@ -64,13 +66,12 @@ def submit(
     if timeout is not None and not wait:
         raise click.UsageError("--timeout limits --wait; give --wait too")
     args, kwargs = read_payload(payload)
+    asked = Submission(
+        name, args or kwargs, queue, priority, _seconds(delay), eta, _seconds(expires), _seconds(deadline),
+        idempotency_key=idempotency_key, idempotency_retention=_seconds(idempotency_retention),
+    )  # fmt: skip
     settings = require_settings()
-    options = {
-        "queue": queue, "priority": priority, "countdown": _seconds(delay), "eta": eta,
-        "expires": _seconds(expires), "deadline": _seconds(deadline),
-        "idempotency_key": idempotency_key, "idempotency_retention": _seconds(idempotency_retention),
-    }  # fmt: skip
-    job_id = _submit(settings, name, args, kwargs, options)
+    job_id = _submit(settings, asked)
     if wait:
         output.note(f"submitted {job_id}")
         _wait(settings, job_id, timeout, output)
@@ -102,11 +103,9 @@ def read_payload(text: str) -> tuple[list[Any], dict[str, Any]]:
     raise InvalidPayload("PAYLOAD", f"it is a {type(value).__name__}", fix)
 
 
-def _submit(settings: Settings, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> str:
-    from jobplatform.jobs import client
-
-    app = open_app(settings)
-    return str(client.submit(name, args, kwargs, app=app, **options).id)
+def _submit(settings: Settings, asked: Submission) -> str:
+    with open_desk(settings) as (desk, actor):
+        return actions.submit(desk, actor, asked, check_known=False)
 
 
 def _wait(settings: Settings, job_id: str, timeout: timedelta | None, output: Output) -> None:

@@ -9,7 +9,7 @@ import random
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +38,7 @@ from jobplatform.maintenance.replayer import Replayer
 from jobplatform.maintenance.rescuer import Rescuer
 from jobplatform.maintenance.roster import Roster
 from jobplatform.maintenance.tallier import Tallier
+from jobplatform.maintenance.type_publisher import TypePublisher
 from jobplatform.service import Loop, Service
 from jobplatform.settings import Settings
 from jobplatform.store import leadership
@@ -77,13 +78,20 @@ class Controller:
     :param broker: opens a kombu connection to a broker that is not our Redis transport.
     :param stop: ends the controller when set.
     :param declared: the limits that job types declare.
+    :param types: what the job types of the application take, as ``jobs.published`` gives it.
     """
 
     def __init__(
-        self, settings: Settings, broker: Callable[[], Any], stop: threading.Event, declared: Sequence[Limit] = ()
+        self,
+        settings: Settings,
+        broker: Callable[[], Any],
+        stop: threading.Event,
+        declared: Sequence[Limit] = (),
+        types: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.settings = settings
         self.declared = declared
+        self.types = types
         self.stop = stop
         self.totals: Counter[str] = Counter()
         self._loops: dict[str, Loop] = {}
@@ -122,6 +130,7 @@ class Controller:
         services.append(Examiner(self.database, settings.upstream_seconds))
         services.append(KeyPruner(self.database))
         services.append(Tallier(self.database))
+        services.append(TypePublisher(self.database, self.types))
         services.append(Replayer(self.database))
         services.append(Pruner(self.database, settings.dead_letter_days))
         services.append(Releaser(self.database, ask_workers=settings.leases))

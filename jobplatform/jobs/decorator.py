@@ -45,6 +45,7 @@ def job(
     long_queue: str | None = None,
     long_after: float | None = None,
     large_queue: str | None = None,
+    tool: bool = False,
     bind: bool = False,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 
@@ -59,7 +60,7 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     once, and begin in a time, over all workers), ``limit_key`` and ``units`` (whose limits they share, and how much of
     them each takes), ``duration_key`` (names of arguments whose values tell how long a job takes), ``long_queue`` and
     ``long_after`` (where jobs go that may take longer than so many seconds), ``large_queue`` (where they go while they
-    are found to take much memory), ``bind`` (pass the task itself first).
+    are found to take much memory), ``tool`` (offer it to agents), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """

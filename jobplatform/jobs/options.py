@@ -33,6 +33,7 @@ class JobOptions:
     :param long_queue: where jobs go that may take longer than ``long_after`` seconds (which a tenth of their like
         exceed), so that short ones wait for no long one.
     :param large_queue: where jobs go while their type is found to take much more memory than others.
+    :param tool: whether agents are offered it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class JobOptions:
     long_queue: str | None = None
     long_after: float | None = None
     large_queue: str | None = None
+    tool: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobplatform.clock import StoreClock
@@ -26,6 +26,7 @@ class Platform:
         self.settings = settings
         self.in_worker = False
         self._queues: frozenset[str] = frozenset()
+        self._elsewhere: frozenset[str] = frozenset()
         self._unrouted: str | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -111,10 +112,14 @@ class Platform:
             hint = f"did you mean {close[0]!r}? Otherwise add" if close else "add"
             raise UnknownQueue(f"queue: {queue!r} is not declared; {hint} it to task_queues or JOBPLATFORM_QUEUES")
 
+    def know_queues(self, queues: Collection[str]) -> None:
+        """Take queues as declared that job types name whose code is not here."""
+        self._elsewhere |= frozenset(queues)
+
     def _declared_queues(self, app: Any) -> set[str]:
         jobs = [task.job for task in app.tasks.values() if getattr(task, "job", None)]
         declared = {queue for job in jobs for queue in (job.queue, job.long_queue, job.large_queue)}
-        known = {str(app.conf.task_default_queue), *self.settings.queues, *app.amqp.queues, *declared}
+        known = {str(app.conf.task_default_queue), *self.settings.queues, *app.amqp.queues, *declared, *self._elsewhere}
         return {queue for queue in known if queue}
 
     @property

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0025"
-down_revision = "0018"
+down_revision = "0023"
 
 UPGRADE = (
     # Jobs of a type in order of time, in each state; those of a state alone have that since 0002.

@@ -1,0 +1,86 @@
+"""What a process with the code of job types tells of them, and what others make of that."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from jobplatform.errors import JobOptionError
+from jobplatform.jobs.options import JobOptions
+from jobplatform.jobs.retry import RetryRule
+from jobplatform.jobs.unique import Unique
+from jobplatform.journal.storable import encode
+
+logger = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+
+#: What a submission takes over as it is, where it says nothing itself.
+_PLAIN = ("priority", "max_retries", "timeout", "soft_timeout", "deadline", "tags", "limit_key", "units")
+
+
+def published(app: Any) -> list[Row]:
+    """Describe the job types and tasks of an application, as ``store.job_types`` keeps them."""
+    return [_row(app, name, task) for name, task in sorted(app.tasks.items()) if _is_theirs(name)]
+
+
+def options_of(row: Row) -> dict[str, Any]:
+    """Give the options with which a job is submitted by name, so that it is as if its code were here.
+
+    :raises JobOptionError: when newer code wrote what cannot be read here.
+    """
+    told = row["options"]
+    options = {name: told[name] for name in _PLAIN if told.get(name) is not None}
+    if told.get("retry") is not None:
+        options["retry_rule"] = RetryRule.of(told["retry"])
+    if told.get("unique") is not None:
+        try:
+            options["unique"] = Unique(**told["unique"])
+        except TypeError as error:
+            raise JobOptionError(
+                f"{row['name']}: unique: newer code says what is not known here ({error}); upgrade this process"
+            ) from error
+    return {**options, "queue": row["queue"]}
+
+
+def _is_theirs(name: str) -> bool:
+    return not name.startswith("celery.") and len(name) <= 100
+
+
+def _row(app: Any, name: str, task: Any) -> Row:
+    declared: JobOptions | None = getattr(task, "job", None)
+    return {
+        "name": name,
+        "queue": (declared and declared.queue) or _routed(app, name, task),
+        "words": (inspect.getdoc(task.run) or "").strip().partition("\n")[0][:500],
+        "schema": declared and _schema(declared),
+        "positional": list(declared.signature.positional) if declared else [],
+        "options": _options(declared) if declared else {},
+        "tool": declared is not None and declared.tool,
+    }
+
+
+def _routed(app: Any, name: str, task: Any) -> str:
+    queue = app.amqp.router.route({}, name, (), {}, task).get("queue")
+    return str(getattr(queue, "name", queue) or app.conf.task_default_queue)
+
+
+def _options(declared: JobOptions) -> dict[str, Any]:
+    unique = asdict(declared.unique) if declared.unique else None
+    return {**{name: getattr(declared, name) for name in _PLAIN}, "retry": asdict(declared.retry), "unique": unique}
+
+
+def _schema(declared: JobOptions) -> Mapping[str, Any] | None:
+    """Give the schema of a type's arguments, None when there is none that says what they are."""
+    from pydantic import PydanticUserError
+
+    try:
+        found: Mapping[str, Any] = declared.signature.json_schema()
+        encode(found)
+    except (PydanticUserError, TypeError, ValueError, RecursionError) as error:
+        logger.warning("%s: its arguments are not checked before a worker has them: %s", declared.name, error)
+        return None
+    return found
