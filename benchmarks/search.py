@@ -96,7 +96,7 @@ def measure(database: Database, text: str) -> dict[str, Any]:
 
 def explained(session: Transaction, chosen: JobFilter) -> Iterator[dict[str, Any]]:
     """Run the statements of a first page under EXPLAIN and give every node of their plans."""
-    source, values = search.asked(chosen, _ROWS + 1, None, search.LOOK)
+    source, values = search.asked(chosen, _ROWS + 1, None)
     for statement in (search.FIND_JOBS[source], search.FIND_END[source]):
         sql = f"explain (analyze, format json) {statement.text(session.schema)}"
         (plan,) = session.connection.exec_driver_sql(sql, values).scalars().all()

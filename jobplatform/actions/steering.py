@@ -19,6 +19,8 @@ from jobplatform.store.listing import JobFilter
 #: So many jobs are changed in one transaction.
 PAGE = 1_000
 _MOST = 10_000_000
+#: Pages of a search that a count looks through, and pages of one that has to be whole.
+_COUNTED, _ALL = 5, 10_000
 
 #: Does something to some jobs and tells what it did, by job id; a job that is left out did not allow it.
 Deed = Callable[[Transaction, Sequence[str]], Mapping[str, str]]
@@ -101,7 +103,7 @@ def steer(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen, dry_run: bool = 
 def _counted(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
     with desk.look() as session:
         if not chosen.job_ids:
-            count = counted(session, narrowed(actor, verb, chosen.filter), _MOST, _MOST)
+            count = counted(session, narrowed(actor, verb, chosen.filter), _MOST, _ALL)
             return Steered(verb.rule, {"matching": count})
         found = listing.within(session, chosen.job_ids, actor.scope.queues, actor.scope.tenants)
     missing = tuple(job_id for job_id in chosen.job_ids if job_id not in found)
@@ -160,14 +162,14 @@ def _pages(desk: Desk, chosen: JobFilter) -> Iterator[list[str]]:
         place = found.next
 
 
-def counted(session: Transaction, chosen: JobFilter, cap: int, most: int = 10 * search.LOOK) -> Count:
+def counted(session: Transaction, chosen: JobFilter, cap: int, pages: int = _COUNTED) -> Count:
     """Count the jobs that match.
 
     :param cap: where counting stops.
-    :param most: jobs that are looked at.
+    :param pages: how often so many jobs are looked at as one page looks at.
     """
     jobs, place = 0, None
-    for _ in range(0, most, search.LOOK):
+    for _ in range(pages):
         found, place = search.count(session, chosen, cap - jobs, place)
         jobs += found
         if place is None or jobs >= cap:

@@ -15,8 +15,10 @@ from jobplatform.store.database import Transaction
 from jobplatform.store.listing import EXAMPLE, MATCHES, JobFilter, Row, parameters
 from jobplatform.store.statement import Statement
 
-#: Jobs that one page looks at.
-LOOK = 20_000
+#: Jobs that one page looks at: those of one time lie side by side, the others have to be fetched one by one.
+LOOK, LOOK_APART = 20_000, 5_000
+#: A page looks at so many times its rows first, for which PostgreSQL takes the order of the index and no sort.
+_FIRST = 10
 #: Where a page ended: when its last job was created, and that job's id.
 Place = tuple[datetime, str]
 
@@ -96,50 +98,42 @@ class Found(NamedTuple):
     reach: Reach | None = None
 
 
-def find(
-    transaction: Transaction, filter: JobFilter, limit: int, before: Place | None = None, look: int = LOOK
-) -> Found:
+def find(transaction: Transaction, filter: JobFilter, limit: int, before: Place | None = None) -> Found:
     """List jobs that match, newest first.
 
     :param limit: the most rows of the page.
     :param before: where the page before this one ended.
-    :param look: jobs that are looked at.
     """
-    return _page(transaction, FIND_JOBS, filter, limit, before, look)
+    return _page(transaction, FIND_JOBS, filter, limit, before)
 
 
-def find_ids(
-    transaction: Transaction, filter: JobFilter, limit: int, before: Place | None = None, look: int = LOOK
-) -> Found:
+def find_ids(transaction: Transaction, filter: JobFilter, limit: int, before: Place | None = None) -> Found:
     """List the ids of jobs that match, as ``find`` lists the jobs."""
-    return _page(transaction, FIND_IDS, filter, limit, before, look)
+    return _page(transaction, FIND_IDS, filter, limit, before)
 
 
 def count(
-    transaction: Transaction, filter: JobFilter, cap: int, before: Place | None = None, look: int = LOOK
+    transaction: Transaction, filter: JobFilter, cap: int, before: Place | None = None
 ) -> tuple[int, Place | None]:
     """Count the jobs that match among those that one page looks at.
 
     :param cap: where counting stops.
     :returns: the number, and where the rest begins, None when all was looked at.
     """
-    source, values = asked(filter, cap, before, look)
+    source, values = asked(filter, cap, before)
     (row,) = transaction.rows(COUNT_FOUND[source], **values)
     return int(row["jobs"]), _end(transaction, source, values)
 
 
 def _page(
-    transaction: Transaction,
-    statements: dict[str, Statement],
-    filter: JobFilter,
-    limit: int,
-    before: Place | None,
-    look: int,
+    transaction: Transaction, statements: dict[str, Statement], filter: JobFilter, limit: int, before: Place | None
 ) -> Found:
-    source, values = asked(filter, limit + 1, before, look)
-    rows = transaction.rows(statements[source], **values)
-    if len(rows) > limit:
-        return Found(rows[:limit], (rows[limit - 1]["created_at"], rows[limit - 1]["job_id"]), None)
+    source, values = asked(filter, limit + 1, before)
+    for look in sorted({min(_FIRST * limit, values["look"]), values["look"]}):
+        values["look"] = look
+        rows = transaction.rows(statements[source], **values)
+        if len(rows) > limit:
+            return Found(rows[:limit], (rows[limit - 1]["created_at"], rows[limit - 1]["job_id"]))
     end = _end(transaction, source, values)
     return Found(rows, end, Reach(look, end[0]) if end else None)
 
@@ -149,10 +143,11 @@ def _end(transaction: Transaction, source: str, values: dict[str, Any]) -> Place
     return (rows[0]["created_at"], rows[0]["job_id"]) if rows else None
 
 
-def asked(filter: JobFilter, limit: int, before: Place | None, look: int) -> tuple[str, dict[str, Any]]:
+def asked(filter: JobFilter, limit: int, before: Place | None) -> tuple[str, dict[str, Any]]:
     """Give the source of a page and the parameters of its statements."""
-    states = list(filter.states or map(str, State))
-    return source_of(filter), {**parameters(filter, limit, before), "from_states": states, "look": look}
+    source, states = source_of(filter), list(filter.states or map(str, State))
+    look = LOOK if source == "time" else LOOK_APART
+    return source, {**parameters(filter, limit, before), "from_states": states, "look": look}
 
 
 def source_of(filter: JobFilter) -> str:
