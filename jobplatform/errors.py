@@ -95,6 +95,14 @@ class BatchNotFound(JobPlatformError, LookupError):
         self.batch_id = batch_id
 
 
+class WorkflowNotFound(JobPlatformError, LookupError):
+    """No workflow has this root, or a job of this id."""
+
+    def __init__(self, root_id: str) -> None:
+        super().__init__(f"workflow {root_id}: there is none of this root or job; see: jobplatform workflows list")
+        self.root_id = root_id
+
+
 class ClusterNotFound(JobPlatformError, LookupError):
     """No cluster of errors has this fingerprint."""
 
@@ -142,6 +150,10 @@ class ReplayNotFound(JobPlatformError, LookupError):
 
 class WorkerNotFound(JobPlatformError, LookupError):
     """No worker that lives has the name."""
+
+
+class DecisionNotFound(JobPlatformError, LookupError):
+    """No decision has the number."""
 
 
 class NotQuarantined(JobPlatformError, LookupError):

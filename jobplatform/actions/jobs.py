@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,16 +12,17 @@ from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.payloads import shown
 from jobplatform.actions.permission import Permission
-from jobplatform.actions.steering import Chosen, Steered, Verb, steer, within
+from jobplatform.actions.steering import Chosen, Count, Steered, Verb, counted, steer, within
 from jobplatform.errors import JobNotFound, JobOptionError
 from jobplatform.jobs.eta import Eta
 from jobplatform.maintenance import prospect
 from jobplatform.states import UNFINISHED, WAITING, State
-from jobplatform.store import dead_letters, executions, graphs, holds, listing, retry_decisions
+from jobplatform.store import dead_letters, executions, graphs, holds, listing, retry_decisions, search
 from jobplatform.store import jobs as job_rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 from jobplatform.store.pauses import Hold
+from jobplatform.store.search import Found
 
 Row = Mapping[str, Any]
 
@@ -32,11 +33,8 @@ _MOVABLE = (*sorted(WAITING), State.RETRYING)
 MISSING = "job {}: there is no such job; see: jobplatform jobs list"
 
 
-class Page(NamedTuple):
-    """A page of rows, and where the next one begins; None when there is none."""
-
-    rows: Sequence[Row]
-    next: Any
+#: A page of jobs, where the next one begins, and how far was looked.
+Page = Found
 
 
 class Shown(NamedTuple):
@@ -57,16 +55,17 @@ def list_jobs(
     :raises Forbidden: when the filter looks into payloads, which the actor may not see.
     """
     with desk.look() as session:
-        rows = listing.list_jobs(session, within(actor, chosen), limit + 1, after)
-    page = rows[:limit]
-    return Page(page, (page[-1]["created_at"], page[-1]["job_id"]) if len(rows) > limit else None)
+        return search.find(session, within(actor, chosen), limit, after)
 
 
 @action("jobs.count", Permission.JOBS_READ)
-def count_jobs(desk: Desk, actor: Actor, chosen: JobFilter, cap: int) -> int:
-    """Count jobs, up to a number that means as many or more."""
+def count_jobs(desk: Desk, actor: Actor, chosen: JobFilter, cap: int) -> Count:
+    """Count jobs, up to a number, and among so many as a few pages look at.
+
+    :raises Forbidden: when the filter looks into payloads, which the actor may not see.
+    """
     with desk.look() as session:
-        return listing.count_jobs(session, within(actor, chosen), cap)
+        return counted(session, within(actor, chosen), cap)
 
 
 @action("jobs.show", Permission.JOBS_READ)
@@ -78,8 +77,15 @@ def show_job(desk: Desk, actor: Actor, job_id: str) -> Shown:
             shown(actor, job),
             executions.of_job(session, job_id),
             retry_decisions.of_job(session, job_id),
-            graphs.edges_of(session, job_id, _EDGES),
+            _edges_of(session, actor, job_id),
         )
+
+
+@action("jobs.states", Permission.JOBS_READ)
+def states(desk: Desk, actor: Actor, job_ids: Sequence[str]) -> dict[str, str]:
+    """Tell in which states some jobs are, by id; those that are not there are left out."""
+    with desk.look() as session:
+        return listing.within(session, job_ids, actor.scope.queues, actor.scope.tenants)
 
 
 @action("jobs.graph", Permission.JOBS_READ)
@@ -87,7 +93,12 @@ def graph(desk: Desk, actor: Actor, job_id: str, limit: int) -> Sequence[Row]:
     """List the jobs that hang together with one by dependencies; one more than ``limit`` says that there are more."""
     with desk.look() as session:
         _seen(session, actor, job_id)
-        return graphs.of_job(session, job_id, limit + 1)
+        found = graphs.of_job(session, job_id, limit + 1)
+        if actor.scope.everywhere:
+            return found
+        known = _known(session, actor, (row["job_id"] for row in found))
+    seen = [row for row in found if row["job_id"] in known]
+    return [{**row, "after": [each for each in row["after"] if each in known]} for row in seen]
 
 
 @action("jobs.eta", Permission.JOBS_READ)
@@ -193,6 +204,20 @@ def _resumed(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
 
 
 _TO_RESUME = Verb("jobs.resume", _resumed, (State.PAUSED,), "only jobs that are paused can be resumed")
+
+
+def _edges_of(session: Transaction, actor: Actor, job_id: str) -> list[Row]:
+    """List the edges of a job of which both ends are in the actor's scope."""
+    edges = graphs.edges_of(session, job_id, _EDGES)
+    if actor.scope.everywhere:
+        return list(edges)
+    known = _known(session, actor, (each[end] for each in edges for end in ("job_id", "depends_on_job_id")))
+    return [each for each in edges if each["job_id"] in known and each["depends_on_job_id"] in known]
+
+
+def _known(session: Transaction, actor: Actor, job_ids: Iterable[str]) -> Collection[str]:
+    """Name those of some jobs that are there and in the actor's scope."""
+    return listing.within(session, list(dict.fromkeys(job_ids)), actor.scope.queues, actor.scope.tenants).keys()
 
 
 def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:

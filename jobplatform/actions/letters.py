@@ -100,16 +100,13 @@ def resolve(desk: Desk, actor: Actor, chosen: LetterFilter, note: str | None) ->
     demand(chosen)
     about, meant = as_json(chosen), within(actor, chosen)
     done: list[int] = []
-    desk.note(actor, "letters.resolve", about, {"asked": True}, note)
-    try:
-        while True:
+    with desk.stages(actor, "letters.resolve", about, note) as outcome:
+        part: Sequence[int] = range(BATCH)
+        while len(part) == BATCH:
             with desk.database.transaction() as transaction:
                 part = dead_letters.resolve(transaction, meant, actor.name, note, BATCH)
             done += part
-            if len(part) < BATCH:
-                break
-    finally:
-        desk.note(actor, "letters.resolve", about, {"resolved": len(done)}, note)
+            outcome["resolved"] = len(done)
     with desk.look() as session:
         return Resolved(sorted(done), left_of(session, actor, set(chosen.dlq_ids or ()) - set(done)))
 

@@ -12,13 +12,15 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import Forbidden
 from jobplatform.states import State
-from jobplatform.store import listing
+from jobplatform.store import listing, search
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 
 #: So many jobs are changed in one transaction.
 PAGE = 1_000
 _MOST = 10_000_000
+#: Pages of a search that a count looks through, and pages of one that has to be whole.
+_COUNTED, _ALL = 5, 10_000
 
 #: Does something to some jobs and tells what it did, by job id; a job that is left out did not allow it.
 Deed = Callable[[Transaction, Sequence[str]], Mapping[str, str]]
@@ -40,6 +42,20 @@ class Verb:
     rule: str
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
+
+
+class Count(int):
+    """How many jobs match.
+
+    :ivar whole: whether all were counted; if not, there are so many or more.
+    """
+
+    whole: bool
+
+    def __new__(cls, jobs: int, whole: bool) -> Count:
+        made = super().__new__(cls, jobs)
+        made.whole = whole
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,7 @@ def steer(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen, dry_run: bool = 
 def _counted(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
     with desk.look() as session:
         if not chosen.job_ids:
-            count = listing.count_jobs(session, narrowed(actor, verb, chosen.filter), _MOST)
+            count = counted(session, narrowed(actor, verb, chosen.filter), _MOST, _ALL)
             return Steered(verb.rule, {"matching": count})
         found = listing.within(session, chosen.job_ids, actor.scope.queues, actor.scope.tenants)
     missing = tuple(job_id for job_id in chosen.job_ids if job_id not in found)
@@ -125,23 +141,37 @@ def _by_id(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
 def _by_filter(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
     counts: Counter[str] = Counter()
     about = {**chosen.as_json(), **verb.values}
-    desk.note(actor, verb.name, about, {"asked": True}, verb.reason)
-    try:
+    with desk.stages(actor, verb.name, about, verb.reason) as outcome:
         for page in _pages(desk, narrowed(actor, verb, chosen.filter)):
             with desk.database.transaction() as transaction:
                 done = verb.do(transaction, page)
             counts.update(done.values())
-    finally:
-        desk.note(actor, verb.name, about, dict(counts), verb.reason)
+            outcome.update(counts)
     return Steered(verb.rule, counts or {"matching": 0})
 
 
 def _pages(desk: Desk, chosen: JobFilter) -> Iterator[list[str]]:
-    last = None
+    place = None
     while True:
         with desk.look() as session:
-            found = listing.select_jobs(session, chosen, PAGE, last)
-        if not found:
+            found = search.find_ids(session, chosen, PAGE, place)
+        if found.rows:
+            yield [row["job_id"] for row in found.rows]
+        if found.next is None:
             return
-        yield [job_id for _, job_id in found]
-        last = found[-1]
+        place = found.next
+
+
+def counted(session: Transaction, chosen: JobFilter, cap: int, pages: int = _COUNTED) -> Count:
+    """Count the jobs that match.
+
+    :param cap: where counting stops.
+    :param pages: how often so many jobs are looked at as one page looks at.
+    """
+    jobs, place = 0, None
+    for _ in range(pages):
+        found, place = search.count(session, chosen, cap - jobs, place)
+        jobs += found
+        if place is None or jobs >= cap:
+            break
+    return Count(jobs, whole=place is None and jobs < cap)

@@ -21,6 +21,7 @@ COMMANDS = {
     "limits": ("jobplatform.cli.limits", "Say how much runs at once, and in which order."),
     "breakers": ("jobplatform.cli.breakers", "List, open and close breakers."),
     "batches": ("jobplatform.cli.batches", "List, show, close, cancel and retry batches."),
+    "workflows": ("jobplatform.cli.workflows", "List and show workflows: jobs that wait for each other."),
     "durations": ("jobplatform.cli.durations", "How long jobs take, as foretold and as it was."),
     "schedules": ("jobplatform.cli.schedules", "List, preview, check and steer schedules."),
     "clusters": ("jobplatform.cli.clusters", "List, show, assign, resolve and merge errors of one kind."),
@@ -32,6 +33,9 @@ COMMANDS = {
     "scale": ("jobplatform.cli.scale", "List and show decisions on the number of workers."),
     "web": ("jobplatform.cli.web", "Serve the dashboard and the HTTP API."),
     "capacity": ("jobplatform.cli.capacity", "Say what would have been with another number of workers."),
+    "users": ("jobplatform.cli.users", "Say who may come in, and as what."),
+    "tokens": ("jobplatform.cli.tokens", "Make, list and revoke tokens of programs."),
+    "audit": ("jobplatform.cli.audit", "See who did what, and check that nobody changed that."),
 }
 
 

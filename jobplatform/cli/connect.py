@@ -46,7 +46,7 @@ def require_settings() -> Settings:
 
 @contextmanager
 def open_database(
-    settings: Settings | None = None, statement_seconds: float = 30.0, pool_size: int = 1
+    settings: Settings | None = None, pool_size: int = 1, statement_seconds: float = 30.0
 ) -> Iterator[Database]:
     """Open the database of the settings for the time of a block.
 

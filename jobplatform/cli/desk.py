@@ -27,7 +27,7 @@ def open_desk(
     :param pool_size: connections kept open.
     """
     known = settings or require_settings()
-    with open_database(known, statement_seconds, pool_size) as database:
+    with open_database(known, pool_size, statement_seconds) as database:
         yield (
             Desk(
                 known,

@@ -56,17 +56,19 @@ class LetterFilter:
         return replace(self, open_only=True, in_queues=None, in_tenants=None) != LetterFilter()
 
 
+#: The condition of a scope, on the table ``d``: a dead letter is where its job is.
+IN_SCOPE = """((%(in_queues)s::text[] is null and %(in_tenants)s::text[] is null) or exists (
+            select from @jobs own where own.job_id = d.job_id
+                and (%(in_queues)s::text[] is null or own.queue = any(%(in_queues)s::text[]))
+                and (%(in_tenants)s::text[] is null or own.tenant = any(%(in_tenants)s::text[]))))"""
 #: The condition of a filter, on the table ``d``.
-MATCHES = """(not %(open_only)s or d.resolved_at is null)
+MATCHES = f"""(not %(open_only)s or d.resolved_at is null)
         and (%(dlq_ids)s::bigint[] is null or d.dlq_id = any(%(dlq_ids)s::bigint[]))
         and (%(job_type)s::text is null or d.job_type = %(job_type)s)
         and (%(error_type)s::text is null or d.error_type = %(error_type)s)
         and (%(fingerprints)s::text[] is null or d.fingerprint = any(%(fingerprints)s::text[]))
         and (%(failed_after)s::timestamptz is null or d.failed_at >= %(failed_after)s)
-        and ((%(in_queues)s::text[] is null and %(in_tenants)s::text[] is null) or exists (
-            select from @jobs own where own.job_id = d.job_id
-                and (%(in_queues)s::text[] is null or own.queue = any(%(in_queues)s::text[]))
-                and (%(in_tenants)s::text[] is null or own.tenant = any(%(in_tenants)s::text[]))))"""
+        and {IN_SCOPE}"""
 EXAMPLE: dict[str, Any] = LetterFilter((1, 2), "shop.charge", "TimeoutError", ("f",), _NOW).parameters()
 
 BURY_JOBS = Statement(

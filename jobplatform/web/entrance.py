@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from jobplatform.actions import entry
-from jobplatform.errors import SignInRefused
+from jobplatform.errors import SignInRefused, TooOften
 from jobplatform.web.page import page
 from jobplatform.web.problem import problem_of
 from jobplatform.web.rule import does, open_to_all
@@ -34,8 +34,10 @@ def sign_in(
 ) -> Response:
     """Begin a session."""
     try:
-        secret = entry.sign_in(desk_of(request), name, password, address_of(request))
-    except SignInRefused as refused:
+        secret = entry.sign_in(
+            desk_of(request), name, password, address_of(request), request.cookies.get(cookie_name(request))
+        )
+    except (SignInRefused, TooOften) as refused:
         problem = problem_of(refused)
         shown = {"next": local(next), "problem": problem.detail, "name": name, "nobody": False}
         headers = {} if problem.again is None else {"retry-after": str(problem.again)}

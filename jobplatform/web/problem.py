@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 _STATUSES: tuple[tuple[type[errors.JobPlatformError], int], ...] = (
     (errors.NotSignedIn, 401),
     (errors.SignInRefused, 401),
+    (errors.TooOften, 429),
     (errors.Forbidden, 403),
     (errors.JobNotFound, 404),
     (errors.ReplayNotFound, 404),
@@ -84,10 +86,9 @@ def problem_of(error: Exception) -> Problem:
 def _of_ours(error: errors.JobPlatformError) -> Problem:
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
     again = getattr(error, "retry_after", _AGAIN if status == 503 else None)
-    known = ("field", "permission", "job_id")
+    known = ("field", "permission", "job_id", "position")
     more = {name: getattr(error, name) for name in known if getattr(error, name, None) is not None}
-    if again is not None and status == 401:
-        status = 429
+    again = None if again is None else math.ceil(again)
     return Problem(status, _WORDS.sub("-", type(error).__name__).lower(), str(error), again, more)
 
 

@@ -1,0 +1,35 @@
+"""Searching at any size, and what people ask for over HTTP: keys of requests, and changes of many jobs."""
+
+from alembic import op
+
+revision = "0025"
+down_revision = "0023"
+
+UPGRADE = (
+    # Jobs of a type in order of time, in each state; those of a state alone have that since 0002.
+    "drop index idx_jobs_type_status",
+    "create index idx_jobs_type_status on jobs (job_type, status, created_at desc, job_id desc)",
+    "drop index idx_jobs_root",
+    "create index idx_jobs_root on jobs (root_id, created_at desc, job_id desc) where root_id is not null",
+    "create index idx_jobs_error on jobs (error_type, created_at desc, job_id desc) where error_type is not null",
+    "create index idx_jobs_tenant on jobs (tenant, created_at desc, job_id desc) where tenant is not null",
+)
+
+DOWNGRADE = (
+    "drop index idx_jobs_tenant",
+    "drop index idx_jobs_error",
+    "drop index idx_jobs_root",
+    "create index idx_jobs_root on jobs (root_id) where root_id is not null",
+    "drop index idx_jobs_type_status",
+    "create index idx_jobs_type_status on jobs (job_type, status)",
+)
+
+
+def upgrade() -> None:
+    for statement in UPGRADE:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    for statement in DOWNGRADE:
+        op.execute(statement)
