@@ -25,7 +25,11 @@ PLACES = (
     Place("/jobs", "Jobs", "j", Permission.JOBS_READ),
     Place("/queues", "Queues", "q", Permission.QUEUES_READ),
     Place("/workers", "Workers", "w", Permission.WORKERS_READ),
+    Place("/schedules", "Schedules", "s", Permission.SCHEDULES_READ),
     Place("/dead-letters", "Dead letters", "d", Permission.LETTERS_READ),
+    Place("/decisions", "Decisions", "e", Permission.JOBS_READ),
+    Place("/models", "Models", "m", Permission.MODELS_READ),
+    Place("/audit", "Audit", "a", Permission.AUDIT_READ),
     Place("/people", "People", "p", Permission.USERS_READ),
 )
 

@@ -35,7 +35,7 @@ class Question(NamedTuple):
     :param action: the path to which the answer is sent.
     :param verb: on the button.
     :param fields: names and values that are sent along.
-    :param count: of what it is about; above 100 it has to be typed.
+    :param jobs: how many it is about, or other things; above 100 the number has to be typed.
     :param harm: whether something ends by it that is not begun again by itself.
     :param back: the path to which to go instead.
     """
@@ -45,7 +45,7 @@ class Question(NamedTuple):
     action: str
     verb: str
     fields: Sequence[tuple[str, str]]
-    count: int
+    jobs: int
     back: str
     harm: bool = False
     blanks: Sequence[Blank] = ()
@@ -54,7 +54,7 @@ class Question(NamedTuple):
     @property
     def typed(self) -> bool:
         """Whether the number has to be typed."""
-        return self.count > TYPED_ABOVE
+        return self.jobs > TYPED_ABOVE
 
 
 def ask(request: Request, question: Question) -> Response:

@@ -37,7 +37,8 @@ class Bar(NamedTuple):
 
 def spans(job: Row, attempts: Sequence[Row]) -> list[Span]:
     """Give waits and runs in turn, from submission to the end or until now."""
-    found, before = [], job["created_at"]
+    found: list[Span] = []
+    before = job["created_at"]
     for attempt in attempts:
         if attempt["started_at"] is None:
             continue

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 #: Seconds of a unit, from the largest, with its sign.
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_UNITS: tuple[tuple[int, str], ...] = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _NONE = "\N{EN DASH}"
 
 
@@ -16,14 +15,10 @@ def number(value: Any) -> str:
     """Write a number with commas between thousands."""
     if value is None:
         return _NONE
-    if isinstance(value, float | Decimal) and value != int(value):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}".rstrip("0").rstrip(".")
-    return f"{int(value):,}"
-
-
-def at_most(value: int, cap: int) -> str:
-    """Write a number that was counted up to a cap, with a sign that there may be more."""
-    return f"{value:,}+" if value >= cap else f"{value:,}"
+    whole, part = int(value), float(value)
+    if part == whole:
+        return f"{whole:,}"
+    return f"{part:,.0f}" if abs(part) >= 100 else f"{part:,.2f}".rstrip("0").rstrip(".")
 
 
 def duration(seconds: float | None) -> str:

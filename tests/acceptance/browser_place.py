@@ -16,7 +16,7 @@ from fleet import Fleet
 from processes import eventually
 
 from jobplatform.actions import people
-from jobplatform.actions.actor import at_terminal
+from jobplatform.actions.actor import Actor, at_terminal
 from jobplatform.actions.desk import Desk
 
 PASSWORD = "correct horse battery"
@@ -68,7 +68,7 @@ class Watched:
         context.on("console", self._console)
         context.on("weberror", lambda error: self.found.append(f"error: {error.error}"))
         context.on("request", self._request)
-        context.on("dialog", lambda dialog: (self.found.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        context.on("dialog", self._dialog)
         context.add_init_script(
             "addEventListener('securitypolicyviolation', (event) => "
             "console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));"
@@ -80,9 +80,18 @@ class Watched:
         if message.type in ("error", "warning") and not refused:
             self.found.append(f"console: {message.text} at {message.page.url if message.page else '?'}")
 
+    def _dialog(self, dialog: Any) -> None:
+        self.found.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     def _request(self, request: Any) -> None:
         if not request.url.startswith((self.here, "data:", "blob:")):
             self.found.append(f"off origin: {request.url}")
+
+
+def desk_of(fleet: Fleet) -> tuple[Desk, Actor]:
+    """Give where actions are done by whoever set the fleet up."""
+    return Desk(fleet.settings, fleet.database, lambda: fleet.redis, lambda: fleet.client), at_terminal("root")
 
 
 def serve(fleet: Fleet) -> str:
@@ -90,9 +99,8 @@ def serve(fleet: Fleet) -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    desk = Desk(fleet.settings, fleet.database, lambda: fleet.redis, lambda: fleet.client)
     for role in ("viewer", "operator", "admin"):
-        people.add_user(desk, at_terminal("root"), role, PASSWORD, role)
+        people.add_user(*desk_of(fleet), role, PASSWORD, role)
     web = fleet.python(
         "-c", "from jobplatform.cli import main; main()", "web", name="web", JOBPLATFORM_WEB_BIND=f"127.0.0.1:{port}"
     )

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, over a live stack: readable, usable by keyboard, harmless whatever jobs are given."""
+"""The dashboard in a real browser: read by all, steered by keyboard, harmless whatever jobs are given."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import browser_place as place
 import dashboard_jobs
@@ -16,6 +17,7 @@ from fleet import ROOT, Fleet
 from processes import eventually
 
 from jobplatform import Workflow
+from jobplatform.actions import schedule_edits
 from jobplatform.devstack.stack import DevStack
 
 #: Texts that would do something if a page took them for anything but text (OWASP, XSS filter evasion).
@@ -81,6 +83,7 @@ def _seed(fleet: Fleet) -> dict[str, str]:
         tasks["dashboard_jobs.report"].submit(name)
     eventually(lambda: fleet.states()["COMPLETED"] == 5 and fleet.states()["FAILED"] == len(HOSTILE) + 1, 60)
     _hostile_rows(fleet)
+    schedule_edits.add(*place.desk_of(fleet), "tidy <b>up</b>", "dashboard_jobs.greet", "0 4 * * mon-fri", {})
     root = fleet.rows("select job_id::text from @jobs where status = 'COMPLETED' order by created_at limit 1")
     failed = fleet.rows(
         "select job_id::text, fingerprint from @jobs where status = 'FAILED' and fingerprint is not null limit 1"
@@ -101,6 +104,12 @@ def _seed(fleet: Fleet) -> dict[str, str]:
         "workers": "/workers",
         "dead-letters": "/dead-letters",
         "dead-letter": f"/dead-letters/{failed[0]['fingerprint']}",
+        "schedules": "/schedules",
+        "schedule": f"/schedules/{quote('tidy <b>up</b>')}",
+        "schedule-form": "/schedules/edit?cron=0+8+*+*+1-5&timezone=Europe/Berlin&name=x&job_type=y",
+        "decisions": "/decisions",
+        "models": "/models",
+        "audit": "/audit",
         "people": "/people",
         "settings": "/settings",
         "problem": "/jobs/none",
@@ -223,7 +232,7 @@ def test_more_than_a_hundred_jobs_are_cancelled_only_by_whoever_types_how_many(s
     page.get_by_role("button", name="Cancel 110 jobs").click()
     page.get_by_text("110 jobs cancelled.").wait_for()
     for path in site.paths.values():
-        if path not in ("/people", "/jobs/none"):
+        if path not in ("/people", "/audit", "/jobs/none"):
             page.goto(site.here + path)
             assert page.get_by_role("heading", level=1).count() == 1
     found = site.fleet.rows("select actor, reason from @audit_log where action = 'jobs.cancel'")

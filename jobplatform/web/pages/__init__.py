@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from jobplatform.web.pages import job, jobs, letters, overview, queues, settings, steer, submit, workers, workflow
+from jobplatform.web.pages import (
+    decisions,
+    job,
+    jobs,
+    letters,
+    models,
+    overview,
+    queues,
+    schedules,
+    settings,
+    steer,
+    submit,
+    workers,
+    workflow,
+)
 
 router = APIRouter(include_in_schema=False)
 # The list before the job: an address that names a list is none of a job.
-for part in (overview, jobs, steer, workflow, job, submit, queues, workers, letters, settings):
+_PARTS = (
+    overview, jobs, steer, workflow, job, submit, queues, workers, schedules, letters, models, decisions, settings,
+)  # fmt: skip
+for part in _PARTS:
     router.include_router(part.router)

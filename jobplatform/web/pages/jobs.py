@@ -55,7 +55,7 @@ def list_jobs(request: Request, visit: Visiting, q: str = "", after: str = "") -
         rows=found.rows,
         next=paging.written(found.next),
         tabs=_tabs(visit, chosen) if refused is None else [],
-        counted=_COUNTED,
+        reach=found.reach,
     )
 
 
@@ -67,7 +67,8 @@ def _tabs(visit: Visit, chosen: JobFilter) -> list[dict[str, Any]]:
         narrowed = replace(chosen, states=(str(state),))
         count = jobs.count_jobs(*visit, narrowed, _COUNTED) if bare else None
         now = chosen.states == (str(state),)
-        made.append({"label": state.lower(), "q": write(narrowed), "now": now, "count": count})
+        said = None if count is None else f"{count:,}" if count.whole else f"{count:,}+"
+        made.append({"label": state.lower(), "q": write(narrowed), "now": now, "count": said})
     return made
 
 

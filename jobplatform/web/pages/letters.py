@@ -80,7 +80,7 @@ def replay(
                 action=f"/dead-letters/{fingerprint}/replay",
                 verb=f"Replay {plural(plan.jobs, 'job')}",
                 fields=[],
-                count=plan.jobs,
+                jobs=plan.jobs,
                 back=f"/dead-letters/{fingerprint}",
                 blanks=[
                     Blank("rate", "Jobs a second at most", "text", hint="As many as the limits allow if left empty."),
@@ -115,7 +115,7 @@ def discard(
                 action=f"/dead-letters/{fingerprint}/discard",
                 verb=f"Discard {plural(found, 'dead letter')}",
                 fields=[],
-                count=found,
+                jobs=found,
                 back=f"/dead-letters/{fingerprint}",
                 harm=True,
                 blanks=[Blank("reason", "Reason", required=True, hint="Kept with each of them.")],

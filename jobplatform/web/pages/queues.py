@@ -46,7 +46,7 @@ def pause(
                 action="/queues/pause",
                 verb="Pause",
                 fields=[("name", name), ("kind", kind)],
-                count=1,
+                jobs=1,
                 back="/queues",
                 blanks=[Blank("reason", "Reason", hint="Shown to all who wonder why nothing runs.")],
             ),

@@ -143,7 +143,7 @@ def change_user(
                 action="/people/change",
                 verb="Change",
                 fields=[("name", name), ("role", role), ("disabled", disabled)],
-                count=1,
+                jobs=1,
                 back="/people",
                 harm=disabled == "yes",
             ),

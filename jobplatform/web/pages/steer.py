@@ -137,7 +137,7 @@ def _question(visit: Visit, name: str, chosen: Chosen, asked: Asked) -> Question
         action=f"/jobs/steer/{name}",
         verb=f"{verb.title} {plural(count, 'job')}",
         fields=_fields(asked),
-        count=count,
+        jobs=count,
         back=local(asked.back),
         harm=verb.harm,
         # Who mistyped the number has not to say the rest again.

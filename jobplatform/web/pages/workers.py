@@ -69,7 +69,7 @@ def ask_worker(
             action=f"/workers/ask/{duty}",
             verb=known.title,
             fields=[("name", name)],
-            count=1,
+            jobs=1,
             back="/workers",
             harm=known.harm,
             blanks=[Blank("reason", "Reason", hint="Shown beside the worker.")],
