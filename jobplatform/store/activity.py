@@ -1,4 +1,4 @@
-"""How much was written into each table: counters that the server keeps, read at the same cost whatever the tables hold."""
+"""How much was written into each table: counters of the server, at the same cost whatever the tables hold."""
 
 from __future__ import annotations
 

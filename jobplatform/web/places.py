@@ -28,6 +28,7 @@ PLACES = (
     Place("/schedules", "Schedules", "s", Permission.SCHEDULES_READ),
     Place("/dead-letters", "Dead letters", "d", Permission.LETTERS_READ),
     Place("/decisions", "Decisions", "e", Permission.JOBS_READ),
+    Place("/history", "Metrics", "t", Permission.QUEUES_READ),
     Place("/models", "Models", "m", Permission.MODELS_READ),
     Place("/audit", "Audit", "a", Permission.AUDIT_READ),
     Place("/people", "People", "p", Permission.USERS_READ),

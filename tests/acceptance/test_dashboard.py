@@ -62,6 +62,7 @@ def site(stack: DevStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             tmp_path_factory.mktemp("dashboard"),
             [dashboard_jobs.__name__],
             JOBPLATFORM_HEARTBEAT_SECONDS="1",
+            JOBPLATFORM_SAMPLE_SECONDS="1",
         ) as fleet,
     ):
         fleet.start_controller()
@@ -82,6 +83,7 @@ def _seed(fleet: Fleet) -> dict[str, str]:
         tasks["dashboard_jobs.charge"].submit(name, 42)
         tasks["dashboard_jobs.report"].submit(name)
     eventually(lambda: fleet.states()["COMPLETED"] == 5 and fleet.states()["FAILED"] == len(HOSTILE) + 1, 60)
+    eventually(lambda: bool(fleet.rows("select 1 as one from @queue_samples limit 1")), 30)
     _hostile_rows(fleet)
     schedule_edits.add(*place.desk_of(fleet), "tidy <b>up</b>", "dashboard_jobs.greet", "0 4 * * mon-fri", {})
     root = fleet.rows("select job_id::text from @jobs where status = 'COMPLETED' order by created_at limit 1")
@@ -108,6 +110,7 @@ def _seed(fleet: Fleet) -> dict[str, str]:
         "schedule": f"/schedules/{quote('tidy <b>up</b>')}",
         "schedule-form": "/schedules/edit?cron=0+8+*+*+1-5&timezone=Europe/Berlin&name=x&job_type=y",
         "decisions": "/decisions",
+        "metrics": "/history",
         "models": "/models",
         "audit": "/audit",
         "people": "/people",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobplatform.errors import RequestRefused
-from jobplatform.web import drawing, form, live, look, paging, question, timeline, trace, wording
+from jobplatform.web import chart, drawing, form, live, look, paging, question, timeline, trace, wording
 from jobplatform.web.cron_words import cron_words
 from jobplatform.web.page import ENVIRONMENT
 from jobplatform.web.pages.jobs import cell
@@ -189,3 +189,13 @@ def test_who_listens_hears_what_changed_once_and_no_more_than_they_may() -> None
 
     asyncio.run(story())
     assert live.moved(None, {"jobs": 1}) == frozenset()
+
+
+def test_a_chart_reaches_from_nothing_to_a_round_number_and_has_gaps() -> None:
+    times = [at(60 * number) for number in range(5)]
+    drawn = chart.draw(times, [0.0, 4.0, None, 2.0, 2.0])
+    assert [tick.words for tick in drawn.up] == ["0", "2.5", "5"]
+    assert drawn.line.count("M") == 2 and drawn.line.startswith(f"M{chart.LEFT:.1f} {chart.BOTTOM:.1f}L")
+    assert drawn.across[0].words == "12:00" and drawn.across[-1].at == chart.RIGHT
+    assert [chart.ceiling(each) for each in (0, 0.03, 1, 1.1, 4_999, 5_001)] == [1, 0.05, 1, 2, 5_000, 10_000]
+    assert chart.draw([], []).line == "" and chart.draw(times[:1], [3.0]).line.count("L") == 1

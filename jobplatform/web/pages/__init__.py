@@ -9,6 +9,7 @@ from jobplatform.web.pages import (
     job,
     jobs,
     letters,
+    metrics,
     models,
     overview,
     queues,
@@ -23,7 +24,8 @@ from jobplatform.web.pages import (
 router = APIRouter(include_in_schema=False)
 # The list before the job: an address that names a list is none of a job.
 _PARTS = (
-    overview, jobs, steer, workflow, job, submit, queues, workers, schedules, letters, models, decisions, settings,
+    overview, jobs, steer, workflow, job, submit, queues, workers, schedules, letters, models, metrics, decisions,
+    settings,
 )  # fmt: skip
 for part in _PARTS:
     router.include_router(part.router)

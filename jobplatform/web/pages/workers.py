@@ -8,8 +8,8 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from jobplatform.actions import workers
-from jobplatform.errors import RequestRefused
+from jobplatform.actions import fleet, scaling, workers
+from jobplatform.errors import JobOptionError, RequestRefused
 from jobplatform.web.page import go, page
 from jobplatform.web.question import Blank, Question, ask, is_sure
 from jobplatform.web.rule import does
@@ -17,7 +17,7 @@ from jobplatform.web.visit import Visiting
 
 router = APIRouter()
 
-_MOST = 500
+_MOST, _DECISIONS = 500, 20
 _MIB = 1_048_576
 
 
@@ -41,11 +41,37 @@ DUTIES = {
 
 
 @router.get("/workers")
-@does("workers.list")
+@does("workers.list", "fleet.show", "scaling.list")
 def list_workers(request: Request, visit: Visiting, gone: bool = False) -> Response:
     """List workers."""
     rows = [_shown(row) for row in workers.list_workers(*visit, gone, _MOST)]
-    return page(request, "workers.html", rows=rows, gone=gone, most=_MOST)
+    return page(
+        request,
+        "workers.html",
+        rows=rows,
+        gone=gone,
+        most=_MOST,
+        size=fleet.show_size(*visit) if visit.desk.settings.fleet != "off" else None,
+        decisions=scaling.list_decisions(*visit, _DECISIONS).rows,
+        sentence=scaling.sentence,
+    )
+
+
+@router.post("/workers/size")
+@does("fleet.size")
+def set_size(
+    request: Request,
+    visit: Visiting,
+    wanted: Annotated[str, Form(max_length=10)] = "",
+    reason: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Hold the number of workers, or leave it to the scaler."""
+    if wanted and not wanted.isdecimal():
+        raise JobOptionError(f"workers: {wanted!r} is no number; give one, or nothing to leave it to the scaler")
+    who = f"asked by {visit.actor.name}"
+    fleet.set_size(*visit, int(wanted) if wanted else None, reason or who)
+    said = f"There are to be {wanted}, whatever the scaler would have." if wanted else "It is left to the scaler."
+    return go(request, "/workers", said)
 
 
 @router.post("/workers/ask/{duty}")
