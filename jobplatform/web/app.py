@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from jobplatform import __version__
 from jobplatform.actions.desk import Desk
-from jobplatform.web import api, entrance, pages
+from jobplatform.web import api, documents, entrance, pages
 from jobplatform.web.guard import Guard
 from jobplatform.web.page import STATIC
 from jobplatform.web.problem import answer_problems
@@ -25,6 +25,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.state.desk = desk
     app.include_router(entrance.router)
     app.include_router(api.router, prefix="/api/v1")
+    app.include_router(documents.router)
     app.include_router(pages.router)
     app.mount("/static", _Files(directory=STATIC), name="static")
     app.add_middleware(Guard, hosts=desk.settings.web_hosts, payload_limit=desk.settings.payload_limit)
