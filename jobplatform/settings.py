@@ -359,6 +359,16 @@ class Settings:
         _names,
         "Addresses of proxies that are believed when they say where a request came from, and by which scheme.",
     )
+    submit_rate: float = _setting(
+        "JOBPLATFORM_SUBMIT_RATE",
+        500.0,
+        float,
+        "Jobs a second that one user or token may submit over HTTP in the long run; 0 for any.",
+        0,
+    )
+    submit_burst: float = _setting(
+        "JOBPLATFORM_SUBMIT_BURST", 5000.0, float, "Jobs that one of them may submit at once after a pause.", 1
+    )
 
     def __post_init__(self) -> None:
         self.web_address  # noqa: B018

@@ -1,4 +1,4 @@
-"""What has changed since somebody looked: topics alone, so that whoever hears of one has to ask for what they may see."""
+"""What has changed since somebody looked: topics alone, so that who hears of one asks for what they may see."""
 
 from __future__ import annotations
 

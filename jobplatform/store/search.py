@@ -34,7 +34,9 @@ _COLUMNS = """job_id::text, job_type, status, priority, queue, attempt, retry_co
 
 
 def _where(*conditions: str) -> str:
-    return " union all ".join(f"select * from @jobs where {condition} and {_WINDOW}" for condition in conditions)
+    # Each part has an order and an end of its own, so that an index gives it and PostgreSQL merges them.
+    parts = (f"(select * from @jobs as j where {each} and {_WINDOW} {_ORDER} limit %(look)s)" for each in conditions)
+    return " union all ".join(parts)
 
 
 def _by_state(*conditions: str) -> str:

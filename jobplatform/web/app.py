@@ -12,7 +12,7 @@ from starlette.types import Scope
 from jobplatform import __version__
 from jobplatform.actions import activity
 from jobplatform.actions.desk import Desk
-from jobplatform.web import api, entrance, live, pages
+from jobplatform.web import api, documents, entrance, live, pages
 from jobplatform.web.guard import Guard
 from jobplatform.web.page import STATIC
 from jobplatform.web.problem import answer_problems
@@ -29,6 +29,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.state.live = live.Live(partial(activity.marks, desk))
     app.include_router(entrance.router)
     app.include_router(api.router, prefix="/api/v1")
+    app.include_router(documents.router)
     app.include_router(live.router)
     app.include_router(pages.router)
     app.mount("/static", _Files(directory=STATIC), name="static")

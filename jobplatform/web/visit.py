@@ -61,12 +61,15 @@ def visit(request: Request) -> Visit:
     :raises NotSignedIn: when nobody is known.
     :raises Forbidden: when a permission is missing.
     """
+    known: Visit | None = getattr(request.state, "visit", None)
+    if known is not None:
+        return known
     desk, actor = desk_of(request), actor_of(request)
     if actor is None:
         raise NotSignedIn
     for asked in (rule_of(request.scope["endpoint"]) or Rule()).actions:
         admit(desk, actor, asked)
-    request.state.actor = actor
+    request.state.actor, request.state.visit = actor, Visit(desk, actor)
     return Visit(desk, actor)
 
 

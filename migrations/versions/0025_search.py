@@ -13,9 +13,22 @@ UPGRADE = (
     "create index idx_jobs_root on jobs (root_id, created_at desc, job_id desc) where root_id is not null",
     "create index idx_jobs_error on jobs (error_type, created_at desc, job_id desc) where error_type is not null",
     "create index idx_jobs_tenant on jobs (tenant, created_at desc, job_id desc) where tenant is not null",
+    """
+    create table request_keys (
+        actor text not null,
+        key text not null,
+        fingerprint text not null,
+        begun_at timestamptz not null default now(),
+        status smallint,
+        answer bytea,
+        primary key (actor, key)
+    )
+    """,
+    "create index idx_request_keys_begun on request_keys (begun_at)",
 )
 
 DOWNGRADE = (
+    "drop table request_keys",
     "drop index idx_jobs_tenant",
     "drop index idx_jobs_error",
     "drop index idx_jobs_root",

@@ -115,6 +115,7 @@ def _seed(fleet: Fleet) -> dict[str, str]:
         "audit": "/audit",
         "people": "/people",
         "settings": "/settings",
+        "api": "/api/docs",
         "problem": "/jobs/none",
     }
 
