@@ -18,6 +18,7 @@ import schemathesis
 from celery import Celery
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from schemathesis.core.result import Ok
 from starlette.testclient import TestClient
 
 import jobplatform
@@ -55,7 +56,7 @@ def fuzz(client: TestClient, token: dict[str, str], examples: int, until: float 
             del document["paths"][path][method]
     seen = Fuzzed(Counter(), {})
     for result in schemathesis.openapi.from_dict(document).get_all_operations():
-        if time.monotonic() < until:
+        if isinstance(result, Ok) and time.monotonic() < until:
             _try(client, token, result.ok(), examples, seen)
     return seen
 
@@ -63,11 +64,19 @@ def fuzz(client: TestClient, token: dict[str, str], examples: int, until: float 
 def _try(client: TestClient, token: dict[str, str], operation: Any, examples: int, seen: Fuzzed) -> None:
     modes = [operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode]
 
-    @settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
     @given(st.one_of(modes))
     def one(case: Any) -> None:
         parts = case.as_transport_kwargs(base_url=str(client.base_url))
-        parts["headers"] = {**dict(parts.get("headers") or {}), **token}
+        parts["headers"] = {
+            name: str(value).encode() for name, value in {**dict(parts.get("headers") or {}), **token}.items()
+        }
         parts.pop("cookies", None)
         if isinstance(parts.get("data"), bytes | str):
             parts["content"] = parts.pop("data")

@@ -290,3 +290,11 @@ class QueryRefused(JobPlatformError, ValueError):
 
     def __reduce__(self) -> tuple[type[QueryRefused], tuple[int, str, str]]:
         return type(self), (self.position, self.problem, self.fix)
+
+
+class BulkNotFound(JobPlatformError, LookupError):
+    """No bulk action has this number."""
+
+    def __init__(self, bulk_id: int) -> None:
+        super().__init__(f"bulk action {bulk_id}: there is none of this number; see the list of them")
+        self.bulk_id = bulk_id

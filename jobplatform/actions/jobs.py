@@ -199,6 +199,30 @@ def _to_move(queue: str | None, priority: int | None) -> Verb:
     return Verb("jobs.move", do, _MOVABLE, rule, {"queue": queue, "priority": priority})
 
 
+#: What can be done to all jobs of a filter.
+VERBS = ("jobs.retry", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.move")
+
+
+def verb_of(actor: Actor, name: str, values: Mapping[str, Any], reason: str | None) -> Verb:
+    """Give a verb by the name of its action.
+
+    :param values: ``cascade``; ``until``, in ISO 8601; ``queue`` and ``priority``.
+    :raises JobOptionError: when a value is missing, or one is too many.
+    """
+    takes = {"jobs.cancel": {"cascade"}, "jobs.pause": {"until"}, "jobs.move": {"queue", "priority"}}.get(name, set())
+    for odd in sorted(values.keys() - takes):
+        raise JobOptionError(f"{odd}: {name} takes no such value; leave it out")
+    why = reason or "asked in bulk"
+    if name == "jobs.cancel":
+        return _to_cancel(actor, why, bool(values.get("cascade")))
+    if name == "jobs.pause":
+        until = values.get("until")
+        return _to_pause(Hold(why, actor.name, until and datetime.fromisoformat(until)))
+    if name == "jobs.move":
+        return _to_move(values.get("queue"), values.get("priority"))
+    return _TO_RESUME if name == "jobs.resume" else _to_retry(actor)
+
+
 def _resumed(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
     return dict.fromkeys(holds.resume(transaction, ids), "resumed")
 

@@ -16,7 +16,7 @@ from jobplatform.store.listing import EXAMPLE, MATCHES, JobFilter, Row, paramete
 from jobplatform.store.statement import Statement
 
 #: Jobs that one page looks at: those of one time lie side by side, the others have to be fetched one by one.
-LOOK, LOOK_APART = 20_000, 5_000
+LOOK, LOOK_APART = 10_000, 5_000
 #: A page looks at so many times its rows first, for which PostgreSQL takes the order of the index and no sort.
 _FIRST = 10
 #: Where a page ended: when its last job was created, and that job's id.

@@ -80,7 +80,7 @@ def _complete(operation: dict[str, Any], method: str, route: Served) -> None:
             "content": {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}},
         }
     for status, reply in operation["responses"].items():
-        if status in ("200", "201"):
+        if status in ("200", "201", "202"):
             reply["content"] = {_kind(operation): {"schema": {}}}
         if status == "200" and method == "get":
             reply["headers"] = {"ETag": {"schema": {"type": "string"}}}

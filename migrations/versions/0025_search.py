@@ -25,9 +25,37 @@ UPGRADE = (
     )
     """,
     "create index idx_request_keys_begun on request_keys (begun_at)",
+    """
+    create table bulk_actions (
+        bulk_id bigint generated always as identity primary key,
+        actor text not null,
+        via text not null,
+        permissions text[] not null,
+        queues text[],
+        tenants text[],
+        action text not null,
+        wish jsonb not null,
+        filter text not null,
+        reason text,
+        expected bigint not null,
+        whole boolean not null,
+        status text not null default 'waiting' check (status in ('waiting', 'running', 'done', 'cancelled')),
+        place_time timestamptz,
+        place_id uuid,
+        counts jsonb not null default '{}',
+        jobs bigint not null default 0,
+        job_id uuid,
+        created_at timestamptz not null default now(),
+        started_at timestamptz,
+        finished_at timestamptz,
+        cancelled_by text
+    )
+    """,
+    "create index idx_bulk_actions_actor on bulk_actions (actor, bulk_id desc)",
 )
 
 DOWNGRADE = (
+    "drop table bulk_actions",
     "drop table request_keys",
     "drop index idx_jobs_tenant",
     "drop index idx_jobs_error",
