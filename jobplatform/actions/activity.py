@@ -11,7 +11,7 @@ from jobplatform.store import activity
 
 #: The tables of each topic; the names of their sequences begin with theirs.
 _TABLES: Mapping[str, tuple[str, ...]] = {
-    "jobs": ("jobs", "job_executions", "job_dependencies", "batches"),
+    "jobs": ("jobs", "job_executions", "job_dependencies", "batches", "bulk_actions"),
     "queues": ("pauses", "queue_samples", "jobs", "job_executions"),
     "workers": ("workers", "worker_samples", "verdicts", "replacements", "fleet_wishes", "scale_decisions"),
     "schedules": ("job_schedules",),

@@ -102,6 +102,7 @@ def _seed(fleet: Fleet) -> dict[str, str]:
         "workflow": f"/jobs/{root[0]['job_id']}/workflow",
         "submit-types": "/submit",
         "submit": "/submit?type=dashboard_jobs.greet",
+        "bulk": "/bulk",
         "queues": "/queues",
         "workers": "/workers",
         "dead-letters": "/dead-letters",
@@ -243,6 +244,20 @@ def test_more_than_a_hundred_jobs_are_cancelled_only_by_whoever_types_how_many(s
     assert {(row["actor"], row["reason"]) for row in found} == {("operator", "not wanted any more")}
     context.close()
     assert not site.watched.taken()
+
+
+def test_what_is_done_to_many_jobs_is_done_by_a_job_whose_progress_shows(site: Site, admin: Any) -> None:
+    report = site.fleet.client.tasks["dashboard_jobs.report"]
+    for _ in range(501):
+        report.submit("many")
+    admin.goto(f"{site.here}/jobs?q=queue%3Aslow+state%3Apending")
+    admin.get_by_label("All that match").check()
+    admin.get_by_role("button", name="Move").click()
+    admin.get_by_label("Queue").fill("slower")
+    admin.get_by_label("to go on").fill("501")
+    admin.get_by_role("button", name="Move 501 jobs").click()
+    admin.wait_for_url("**/bulk/*")
+    admin.get_by_text("501 moved").wait_for()
 
 
 def test_a_theme_is_kept_and_known_before_the_page_is_drawn(site: Site, admin: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from jobplatform.web.pages import (
+    bulk,
     decisions,
     job,
     jobs,
@@ -24,7 +25,7 @@ from jobplatform.web.pages import (
 router = APIRouter(include_in_schema=False)
 # The list before the job: an address that names a list is none of a job.
 _PARTS = (
-    overview, jobs, steer, workflow, job, submit, queues, workers, schedules, letters, models, metrics, decisions,
+    overview, jobs, steer, bulk, workflow, job, submit, queues, workers, schedules, letters, models, metrics, decisions,
     settings,
 )  # fmt: skip
 for part in _PARTS:

@@ -24,7 +24,7 @@ Number = TypeVar("Number", int, float)
 
 router = APIRouter()
 
-_ROWS, _REPLAYS = 50, 20
+_ROWS, _REPLAYS, _COUNTED = 50, 20, 1_000_000
 _STATES = ("open", "muted", "resolved")
 
 
@@ -95,7 +95,7 @@ def replay(
 
 
 @router.post("/dead-letters/{fingerprint}/discard")
-@does("letters.resolve")
+@does("letters.count", "letters.resolve")
 def discard(
     request: Request,
     visit: Visiting,
@@ -106,7 +106,7 @@ def discard(
 ) -> Response:
     """Resolve the dead letters of an error without running their jobs."""
     if not is_sure(sure, typed) or not reason:
-        found = clusters.show_cluster(*visit, fingerprint).cluster["open_dead_letters"]
+        found = letters.count_letters(*visit, _family(visit, fingerprint), _COUNTED)
         return ask(
             request,
             Question(

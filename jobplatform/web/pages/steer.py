@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from jobplatform.actions import jobs
+from jobplatform.actions import bulk, jobs
+from jobplatform.actions.bulk import Wish
 from jobplatform.actions.query import parse
 from jobplatform.actions.steering import Chosen, Steered
 from jobplatform.errors import JobOptionError, RequestRefused
@@ -25,7 +26,8 @@ from jobplatform.web.wording import plural
 
 router = APIRouter()
 
-_MOST_NAMED = 1_000
+#: Jobs that are named at most; more than so many are done by a job of their own.
+_MOST_NAMED, _AT_ONCE = 1_000, 500
 
 
 class Asked(BaseModel):
@@ -106,7 +108,7 @@ VERBS = {
 
 
 @router.post("/jobs/steer/{verb}")
-@does("jobs.retry", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.move")
+@does("jobs.retry", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.move", "bulk.start")
 def steer(request: Request, visit: Visiting, verb: str, asked: Annotated[Asked, Form()]) -> Response:
     """Do something to jobs, once somebody is sure."""
     if verb not in VERBS:
@@ -114,8 +116,20 @@ def steer(request: Request, visit: Visiting, verb: str, asked: Annotated[Asked, 
     known, chosen = VERBS[verb], _chosen(visit, asked)
     if not is_sure(asked.sure, asked.typed):
         return ask(request, _question(visit, verb, chosen, asked))
+    if asked.whole and int(asked.sure) > _AT_ONCE:
+        bulk_id = bulk.start(*visit, Wish(f"jobs.{verb}", asked.q, asked.reason or None, _values(verb, asked)))
+        return go(request, f"/bulk/{bulk_id}", "A job does it; this page tells how far it is.")
     done = known.do(visit, chosen, asked, False)
     return go(request, local(asked.back), _told(done))
+
+
+def _values(verb: str, asked: Asked) -> dict[str, Any]:
+    """Give the values of a verb that is done in bulk."""
+    given: dict[str, dict[str, Any]] = {
+        "cancel": {"cascade": asked.cascade},
+        "move": {"queue": asked.queue or None, "priority": int(asked.priority) if asked.priority.isdecimal() else None},
+    }
+    return given.get(verb, {})
 
 
 def _chosen(visit: Visit, asked: Asked) -> Chosen:
