@@ -178,7 +178,7 @@ def _read(desk: Desk, actor: Actor, wish: Wish) -> tuple[JobFilter, Verb]:
     """Read a wish; jobs that come later are left out, and with them the one that does it."""
     if wish.verb not in VERBS:
         raise JobOptionError(f"action: {wish.verb[:50]!r} cannot be done in bulk; choose one of {', '.join(VERBS)}")
-    admit(desk, actor, ACTIONS[wish.verb])
+    admit(actor, ACTIONS[wish.verb])
     verb = verb_of(actor, wish.verb, wish.values, wish.reason)
     now = desk.now()
     chosen = query.parse(wish.filter, now)

@@ -43,5 +43,5 @@ def show_job_type(desk: Desk, actor: Actor, name: str) -> Row:
     with desk.look() as session:
         found = rows.known(session, [name]).get(name)
     if found is None or (actor.scope.queues is not None and found["queue"] not in actor.scope.queues):
-        raise UnknownJobType(f"job type {name}: no controller has told of it; see: job_types.list")
+        raise UnknownJobType(f"job type {name}: no controller has told of it; see: jobplatform types list")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -248,7 +249,15 @@ def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:
 
     :raises JobNotFound: also when it is out of the actor's scope: that it is there is not to be told.
     """
-    job = listing.show_job(session, job_id)
+    job = listing.show_job(session, job_id) if _is_id(job_id) else None
     if job is None or not actor.scope.holds(job["queue"], job["tenant"]):
         raise JobNotFound(MISSING.format(job_id))
     return job
+
+
+def _is_id(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

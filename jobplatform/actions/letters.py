@@ -83,6 +83,13 @@ def list_letters(desk: Desk, actor: Actor, chosen: LetterFilter, limit: int, aft
     return Page(rows[:limit], rows[limit - 1]["dlq_id"] if len(rows) > limit else None)
 
 
+@action("letters.count", Permission.LETTERS_READ)
+def count_letters(desk: Desk, actor: Actor, chosen: LetterFilter, cap: int) -> int:
+    """Count dead letters, up to a number that means as many or more."""
+    with desk.look() as session:
+        return dead_letters.count(session, within(actor, chosen), cap)
+
+
 @action("letters.show", Permission.LETTERS_READ)
 def show_letter(desk: Desk, actor: Actor, dlq_id: int) -> Row:
     """Show a dead letter with its payloads, its reason and what became of it."""

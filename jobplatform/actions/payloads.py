@@ -27,7 +27,7 @@ def require(desk: Desk, actor: Actor, name: str) -> None:
     :param name: of the action.
     :raises Forbidden: when bodies may not be seen.
     """
-    admit(desk, actor, Action(name, Permission.JOBS_PAYLOAD, writes=False, words=""))
+    admit(actor, Action(name, Permission.JOBS_PAYLOAD, writes=False, words=""))
 
 
 def _body(actor: Actor, body: Any) -> Any:

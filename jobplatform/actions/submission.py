@@ -92,8 +92,9 @@ def submit(desk: Desk, actor: Actor, asked: Submission, check_known: bool = True
     :raises IdempotencyConflict: when the key was used for something else.
     :raises Forbidden: when the queue or the tenant is out of the actor's scope.
     """
-    (ready,) = _prepared(desk, actor, [asked], check_known)
-    job_id = _submit(desk, actor, asked, ready)
+    app = desk.application()
+    (ready,) = _prepared(desk, app, actor, [asked], check_known)
+    job_id = _submit(desk, app, actor, asked, ready)
     try:
         desk.note(actor, "jobs.submit", _about([asked]), {"job_ids": [job_id]})
     except UNREACHABLE as error:
@@ -112,10 +113,11 @@ def submit_many(desk: Desk, actor: Actor, asked: Sequence[Submission], check_kno
     """
     if not 1 <= len(asked) <= MOST:
         raise JobOptionError(f"jobs: {len(asked)} were given; give 1 to {MOST} at once")
-    ready = _prepared(desk, actor, asked, check_known, places=True)
+    app = desk.application()
+    ready = _prepared(desk, app, actor, asked, check_known, places=True)
     with desk.change(actor, "jobs.submit_many", _about(asked)) as change:
         ids = [
-            _submit(desk, actor, each, {**options, "session": change.transaction.connection}, change.transaction)
+            _submit(desk, app, actor, each, {**options, "session": change.transaction.connection}, change.transaction)
             for each, options in zip(asked, ready, strict=True)
         ]
         change.outcome["job_ids"] = ids
@@ -123,10 +125,12 @@ def submit_many(desk: Desk, actor: Actor, asked: Sequence[Submission], check_kno
 
 
 def _prepared(
-    desk: Desk, actor: Actor, asked: Sequence[Submission], check_known: bool, places: bool = False
+    desk: Desk, app: Any, actor: Actor, asked: Sequence[Submission], check_known: bool, places: bool = False
 ) -> list[dict[str, Any]]:
-    """Give the options of each, after all of them were checked."""
-    app = desk.application()
+    """Give the options of each, after all of them were checked.
+
+    :param places: let pointers begin with the place of the job in the list.
+    """
     told = _told(desk, [each.job_type for each in asked])
     platform_of(app).know_queues({row["queue"] for row in told.values()})
     ready, wrong = [], list[Problem]()
@@ -135,7 +139,7 @@ def _prepared(
             raise JobOptionError(f"job type: {each.job_type[:100]!r} is the platform's own, which submits it by itself")
         row, task = told.get(each.job_type), app.tasks.get(each.job_type)
         if check_known and row is None and task is None:
-            raise UnknownJobType(f"job type: {each.job_type!r} is known to no controller; see: job_types.list")
+            raise UnknownJobType(f"job type: {each.job_type!r} is known to no controller; see: jobplatform types list")
         found = _problems(each, row, getattr(task, "job", None))
         wrong += [Problem(step(place) + at, words) if places else Problem(at, words) for at, words in found]
         options = {} if row is None or task is not None else options_of(row)
@@ -207,11 +211,16 @@ def _within(actor: Actor, asked: Submission, options: dict[str, Any], usual: str
 
 
 def _submit(
-    desk: Desk, actor: Actor, asked: Submission, options: dict[str, Any], transaction: Transaction | None = None
+    desk: Desk,
+    app: Any,
+    actor: Actor,
+    asked: Submission,
+    options: dict[str, Any],
+    transaction: Transaction | None = None,
 ) -> str:
     """Submit one job; one that another stands for has to be in the actor's scope too."""
     try:
-        found = client.submit(asked.job_type, asked.args, asked.kwargs, app=desk.application(), **options)
+        found = client.submit(asked.job_type, asked.args, asked.kwargs, app=app, **options)
     except (IdempotencyConflict, KeyTaken) as error:
         if error.job_id and not _is_seen(desk, actor, error.job_id, transaction):
             raise _taken() from error

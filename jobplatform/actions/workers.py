@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -12,9 +12,10 @@ from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Change, Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import TransitionRefused, WorkerNotFound
-from jobplatform.store import duties, replacements, samples, verdicts
+from jobplatform.store import duties, listing, replacements, samples, verdicts
 from jobplatform.store import hungry as hungry_rows
 from jobplatform.store import workers as rows
+from jobplatform.store.database import Transaction
 from jobplatform.workers.hunger import hungry_types
 from jobplatform.workers.sample import sample_of_row
 from jobplatform.workers.strain import memory_trend
@@ -49,14 +50,14 @@ def list_workers(desk: Desk, actor: Actor, gone: bool, limit: int) -> Sequence[R
     :param gone: those that have ended as well.
     """
     with desk.look() as session:
-        return rows.list_workers(session, gone, limit)
+        return _running_within(session, actor, rows.list_workers(session, gone, limit))
 
 
 @action("workers.show", Permission.WORKERS_READ)
 def show_worker(desk: Desk, actor: Actor, name: str) -> Row:
     """Show the worker that was last seen under a name, with its last report."""
     with desk.look() as session:
-        found = rows.named(session, [name])
+        found = _running_within(session, actor, rows.named(session, [name]))
     if not found:
         raise missing(name)
     return found[0]
@@ -133,6 +134,24 @@ def replace(desk: Desk, actor: Actor, names: Sequence[str], reason: str | None) 
         asked = replacements.ask(change.transaction, pool, [row["worker_id"] for row in living], why, actor.name)
         change.outcome["asked"] = sorted(asked)
     return Asked(living, asked)
+
+
+def _running_within(session: Transaction, actor: Actor, found: Sequence[Row]) -> Sequence[Row]:
+    """Leave out of what workers run the jobs that are out of the actor's scope."""
+    if actor.scope.everywhere:
+        return found
+    ids = {job["job_id"] for row in found for job in _running(row)}
+    known = listing.within(session, sorted(ids), actor.scope.queues, actor.scope.tenants)
+    return [{**row, "report": _report(row, known)} for row in found]
+
+
+def _running(row: Row) -> Sequence[Row]:
+    running: Sequence[Row] = (row["report"] or {}).get("running", ())
+    return running
+
+
+def _report(row: Row, known: Collection[str]) -> dict[str, Any]:
+    return {**(row["report"] or {}), "running": [job for job in _running(row) if job["job_id"] in known]}
 
 
 def _trend_of(sampled: Sequence[Row]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from jobplatform.cli.output import Output, json_option
 from jobplatform.store.dead_letters import LetterFilter
 
 _COLUMNS = ("dlq_id", "job_id", "job_type", "error_type", "reason", "retry_count", "failed_at", "resolution")
+_MOST = 10_000_000
 
 
 @click.group(short_help="List, show, mend, replay and resolve dead letters.")
@@ -54,10 +55,14 @@ def show_dead_letter(dlq_id: int, output: Output) -> None:
 @choosing
 @click.option("--note", help="Kept with them, such as why none of them is to run.")
 @click.option("--by", help="Who does it; who is logged in, if not given.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; tell how many match.")
 @json_option
 @mapped()
-def resolve_dead_letters(chosen: LetterFilter, note: str | None, by: str | None, output: Output) -> None:
+def resolve_dead_letters(chosen: LetterFilter, note: str | None, by: str | None, dry_run: bool, output: Output) -> None:
     """Mark open dead letters as resolved without running their jobs, by id or by filter."""
+    if dry_run:
+        _count(chosen, output)
+        return
     with open_desk(by=by) as (desk, actor):
         done, left = actions.resolve(desk, actor, chosen, note)
     if output.as_json:
@@ -65,6 +70,15 @@ def resolve_dead_letters(chosen: LetterFilter, note: str | None, by: str | None,
     else:
         output.line(f"{len(done)} resolved")
     complain(left)
+
+
+def _count(chosen: LetterFilter, output: Output) -> None:
+    with open_desk() as (desk, actor):
+        found = actions.count_letters(desk, actor, chosen, _MOST)
+    if output.as_json:
+        output.json({"matching": found})
+    else:
+        output.line(f"{found} match")
 
 
 for made in (*replaying.COMMANDS, *letter_edit.COMMANDS, *letter_files.COMMANDS):

@@ -66,8 +66,13 @@ def _row(app: Any, name: str, task: Any) -> Row:
 
 
 def _routed(app: Any, name: str, task: Any) -> str:
-    queue = app.amqp.router.route({}, name, (), {}, task).get("queue")
-    return str(getattr(queue, "name", queue) or app.conf.task_default_queue)
+    default = app.conf.task_default_queue
+    try:
+        queue = app.amqp.router.route({}, name, (), {}, task).get("queue")
+    except Exception as error:  # noqa: BLE001 - the routes of an application can raise anything
+        logger.warning("%s: its route cannot be told without arguments: %s", name, error)
+        return str(default)
+    return str(getattr(queue, "name", queue) or default)
 
 
 def _options(declared: JobOptions) -> dict[str, Any]:
@@ -77,12 +82,11 @@ def _options(declared: JobOptions) -> dict[str, Any]:
 
 def _schema(declared: JobOptions) -> Mapping[str, Any] | None:
     """Give the schema of a type's arguments, None when there is none that says what they are."""
-    from pydantic import PydanticUserError
-
     try:
         found: Mapping[str, Any] = declared.signature.json_schema()
         encode(found)
-    except (PydanticUserError, TypeError, ValueError, RecursionError) as error:
+    except (RuntimeError, NameError, TypeError, ValueError) as error:
+        # As pydantic raises them, which is not imported here: most job types need none of it.
         logger.warning("%s: its arguments are not checked before a worker has them: %s", declared.name, error)
         return None
     return found

@@ -102,6 +102,14 @@ LIST_DEAD_LETTERS = Statement(
     {**EXAMPLE, "before_id": 1000, "limit": 50},
 )
 
+COUNT_DEAD_LETTERS = Statement(
+    "count_dead_letters",
+    f"""
+    select count(*)::int as letters from (select from @dead_letter_jobs d where {MATCHES} limit %(limit)s) as found
+    """,
+    {**EXAMPLE, "limit": 100},
+)
+
 SHOW_DEAD_LETTER = Statement(
     "show_dead_letter",
     """
@@ -213,6 +221,14 @@ def listed(
     :param before_id: the dlq_id of the last row of the page before this one.
     """
     return transaction.rows(LIST_DEAD_LETTERS, **chosen.parameters(), before_id=before_id, limit=limit)
+
+
+def count(transaction: Transaction, chosen: LetterFilter, cap: int) -> int:
+    """Count dead letters.
+
+    :param cap: where counting stops; it means "as many or more".
+    """
+    return int(transaction.rows(COUNT_DEAD_LETTERS, **chosen.parameters(), limit=cap)[0]["letters"])
 
 
 def show(transaction: Transaction, dlq_id: int) -> Row | None:

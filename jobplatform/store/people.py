@@ -53,6 +53,8 @@ LIST_USERS = Statement(
     {"after": "", "limit": 50},
 )  # fmt: skip
 
+READ_USER = Statement("read_user", f"select {_USER} from @users where name = %(name)s for update", {"name": "ann"})
+
 COUNT_ADMINS = Statement(
     "count_admins", "select count(*)::int as admins from @users where role = 'admin' and disabled_at is null", {}
 )
@@ -75,7 +77,8 @@ END_SESSIONS_OF = Statement(
 BEGIN_SESSION = Statement(
     "begin_session",
     """
-    with seen as (update @users set seen_at = %(now)s where user_id = %(user_id)s)
+    with seen as (update @users set seen_at = %(now)s where user_id = %(user_id)s),
+        over as (delete from @sessions where ends_at < %(now)s)
     insert into @sessions (session_hash, user_id, address, begun_at, used_at, ends_at)
     values (%(hash)s, %(user_id)s, %(address)s, %(now)s, %(now)s, %(now)s + %(seconds)s * interval '1 second')
     """,
@@ -193,6 +196,11 @@ def users(transaction: Transaction, limit: int, after: str = "") -> Sequence[Row
     return transaction.rows(LIST_USERS, limit=limit, after=after)
 
 
+def user(transaction: Transaction, name: str) -> Row | None:
+    """Give a user, who is not changed by others until the transaction ends; None when there is none of the name."""
+    return next(iter(transaction.rows(READ_USER, name=name)), None)
+
+
 def admins(transaction: Transaction) -> int:
     """Count those who may administer."""
     return int(transaction.rows(COUNT_ADMINS)[0]["admins"])
@@ -207,7 +215,7 @@ def password_of(transaction: Transaction, name: str) -> tuple[int, str] | None:
 def begin_session(
     transaction: Transaction, user_id: int, hash: bytes, address: str | None, seconds: float, now: datetime
 ) -> None:
-    """Begin a session.
+    """Begin a session, and delete those whose time is over.
 
     :param hash: of what the browser keeps.
     :param seconds: after which it ends in any case.

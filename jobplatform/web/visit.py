@@ -68,7 +68,9 @@ def visit(request: Request) -> Visit:
     if actor is None:
         raise NotSignedIn
     for asked in (rule_of(request.scope["endpoint"]) or Rule()).actions:
-        admit(desk, actor, asked)
+        if not actor.may(asked.permission):
+            desk.note(actor, asked.name, {}, {"refused": str(asked.permission)})
+        admit(actor, asked)
     request.state.actor, request.state.visit = actor, Visit(desk, actor)
     return Visit(desk, actor)
 

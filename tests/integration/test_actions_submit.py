@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from command_line import NOWHERE, CliEnvironment
 from pydantic import BaseModel, Field
 
 import jobplatform
@@ -18,6 +19,7 @@ from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import ROLES, Permission
 from jobplatform.actions.submission import Submission
+from jobplatform.cli.exits import Exit
 from jobplatform.errors import (
     Forbidden,
     IdempotencyConflict,
@@ -32,7 +34,7 @@ from jobplatform.settings import Settings
 from jobplatform.store import audit, listing
 from jobplatform.store import job_types as rows
 from jobplatform.store.database import Database
-from jobplatform.transport import census
+from jobplatform.transport import census, keys
 
 ROOT = at_terminal("root")
 SECRET = "4111111111111111"
@@ -212,6 +214,7 @@ def test_who_submits_keeps_to_their_scope(without: Desk) -> None:
     for refused in (replace(asked, queue="celery"), Submission("act.charge", {"customer": 1})):
         with pytest.raises(Forbidden, match="not for queue celery"):
             submission.submit(without, of_queue, refused)
+        assert deeds(without)[0]["outcome"] == {"refused": "jobs.submit", "where": "queue celery"}
     of_tenant = actor(Scope(tenants=frozenset({"a"})))
     assert row_of(without, submission.submit(without, of_tenant, asked))["tenant"] == "a"
     with pytest.raises(Forbidden, match="not for tenant b"):
@@ -226,3 +229,21 @@ def test_a_type_that_nobody_knows_is_refused_unless_its_caller_knows_better(with
         submission.submit(without, ROOT, asked)
     job_id = submission.submit(without, ROOT, asked, check_known=False)
     assert row_of(without, job_id)["payload"]["kwargs"] == {"x": 1}
+
+
+def test_a_submission_is_taken_while_postgresql_is_away(with_code: Desk, settings: Settings, client: Any) -> None:
+    nowhere = replace(settings, database_url=NOWHERE, connect_seconds=0.5)
+    app, lost = attached(nowhere), Database(nowhere)
+    away = replace(with_code, database=lost, application=lambda: app)
+    job_id = submission.submit(away, ROOT, Submission("act.order", {"lines": []}))
+    assert census.waiting(client, "orders") == 1
+    assert job_id.encode() in b"".join(value for _, entry in client.xrange(keys.JOURNAL) for value in entry.values())
+    for opened in (app.jobplatform, app, lost):
+        opened.close()
+
+
+def test_what_a_type_takes_is_shown_at_a_terminal(with_code: Desk, cli_environment: CliEnvironment) -> None:
+    shown = cli_environment.json("types", "show", "act.order")
+    assert (shown["queue"], shown["schema"]["title"], shown["options"]["priority"]) == ("orders", "Order", 4)
+    assert '"article"' in cli_environment.run("types", "show", "act.order").stdout
+    assert cli_environment.run("types", "show", "act.unheard").exit_code == Exit.NOT_FOUND

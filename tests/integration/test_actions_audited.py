@@ -1,0 +1,240 @@
+"""Every action that writes is written down: one example of each, which a new action has to have here as well."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import itertools
+import pkgutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from celery import Celery
+from command_line import CliEnvironment
+
+import jobplatform.actions
+from jobplatform.actions import (
+    batches,
+    breakers,
+    clusters,
+    jobs,
+    letters,
+    limits,
+    people,
+    queues,
+    replays,
+    schedule_edits,
+    schedules,
+    workers,
+)
+from jobplatform.actions.action import ACTIONS, Action
+from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
+from jobplatform.actions.desk import Desk
+from jobplatform.actions.replays import Pace
+from jobplatform.actions.steering import Chosen
+from jobplatform.errors import Forbidden
+from jobplatform.jobs.editing import parse_setting
+from jobplatform.limits import Limit
+from jobplatform.records import new_job_id
+from jobplatform.settings import Settings
+from jobplatform.store import audit
+from jobplatform.store import batches as batch_rows
+from jobplatform.store import clusters as cluster_rows
+from jobplatform.store import workers as worker_rows
+from jobplatform.store.dead_letters import LetterFilter
+from jobplatform.store.pauses import Hold
+
+for _module in pkgutil.iter_modules(jobplatform.actions.__path__):
+    importlib.import_module(f"jobplatform.actions.{_module.name}")
+
+WRITING = sorted(name for name, each in ACTIONS.items() if each.writes)
+ROOT = at_terminal("root")
+HOLD = Hold("a move", "root")
+PASSWORD = "correct horse battery"
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Place:
+    """A desk, and the rows that an action may be about."""
+
+    desk: Desk
+    cli: CliEnvironment
+
+    def name(self) -> str:
+        return f"n{next(_numbers)}"
+
+    def job(self, state: str = "PENDING") -> Chosen:
+        return Chosen((self.cli.add(state),))
+
+    def letter(self) -> LetterFilter:
+        job_id = self.cli.fail(error_type=self.name())
+        found = letters.list_letters(self.desk, ROOT, LetterFilter(), 1).rows[0]
+        assert found["job_id"] == job_id
+        return LetterFilter((found["dlq_id"],))
+
+    def replay(self) -> int:
+        made = replays.start(self.desk, ROOT, self.letter(), Pace())
+        assert made is not None
+        return int(made["replay_id"])
+
+    def batch(self) -> str:
+        batch_id = new_job_id()
+        with self.desk.database.transaction() as transaction:
+            batch_rows.insert(transaction, batch_id, "import", {})
+        return batch_id
+
+    def schedule(self) -> str:
+        name = self.name()
+        schedule_edits.add(self.desk, ROOT, name, "shop.report", "@every 1h", {})
+        return name
+
+    def cluster(self) -> str:
+        name = f"{next(_numbers):016x}"
+        seen = {"errors": 1, "first_seen": 1.0, "last_seen": 2.0, "job_types": {"t": 1}, "releases": []}
+        with self.desk.database.transaction() as transaction:
+            cluster_rows.count(transaction, [{"fingerprint": name, "error_type": "E", "text": name, **seen}])
+        return name
+
+    def worker(self) -> str:
+        name = f"worker{next(_numbers)}@here"
+        said = {"pid": 1, "status": "alive", "started_at": time.time(), "last_seen_at": time.time(), "report": {}}
+        with self.desk.database.transaction() as transaction:
+            rows = [{"worker_id": name, "name": name, **said}]
+            worker_rows.record(transaction, rows, datetime(2026, 1, 1, tzinfo=UTC))
+        return name
+
+    def user(self) -> str:
+        name = self.name()
+        people.add_user(self.desk, ROOT, name, PASSWORD, "viewer")
+        return name
+
+    def token(self) -> int:
+        made = people.add_token(self.desk, ROOT, self.user(), "ci", ["jobs.read"], timedelta(days=1), Scope())
+        return made.token_id
+
+
+def _then(act: Callable[[Place, Any], Any], undo: Callable[[Place, Any], Any], of: Callable[[Place], Any]) -> Any:
+    """Do one thing before the action that is meant, to the same."""
+
+    def run(place: Place) -> None:
+        it = of(place)
+        act(place, it)
+        undo(place, it)
+
+    return run
+
+
+#: What calls each action, with arguments that make sense.
+EXAMPLES: dict[str, Callable[[Place], Any]] = {
+    "batches.cancel": lambda at: batches.cancel(at.desk, ROOT, at.batch(), "enough"),
+    "batches.close": lambda at: batches.close(at.desk, ROOT, at.batch()),
+    "batches.retry_failed": lambda at: batches.retry_failed(at.desk, ROOT, at.batch()),
+    "breakers.force": lambda at: breakers.force(at.desk, ROOT, [at.name()], "open"),
+    "clusters.assign": lambda at: clusters.assign(at.desk, ROOT, at.cluster(), "ann"),
+    "clusters.merge": lambda at: clusters.merge(at.desk, ROOT, at.cluster(), at.cluster()),
+    "clusters.mute": lambda at: clusters.mute(at.desk, ROOT, at.cluster(), muted=True),
+    "clusters.note": lambda at: clusters.note(at.desk, ROOT, at.cluster(), "look"),
+    "clusters.reopen": _then(
+        lambda at, it: clusters.resolve(at.desk, ROOT, it), lambda at, it: clusters.reopen(at.desk, ROOT, it),
+        Place.cluster,
+    ),
+    "clusters.resolve": lambda at: clusters.resolve(at.desk, ROOT, at.cluster(), "mended"),
+    "jobs.cancel": lambda at: jobs.cancel(at.desk, ROOT, at.job(), "no"),
+    "jobs.move": lambda at: jobs.move(at.desk, ROOT, at.job(), "mail", None),
+    "jobs.pause": lambda at: jobs.pause(at.desk, ROOT, at.job(), HOLD),
+    "jobs.resume": lambda at: jobs.resume(at.desk, ROOT, at.job("PAUSED")),
+    "jobs.retry": lambda at: jobs.retry(at.desk, ROOT, at.job("RETRYING")),
+    "letters.edit": lambda at: letters.edit(
+        at.desk, ROOT, (at.letter().dlq_ids or ())[0], None, [parse_setting("kwargs.x=1")]
+    ),
+    "letters.import": lambda at: letters.import_(at.desk, ROOT, io.BytesIO(b"")),
+    "letters.replay": lambda at: replays.replay_now(at.desk, ROOT, at.letter()),
+    "letters.resolve": lambda at: letters.resolve(at.desk, ROOT, at.letter(), "a test"),
+    "limits.order": lambda at: limits.set_order(at.desk, ROOT, at.name(), True, None),
+    "limits.remove": lambda at: limits.remove_limits(at.desk, ROOT, ["queue:q"]),
+    "limits.set": lambda at: limits.set_limit(at.desk, ROOT, Limit("queue:q", 1)),
+    "limits.weight": lambda at: limits.set_weight(at.desk, ROOT, at.name(), "acme", 2.0),
+    "queues.pause": lambda at: queues.pause_queues(at.desk, ROOT, [at.name()], HOLD),
+    "queues.resume": lambda at: queues.resume_queues(at.desk, ROOT, [at.name()]),
+    "replays.cancel": lambda at: replays.cancel(at.desk, ROOT, at.replay()),
+    "replays.pause": lambda at: replays.pause(at.desk, ROOT, at.replay(), "lunch"),
+    "replays.resume": _then(
+        lambda at, it: replays.pause(at.desk, ROOT, it), lambda at, it: replays.resume(at.desk, ROOT, it),
+        Place.replay,
+    ),
+    "replays.start": lambda at: replays.start(at.desk, ROOT, at.letter(), Pace(rate=1.0)),
+    "schedules.add": lambda at: schedule_edits.add(at.desk, ROOT, at.name(), "shop.report", "@daily", {}),
+    "schedules.backfill": lambda at: schedule_edits.backfill(
+        at.desk, ROOT, at.schedule(), at.desk.now() - timedelta(hours=3), at.desk.now()
+    ),
+    "schedules.change": lambda at: schedule_edits.change_schedule(at.desk, ROOT, at.schedule(), "@daily", {}),
+    "schedules.pause": lambda at: schedules.pause(at.desk, ROOT, [at.schedule()], HOLD),
+    "schedules.remove": lambda at: schedules.remove(at.desk, ROOT, [at.schedule()]),
+    "schedules.resume": lambda at: schedules.resume(at.desk, ROOT, [at.schedule()]),
+    "schedules.run": lambda at: schedules.run(at.desk, ROOT, [at.schedule()]),
+    "tokens.add": lambda at: at.token(),
+    "tokens.revoke": lambda at: people.revoke_token(at.desk, ROOT, at.token()),
+    "types.pause": lambda at: queues.pause_types(at.desk, ROOT, [at.name()], HOLD),
+    "types.resume": lambda at: queues.resume_types(at.desk, ROOT, [at.name()]),
+    "users.add": lambda at: at.user(),
+    "users.change": lambda at: people.change_user(at.desk, ROOT, at.user(), role="operator"),
+    "workers.cordon": lambda at: workers.cordon(at.desk, ROOT, [at.worker()], "full"),
+    "workers.drain": lambda at: workers.drain(at.desk, ROOT, [at.worker()], "full", 5.0),
+    "workers.replace": lambda at: workers.replace(at.desk, ROOT, [at.worker()], "old"),
+    "workers.uncordon": lambda at: workers.uncordon(at.desk, ROOT, [at.worker()], None),
+}  # fmt: skip
+
+
+@pytest.fixture
+def place(settings: Settings, cli_environment: CliEnvironment, client: Any) -> Place:
+    app = Celery("audited", set_as_current=False)
+    desk = Desk(replace(settings, fleet="local"), cli_environment.database, lambda: client, lambda: app)
+    return Place(desk, cli_environment)
+
+
+def last(place: Place) -> tuple[int, str, str, dict[str, Any]]:
+    with place.desk.look() as session:
+        rows = audit.listed(session, 1)
+    return next(((row["audit_id"], row["actor"], row["action"], row["outcome"]) for row in rows), (0, "", "", {}))
+
+
+def test_each_action_that_writes_has_an_example() -> None:
+    assert sorted(EXAMPLES) == WRITING
+
+
+def test_each_action_that_writes_is_written_down_and_refused_to_who_may_nothing(place: Place) -> None:
+    nobody = Actor("nobody", Via.PAGE, frozenset(), Scope(), "192.0.2.1")
+    for name in WRITING:
+        before, *_ = last(place)
+        EXAMPLES[name](place)
+        after, who, action, outcome = last(place)
+        assert (after > before, who, action) == (True, "root", name)
+        assert not isinstance(outcome.get("refused"), str)
+    functions = {each.action.name: each for each in _functions()}
+    assert sorted(functions) == sorted(ACTIONS)
+    for name, function in functions.items():
+        before, *_ = last(place)
+        with pytest.raises(Forbidden):
+            function(place.desk, nobody)
+        after, who, action, outcome = last(place)
+        assert (after - before, who, action) == (1, "nobody", name)
+        assert outcome == {"refused": str(ACTIONS[name].permission)}
+
+
+def _functions() -> list[Any]:
+    """Give the functions of all actions, as their modules hold them."""
+    modules = [
+        importlib.import_module(f"jobplatform.actions.{each.name}")
+        for each in pkgutil.iter_modules(jobplatform.actions.__path__)
+    ]
+    return [
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(getattr(each, "action", None), Action)
+    ]
