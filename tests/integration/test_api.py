@@ -161,9 +161,9 @@ def test_what_is_out_of_scope_is_not_there(web: TestClient, desk: Desk, outside:
     for verb in ("retry", "cancel", "pause", "resume"):
         assert web.post(f"{API}/jobs/{verb}", json={"job_ids": [job_id]}).status_code == 404, verb
     assert web.post(f"{API}/jobs/move", json={"job_ids": [job_id], "priority": 5}).status_code == 404
-    for path in ("/jobs", "/bulk", "/batches", "/workflows", "/letters"):
+    for path in ("/jobs?q=type:shop.secret", "/bulk", "/batches", "/workflows", "/letters"):
         assert web.get(API + path).json()["rows"] == [], path
-    assert web.get(f"{API}/jobs/count").json()["jobs"] == 0
+    assert web.get(f"{API}/jobs/count?q=type:shop.secret").json()["jobs"] == 0
     assert web.post(f"{API}/bulk/plan", json={"action": "jobs.cancel", "filter": "queue:hidden"}).json()["jobs"] == 0
 
 
