@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,10 +14,11 @@ from web_place import add_user, browser, desk_at, token_of
 
 import jobplatform
 from jobplatform import job
-from jobplatform.actions import bulk
+from jobplatform.actions import bulk, pacing, repeated
 from jobplatform.actions.actor import Scope, at_terminal
 from jobplatform.actions.bulk import Wish
 from jobplatform.actions.desk import Desk
+from jobplatform.journal.writer import connect
 from jobplatform.records import NewJob, new_job_id
 from jobplatform.settings import Settings
 from jobplatform.store import audit, new_jobs
@@ -133,6 +135,23 @@ def test_who_submits_too_fast_is_told_when_to_come_again(web: TestClient) -> Non
     assert 400 < int(refused.headers["retry-after"]) <= 500
     own = web.post(f"{API}/jobs", json={"job_type": "jobplatform.bulk", "payload": [1]})
     assert own.status_code in (422, 429)
+
+
+def test_who_submits_is_let_through_while_nobody_can_count(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    away = replace(desk, redis=lambda: connect("redis://127.0.0.1:1/0", timeout=0.1))
+    pacing.admit(away, at_terminal("ann"), 1_000)
+    assert "uncounted" in caplog.text
+
+
+def test_a_request_that_was_cut_off_is_not_done_again(web: TestClient, desk: Desk) -> None:
+    asked = {"names": ["celery"]}
+    body = b'{"names":["celery"]}'
+    fingerprint = hashlib.sha256(b"POST /api/v1/queues/resume?\n" + body).hexdigest()
+    assert repeated.claim(desk, replace(at_terminal("ann"), name="ann/test"), "cut-1", fingerprint) is None
+    headers = {"Idempotency-Key": "cut-1", "content-type": "application/json"}
+    refused = web.post(f"{API}/queues/resume", content=body, headers=headers)
+    assert refused.status_code == 409 and "look what became of it" in refused.json()["detail"]
+    assert web.post(f"{API}/queues/resume", json=asked, headers={"Idempotency-Key": "cut-2"}).status_code == 200
 
 
 @pytest.fixture

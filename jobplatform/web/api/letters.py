@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
@@ -26,6 +27,8 @@ router = noun("dead letters")
 Part = Annotated[str, Path(min_length=1, max_length=200)]
 Asked = Annotated[str | None, Query(max_length=200)]
 _LINES = "application/x-ndjson"
+#: Where counting stops.
+_COUNTED = 10_000
 
 
 class Letters(Body):
@@ -161,6 +164,24 @@ def list_letters(
     return page(request, found.rows, found.next)
 
 
+@router.get("/letters/count")
+@does("letters.count", "clusters.family")
+def count_letters(
+    request: Request,
+    visit: Visiting,
+    job_type: Asked = None,
+    error_type: Asked = None,
+    cluster: Asked = None,
+    since: Moment | None = None,
+    every: bool = False,
+) -> Response:
+    """Count dead letters; without `whole` there are so many or more."""
+    count = letters.count_letters(
+        *visit, _filter(visit, None, job_type, error_type, cluster, since, not every), _COUNTED
+    )
+    return answer(request, {"letters": count, "whole": count < _COUNTED})
+
+
 @router.get("/letters/export")
 @does("letters.export", "clusters.family")
 def export(
@@ -205,8 +226,6 @@ def import_letters(
     request: Request, visit: Visiting, lines: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
 ) -> Response:
     """Take the dead letters that another installation exported; what is here already stays as it is."""
-    import json
-
     text = "".join(json.dumps(line) + "\n" for line in lines)
     return answer(request, letters.import_(*visit, io.BytesIO(text.encode())))
 
