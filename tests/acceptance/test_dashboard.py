@@ -305,7 +305,7 @@ def test_two_pages_of_a_browser_share_one_stream_and_one_that_is_paused_stays(si
     streams: set[Any] = set()
     admin.context.on("request", lambda each: streams.add(each) if "/live-updates" in each.url else None)
     for end in ("requestfailed", "requestfinished"):
-        admin.context.on(end, streams.discard)
+        admin.context.on(end, lambda each: streams.discard(each))
     # Its own stream began before anybody looked.
     admin.goto(f"{site.here}/settings")
     pages = [admin, admin.context.new_page()]
