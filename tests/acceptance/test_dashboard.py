@@ -219,23 +219,23 @@ def test_a_job_is_submitted_and_its_page_follows_it(site: Site, admin: Any) -> N
 
 def test_more_than_a_hundred_jobs_are_cancelled_only_by_whoever_types_how_many(site: Site) -> None:
     for _ in range(101):
-        site.fleet.client.tasks["dashboard_jobs.report"].submit("many")
+        site.fleet.client.tasks["dashboard_jobs.report"].apply_async(("many",), tags=["unwanted"])
     context = site.browser.new_context(java_script_enabled=False)
     site.watched.follow(context)
     page = context.new_page()
     place.sign_in(page, site.here, "operator")
     page.get_by_role("link", name="Jobs", exact=True).click()
-    page.get_by_label("Filter jobs").fill("queue:slow")
+    page.get_by_label("Filter jobs").fill("tag:unwanted")
     page.get_by_role("button", name="Filter").click()
     page.get_by_label("All that match").check()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_label("Reason").fill("not wanted any more")
     page.get_by_label("to go on").fill("7")
-    page.get_by_role("button", name="Cancel 110 jobs").click()
+    page.get_by_role("button", name="Cancel 101 jobs").click()
     page.get_by_text("it is not the one that was asked for").wait_for()
-    page.get_by_label("to go on").fill("110")
-    page.get_by_role("button", name="Cancel 110 jobs").click()
-    page.get_by_text("110 jobs cancelled.").wait_for()
+    page.get_by_label("to go on").fill("101")
+    page.get_by_role("button", name="Cancel 101 jobs").click()
+    page.get_by_text("101 jobs cancelled.").wait_for()
     for path in site.paths.values():
         if path not in ("/people", "/audit", "/jobs/none"):
             page.goto(site.here + path)
@@ -249,8 +249,8 @@ def test_more_than_a_hundred_jobs_are_cancelled_only_by_whoever_types_how_many(s
 def test_what_is_done_to_many_jobs_is_done_by_a_job_whose_progress_shows(site: Site, admin: Any) -> None:
     report = site.fleet.client.tasks["dashboard_jobs.report"]
     for _ in range(501):
-        report.submit("many")
-    admin.goto(f"{site.here}/jobs?q=queue%3Aslow+state%3Apending")
+        report.apply_async(("many",), tags=["moved"])
+    admin.goto(f"{site.here}/jobs?q=tag%3Amoved")
     admin.get_by_label("All that match").check()
     admin.get_by_role("button", name="Move").click()
     admin.get_by_label("Queue").fill("slower")

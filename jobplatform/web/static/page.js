@@ -5,11 +5,11 @@ const root = document.documentElement;
 const banner = /** @type {HTMLAnchorElement | null} */ (document.getElementById("live"));
 const asked = /** @type {HTMLDialogElement | null} */ (document.getElementById("asked"));
 const help = /** @type {HTMLDialogElement | null} */ (document.getElementById("help"));
-const POLL = 10_000, FAILURES = 2, TICK = 1_000;
+const POLL = 10_000, FAILURES = 2, TICK = 1_000, CALM = 2_000;
 
 /** @typedef {{kind: "changed", topics: string[]} | {kind: "alive"}} News */
 
-let paused = false, failures = 0, heard = Date.now(), busy = false;
+let paused = false, failures = 0, heard = Date.now(), busy = false, fetched = 0;
 /** @type {Set<string>} */ const waiting = new Set();
 /** @type {EventSource | null} */ let source = null;
 /** @type {(() => void) | null} */ let release = null;
@@ -69,13 +69,15 @@ function written(region) {
 }
 
 async function refresh() {
-  if (busy || paused || document.hidden || !waiting.size || asked?.open) return;
+  // However much changes, a page is fetched no more often than it can be read; the clock below comes back to it.
+  if (busy || paused || document.hidden || !waiting.size || asked?.open || Date.now() - fetched < CALM) return;
   const topics = new Set(waiting);
   const wanted = [...document.querySelectorAll("[data-live]")].filter((each) =>
     topics.has("*") || (each.getAttribute("data-live") ?? "").split(" ").some((topic) => topics.has(topic)));
   waiting.clear();
   if (!wanted.length) return;
   busy = true;
+  fetched = Date.now();
   try {
     const reply = await fetch(location.href, { headers: { accept: "text/html" } });
     if (reply.redirected) return location.assign(reply.url);
