@@ -65,11 +65,13 @@ class Live:
     """Ask what has changed for as long as somebody listens, and tell them.
 
     :param marks: gives a number for each topic, another one once something of it was written; called in a thread.
+    :ivar based: whether it is known how things were, so that whatever changes from now on is told.
     """
 
     def __init__(self, marks: Callable[[], Mapping[str, int]]) -> None:
         self.marks = marks
         self.listeners: set[Listener] = set()
+        self.based = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
 
     def join(self, name: str, topics: frozenset[str]) -> Listener:
@@ -93,6 +95,7 @@ class Live:
         if not self.listeners and self._asking is not None:
             self._asking.cancel()
             self._asking = None
+            self.based.clear()
 
     async def _ask(self) -> None:
         before: Mapping[str, int] | None = None
@@ -101,6 +104,7 @@ class Live:
             if marks is not None:
                 changed = moved(before, marks)
                 before = marks
+                self.based.set()
                 for listener in tuple(self.listeners):
                     listener.tell(changed)
             await asyncio.sleep(INTERVAL)
@@ -123,7 +127,7 @@ class _Stream(StreamingResponse):
     """An answer that ends when who asked for it goes, or does not read."""
 
     def __init__(self, request: Request, live: Live, listener: Listener) -> None:
-        super().__init__(_events(request, listener), media_type="text/event-stream")
+        super().__init__(_events(request, live, listener), media_type="text/event-stream")
         self.live, self.listener = live, listener
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,7 +151,10 @@ async def follow(request: Request, visit: Visiting) -> Response:
     return _Stream(request, live, live.join(visit.actor.name, activity.heard_by(visit.actor)))
 
 
-async def _events(request: Request, listener: Listener) -> AsyncIterator[str]:
+async def _events(request: Request, live: Live, listener: Listener) -> AsyncIterator[str]:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(live.based.wait(), HEARTBEAT)
+    # Who hears this looks once more: what changed before is not told.
     yield "retry: 2000\n\nevent: ready\ndata: {}\n\n"
     clock = asyncio.get_running_loop().time
     checked = clock()

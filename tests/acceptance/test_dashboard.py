@@ -260,6 +260,70 @@ def test_what_is_done_to_many_jobs_is_done_by_a_job_whose_progress_shows(site: S
     admin.get_by_text("501 moved").wait_for()
 
 
+def test_what_pages_offer_is_done_and_written_down(site: Site, admin: Any) -> None:
+    def press(path: str, button: str, **fields: str) -> Any:
+        """Press a button of a page, and answer what is asked."""
+        admin.goto(site.here + path)
+        admin.get_by_role("button", name=button, exact=True).first.click()
+        dialog = admin.get_by_role("dialog")
+        dialog.wait_for()
+        for label, value in fields.items():
+            dialog.get_by_label(label).fill(value)
+        dialog.locator("form button").first.click()
+        return admin.locator(".toast")
+
+    press("/queues", "Pause celery", Reason="a pause <b>").wait_for()
+    admin.get_by_text("a pause <b>").wait_for()
+    admin.get_by_role("button", name="Resume celery", exact=True).click()
+    admin.get_by_text("celery goes on.").wait_for()
+    press("/schedules", "Run tidy <b>up</b>").filter(has_text="It was fired.").wait_for()
+    press("/schedules", "Pause tidy <b>up</b>").filter(has_text="done").wait_for()
+    press("/workers", "Cordon " + site.fleet.rows("select name from @workers limit 1")[0]["name"]).wait_for()
+    press("/workers", "Uncordon " + site.fleet.rows("select name from @workers limit 1")[0]["name"]).wait_for()
+    letter = site.paths["dead-letter"]
+    press(letter, "Replay", **{"Jobs that go first": "1"}).filter(has_text="has begun").wait_for()
+    admin.goto(site.here + letter)
+    admin.get_by_label("A note").fill(HOSTILE[0])
+    admin.get_by_role("button", name="Note it").click()
+    admin.get_by_text(HOSTILE[0]).wait_for()
+    admin.goto(f"{site.here}/settings")
+    admin.get_by_text("Make a token").click()
+    admin.get_by_label("What it is for").fill("ci")
+    admin.get_by_label("jobs.read", exact=True).check()
+    admin.get_by_role("button", name="Make the token").click()
+    secret = admin.locator("#token").inner_text()
+    asked = admin.request.get(f"{site.here}/api/v1/jobs", headers={"authorization": f"Bearer {secret}"})
+    assert asked.status == 200
+    press("/people", "Keep viewer out").filter(has_text="was changed").wait_for()
+    press("/people", "Let viewer in").filter(has_text="was changed").wait_for()
+    admin.goto(f"{site.here}/audit")
+    for action in ("queues.pause", "schedules.run", "workers.cordon", "replays.start", "tokens.add", "users.change"):
+        assert admin.get_by_role("cell", name=action).count(), action
+
+
+def test_two_pages_of_a_browser_share_one_stream_and_one_that_is_paused_stays(site: Site, admin: Any) -> None:
+    streams: set[Any] = set()
+    admin.context.on("request", lambda each: streams.add(each) if "/live-updates" in each.url else None)
+    for end in ("requestfailed", "requestfinished"):
+        admin.context.on(end, lambda each: streams.discard(each))
+    # Its own stream began before anybody looked.
+    admin.goto(f"{site.here}/settings")
+    pages = [admin, admin.context.new_page()]
+    for page in pages:
+        page.goto(f"{site.here}/jobs?q=tag%3Ashared")
+        page.locator("#live[data-state=live]").wait_for()
+    # Whatever is asked of a page lets the browser tell what happened meanwhile.
+    eventually(lambda: bool(admin.title()) and len(streams) == 1, 10, lambda: f"{len(streams)} streams")
+    pages[0].keyboard.press(".")
+    pages[0].locator("#live[data-state=paused]").wait_for()
+    pages[1].wait_for_function("document.querySelector('#live').dataset.state === 'live'")
+    site.fleet.client.tasks["dashboard_jobs.greet"].apply_async(("shared",), tags=["shared"])
+    pages[1].get_by_text("1 job of this page").wait_for()
+    assert pages[0].get_by_role("heading", name="No jobs here").count()
+    pages[0].keyboard.press(".")
+    pages[0].get_by_text("1 job of this page").wait_for()
+
+
 def test_a_theme_is_kept_and_known_before_the_page_is_drawn(site: Site, admin: Any) -> None:
     admin.goto(f"{site.here}/settings")
     admin.get_by_label("dark").check()

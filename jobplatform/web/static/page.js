@@ -109,7 +109,8 @@ function take(news, own) {
 
 function listen() {
   source = new EventSource(document.body.dataset.liveUpdates ?? "");
-  for (const name of ["ready", "alive"]) source.addEventListener(name, () => take({ kind: "alive" }, true));
+  source.addEventListener("ready", () => take({ kind: "changed", topics: ["*"] }, true));
+  source.addEventListener("alive", () => take({ kind: "alive" }, true));
   source.addEventListener("changed", (event) => take({ kind: "changed", topics: JSON.parse(event.data) }, true));
   source.addEventListener("error", () => {
     failures += 1;
@@ -164,6 +165,8 @@ if (document.body.dataset.liveUpdates && banner) {
   let ticks = 0;
   setInterval(() => {
     ticks += 1;
+    // What changed while the page was loaded may have been told to others before it listened.
+    if (ticks === 1 && !source) waiting.add("*");
     if (paused || document.hidden) return;
     if (failures >= FAILURES || Date.now() - heard > 2 * POLL) {
       if (ticks % (POLL / TICK) === 0) { waiting.add("*"); void refresh(); if (ticks % 30 === 0) follow(); }
