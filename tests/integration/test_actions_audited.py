@@ -20,22 +20,30 @@ import jobplatform.actions
 from jobplatform.actions import (
     batches,
     breakers,
+    bulk,
     clusters,
+    fleet,
     jobs,
     letters,
     limits,
+    models,
     people,
+    quarantine,
     queues,
     replays,
     schedule_edits,
     schedules,
+    submission,
     workers,
 )
 from jobplatform.actions.action import ACTIONS, Action
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
+from jobplatform.actions.bulk import Wish
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.quarantine import Choice
 from jobplatform.actions.replays import Pace
 from jobplatform.actions.steering import Chosen
+from jobplatform.actions.submission import Submission
 from jobplatform.errors import Forbidden
 from jobplatform.jobs.editing import parse_setting
 from jobplatform.limits import Limit
@@ -51,7 +59,10 @@ from jobplatform.store.pauses import Hold
 for _module in pkgutil.iter_modules(jobplatform.actions.__path__):
     importlib.import_module(f"jobplatform.actions.{_module.name}")
 
-WRITING = sorted(name for name, each in ACTIONS.items() if each.writes)
+#: To train takes thousands of outcomes; the tests of models do.
+WRITING = sorted(name for name, each in ACTIONS.items() if each.writes and name != "models.train")
+MAIL = Submission("shop.mail", {"to": "ann"})
+AT_ALL = Wish("jobs.retry", "type:shop.mail")
 ROOT = at_terminal("root")
 HOLD = Hold("a move", "root")
 PASSWORD = "correct horse battery"
@@ -134,6 +145,16 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
     "batches.cancel": lambda at: batches.cancel(at.desk, ROOT, at.batch(), "enough"),
     "batches.close": lambda at: batches.close(at.desk, ROOT, at.batch()),
     "batches.retry_failed": lambda at: batches.retry_failed(at.desk, ROOT, at.batch()),
+    "bulk.cancel": lambda at: bulk.cancel(at.desk, ROOT, bulk.start(at.desk, ROOT, AT_ALL)),
+    "bulk.start": lambda at: bulk.start(at.desk, ROOT, AT_ALL),
+    "fleet.size": lambda at: fleet.set_size(at.desk, ROOT, None, "as it likes"),
+    "jobs.submit": lambda at: submission.submit(at.desk, ROOT, MAIL, check_known=False),
+    "jobs.submit_many": lambda at: submission.submit_many(at.desk, ROOT, [MAIL, MAIL], check_known=False),
+    "models.promote": lambda at: models.promote(at.desk, ROOT, job_type=at.name()),
+    "models.retire": lambda at: models.retire(at.desk, ROOT, job_type=at.name()),
+    "models.trial": lambda at: models.put_on_trial(at.desk, ROOT, at.name()),
+    "quarantine.discard": lambda at: quarantine.discard(at.desk, ROOT, [1]),
+    "quarantine.replay": lambda at: quarantine.replay(at.desk, ROOT, Choice((1,))),
     "breakers.force": lambda at: breakers.force(at.desk, ROOT, [at.name()], "open"),
     "clusters.assign": lambda at: clusters.assign(at.desk, ROOT, at.cluster(), "ann"),
     "clusters.merge": lambda at: clusters.merge(at.desk, ROOT, at.cluster(), at.cluster()),
@@ -193,6 +214,7 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
 @pytest.fixture
 def place(settings: Settings, cli_environment: CliEnvironment, client: Any) -> Place:
     app = Celery("audited", set_as_current=False)
+    jobplatform.attach(app, settings)
     desk = Desk(replace(settings, fleet="local"), cli_environment.database, lambda: client, lambda: app)
     return Place(desk, cli_environment)
 
