@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
+#: How the names of the platform's own job types begin, which nobody else submits.
+OURS = "jobplatform."
 #: What a submission takes over as it is, where it says nothing itself.
 _PLAIN = ("priority", "max_retries", "timeout", "soft_timeout", "deadline", "tags", "limit_key", "units")
 
@@ -47,7 +49,7 @@ def options_of(row: Row) -> dict[str, Any]:
 
 
 def _is_theirs(name: str) -> bool:
-    return not name.startswith("celery.") and len(name) <= 100
+    return not name.startswith(("celery.", OURS)) and len(name) <= 100
 
 
 def _row(app: Any, name: str, task: Any) -> Row:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from jobplatform.web.api import jobs
+from jobplatform.web.api import batches, bulk, jobs, letters, models, overview, people, queues, schedules, workers
 
 router = APIRouter()
-for part in (jobs,):
+for part in (overview, jobs, bulk, queues, workers, schedules, batches, letters, models, people):
     router.include_router(part.router)
