@@ -1,17 +1,16 @@
-"""Dead letters, their clusters, replays and the quarantine over HTTP."""
+"""Dead letters and their replays over HTTP."""
 
 from __future__ import annotations
 
 import io
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field
 
-from jobplatform.actions import clusters, letters, quarantine, replays
-from jobplatform.actions.quarantine import Choice
+from jobplatform.actions import clusters, letters, replays
 from jobplatform.actions.replays import Pace
 from jobplatform.jobs.editing import Change
 from jobplatform.store.dead_letters import LetterFilter
@@ -84,52 +83,6 @@ class Reasoned(Body):
     """Why."""
 
     reason: Text | None = None
-
-
-class Assigning(Body):
-    """Who looks after a cluster; null is nobody."""
-
-    who: Name | None
-
-
-class Noting(Body):
-    """What is noted."""
-
-    text: Annotated[Text, Field(min_length=1)]
-
-
-class Muting(Body):
-    """Whether a cluster is left out of the list."""
-
-    muted: bool
-
-
-class Ending(Body):
-    """What was done about a cluster."""
-
-    text: Text | None = None
-
-
-class Merging(Body):
-    """The cluster for which another is counted as well."""
-
-    into: Name
-
-
-class Quarantined(Body):
-    """What of the quarantine goes back: some by id, or the oldest of a kind or a queue."""
-
-    ids: Numbers | None = None
-    kind: Name | None = None
-    queue: Name | None = None
-    limit: Annotated[int, Field(ge=1, le=1_000)] = 1_000
-    dry_run: bool = False
-
-
-class Ids(Body):
-    """Numbers of what is in quarantine."""
-
-    ids: Numbers
 
 
 def _filter(
@@ -288,126 +241,3 @@ def resume_replay(request: Request, visit: Visiting, replay_id: Number) -> Respo
 def cancel_replay(request: Request, visit: Visiting, replay_id: Number) -> Response:
     """Send nothing more of a replay; what was not sent stays a dead letter."""
     return answer(request, replays.cancel(*visit, replay_id))
-
-
-@router.get("/clusters")
-@does("clusters.list")
-def list_clusters(
-    request: Request,
-    visit: Visiting,
-    state: Literal["open", "resolved", "muted"] | None = None,
-    job_type: Asked = None,
-    limit: Limit = 50,
-    after: After = None,
-) -> Response:
-    """List clusters of errors, those seen last first."""
-    found = clusters.list_clusters(*visit, state, job_type, limit, cursor.read_place(after))
-    return page(request, found.rows, found.next)
-
-
-@router.get("/clusters/similar")
-@does("clusters.similar")
-def similar(
-    request: Request,
-    visit: Visiting,
-    cluster: Asked = None,
-    least: Annotated[float, Query(ge=0, le=1)] = 0.8,
-    limit: Limit = 20,
-) -> Response:
-    """List pairs of open clusters that are alike: they may be one error."""
-    return answer(request, {"rows": clusters.similar(*visit, cluster, least, limit)})
-
-
-@router.get("/clusters/{cluster}")
-@does("clusters.show")
-def show_cluster(request: Request, visit: Visiting, cluster: Part) -> Response:
-    """Show a cluster: a sample with its traceback, where and when it came, open dead letters, and notes."""
-    return answer(request, clusters.show_cluster(*visit, cluster))
-
-
-@router.get("/clusters/{cluster}/family")
-@does("clusters.family")
-def family(request: Request, visit: Visiting, cluster: Part) -> Response:
-    """Name all fingerprints of a cluster: its own, and those that were merged into it."""
-    return answer(request, {"fingerprints": clusters.family(*visit, cluster)})
-
-
-@router.post("/clusters/{cluster}/assign")
-@does("clusters.assign")
-def assign(request: Request, visit: Visiting, cluster: Part, asked: Assigning) -> Response:
-    """Say who looks after a cluster."""
-    return answer(request, {"cluster": clusters.assign(*visit, cluster, asked.who)})
-
-
-@router.post("/clusters/{cluster}/note")
-@does("clusters.note")
-def note(request: Request, visit: Visiting, cluster: Part, asked: Noting) -> Response:
-    """Note something on a cluster."""
-    return answer(request, {"cluster": clusters.note(*visit, cluster, asked.text)})
-
-
-@router.post("/clusters/{cluster}/mute")
-@does("clusters.mute")
-def mute(request: Request, visit: Visiting, cluster: Part, asked: Muting) -> Response:
-    """Leave a cluster out of the list, or show it again."""
-    return answer(request, {"cluster": clusters.mute(*visit, cluster, asked.muted)})
-
-
-@router.post("/clusters/{cluster}/resolve")
-@does("clusters.resolve")
-def resolve_cluster(request: Request, visit: Visiting, cluster: Part, asked: Ending) -> Response:
-    """Mark a cluster as resolved; it opens by itself if its error comes again."""
-    return answer(request, {"cluster": clusters.resolve(*visit, cluster, asked.text)})
-
-
-@router.post("/clusters/{cluster}/reopen")
-@does("clusters.reopen")
-def reopen(request: Request, visit: Visiting, cluster: Part) -> Response:
-    """Mark a resolved cluster as open."""
-    return answer(request, {"cluster": clusters.reopen(*visit, cluster)})
-
-
-@router.post("/clusters/{cluster}/merge")
-@does("clusters.merge")
-def merge(request: Request, visit: Visiting, cluster: Part, asked: Merging) -> Response:
-    """Count the errors of one cluster for another as well."""
-    name, into = clusters.merge(*visit, cluster, asked.into)
-    return answer(request, {"cluster": name, "into": into})
-
-
-@router.get("/quarantine")
-@does("quarantine.list")
-def list_quarantine(
-    request: Request,
-    visit: Visiting,
-    kind: Asked = None,
-    queue: Asked = None,
-    resolved: bool = False,
-    limit: Limit = 50,
-    after: After = None,
-) -> Response:
-    """List what is in quarantine without its bytes, newest first."""
-    found = quarantine.list_quarantine(*visit, kind, queue, resolved, limit, cursor.read_number(after))
-    return page(request, found.rows, found.next)
-
-
-@router.get("/quarantine/{quarantine_id}")
-@does("quarantine.show")
-def show_quarantined(request: Request, visit: Visiting, quarantine_id: Number) -> Response:
-    """Show why something is in quarantine, with its bytes in hexadecimal for who may see payloads."""
-    return answer(request, quarantine.show_quarantined(*visit, quarantine_id))
-
-
-@router.post("/quarantine/replay")
-@does("quarantine.replay")
-def replay_quarantined(request: Request, visit: Visiting, asked: Quarantined) -> Response:
-    """Put messages back into their queues, and entries back into the journal; only what was kept whole."""
-    choice = Choice(tuple(asked.ids or ()), asked.kind, asked.queue, asked.limit)
-    return answer(request, quarantine.replay(*visit, choice, asked.dry_run))
-
-
-@router.post("/quarantine/discard")
-@does("quarantine.discard")
-def discard(request: Request, visit: Visiting, asked: Ids) -> Response:
-    """Mark what is in quarantine as not worth a replay; the bytes stay."""
-    return answer(request, quarantine.discard(*visit, asked.ids))
