@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import outcome_jobs
 from fleet import Fleet
 from processes import eventually
