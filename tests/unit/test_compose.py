@@ -18,18 +18,12 @@ from jobplatform.settings import Settings, load_settings
 ROOT = Path(__file__).parents[2]
 OURS = {spec.name: ["python", *spec.argv[1:]] for spec in process_specs({})}
 DATABASES = ("postgres", "redis")
-#: Settings of parts that are on their way.
-AWAITED = {"JOBPLATFORM_METRICS_BIND"} - {item.metadata["env"] for item in fields(Settings)}
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
     compose: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     return dict(compose["services"])
-
-
-def known(environment: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in AWAITED}
 
 
 def flags(command: list[str]) -> dict[str, str]:
@@ -81,8 +75,8 @@ def test_dockerfile_runs_the_worker_as_a_plain_user() -> None:
 @pytest.mark.parametrize("name", ["migrate", *OURS])
 def test_compose_names_known_settings_with_good_values(services: dict[str, Any], name: str) -> None:
     environment = services[name]["environment"]
-    assert set(environment) - AWAITED <= {item.metadata["env"] for item in fields(Settings)}
-    settings = load_settings(known(environment))
+    assert set(environment) <= {item.metadata["env"] for item in fields(Settings)}
+    settings = load_settings(environment)
     assert settings.database_url and settings.redis_url
 
 
@@ -95,7 +89,7 @@ def test_compose_publishes_the_dashboard_alone_and_to_this_machine(services: dic
     assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
         "web": ["127.0.0.1:8700:8700"]
     }
-    assert load_settings(known(services["web"]["environment"])).web_address[1] == 8700
+    assert load_settings(services["web"]["environment"]).web_address[1] == 8700
 
 
 @pytest.mark.parametrize("name", ["migrate", *OURS])
@@ -103,7 +97,7 @@ def test_compose_gives_our_containers_no_more_than_they_need(services: dict[str,
     service = services[name]
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    settings = load_settings(known(service["environment"]))
+    settings = load_settings(service["environment"])
     assert name == "migrate" or int(service["stop_grace_period"].rstrip("s")) > settings.drain_seconds
 
 

@@ -7,7 +7,6 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,12 @@ from celery.bin.beat import beat
 from celery.bin.worker import worker
 
 from jobplatform.cli import main, plugin
-from jobplatform.settings import Settings, load_settings
+from jobplatform.settings import load_settings
 from jobplatform.workers.manifests import Place, scaled_object
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD, KUBERNETES = ROOT / "deploy/systemd", ROOT / "deploy/kubernetes"
 SECRET = {"DATABASE_URL": "postgresql://u@db/jobs", "REDIS_URL": "redis://redis:6379/0"}
-#: Settings of parts that are on their way.
-AWAITED = {"JOBPLATFORM_METRICS_BIND"} - {item.metadata["env"] for item in fields(Settings)}
 CELERY: dict[str, click.Command] = {"worker": worker, "beat": beat, "controller": plugin.controller}
 HARDENED = {
     "NoNewPrivileges": "yes",
@@ -36,10 +33,6 @@ HARDENED = {
     "User": "jobplatform",
     "UMask": "0077",
 }
-
-
-def known(environment: dict[str, str]) -> Settings:
-    return load_settings({name: value for name, value in environment.items() if name not in AWAITED})
 
 
 def command_of(words: list[str]) -> str:
@@ -96,7 +89,7 @@ def test_units_run_our_commands_with_little_power(name: str, environment: dict[s
     assert unit.items() >= HARDENED.items()
     assert unit["EnvironmentFile"] == "/etc/jobplatform/environment"
     assert command_of(shlex.split(unit["ExecStart"])) in name
-    settings = known(environment)
+    settings = load_settings(environment)
     assert settings.database_url and settings.redis_url
     if "worker" in name:
         assert int(unit["TimeoutStopSec"]) > settings.drain_seconds
@@ -143,7 +136,7 @@ def test_pods_run_our_commands_with_little_power(key: tuple[str, str]) -> None:
     spec = pod["spec"]
     (container,) = spec["containers"]
     assert command_of(container["command"]).split()[0] in (key[1], "fleet")
-    settings = known(own(pod))
+    settings = load_settings(own(pod))
     assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] == 10001
     assert "--uid 10001" in (ROOT / "Dockerfile").read_text()
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -169,7 +162,7 @@ def test_ports_agree() -> None:
     named = dict(ports())
     metrics = int(CONFIG["JOBPLATFORM_METRICS_BIND"].rpartition(":")[2])
     assert named["worker"] == named["controller"] == {"metrics": metrics}
-    assert named["web"] == {"http": known(own(PODS["Deployment", "web"])).web_address[1]}
+    assert named["web"] == {"http": load_settings(own(PODS["Deployment", "web"])).web_address[1]}
     for (kind, name), document in DOCUMENTS.items():
         if kind == "Service":
             assert {port["targetPort"] for port in document["spec"]["ports"]} <= set(named[name])
@@ -192,7 +185,7 @@ def test_probes_ask_what_is_served(name: str) -> None:
 
 def test_keda_asks_for_the_wish() -> None:
     place = Place("worker", "jobplatform", "http://jobplatform-fleet:9110/fleet/wish")
-    assert DOCUMENTS["ScaledObject", "worker-worker"] == scaled_object(known({**SECRET, **CONFIG}), place)
+    assert DOCUMENTS["ScaledObject", "worker-worker"] == scaled_object(load_settings({**SECRET, **CONFIG}), place)
     (port,) = DOCUMENTS["Service", "jobplatform-fleet"]["spec"]["ports"]
     assert port["port"] == 9110
     assert "replicas" not in DOCUMENTS["Deployment", "worker"]["spec"]
