@@ -16,7 +16,7 @@ from jobplatform.web.look import COOKIE, DENSITIES, KEYS, THEMES, chosen
 from jobplatform.web.page import go, page
 from jobplatform.web.question import Question, ask, is_sure
 from jobplatform.web.rule import does
-from jobplatform.web.visit import Visiting
+from jobplatform.web.visit import Visit, Visiting
 
 router = APIRouter()
 
@@ -27,6 +27,14 @@ _YEAR, _MOST, _DAYS = 31_536_000, 200, 366
 @does()
 def settings(request: Request, visit: Visiting) -> Response:
     """Show what can be chosen, and the actor's tokens."""
+    return _shown(request, visit)
+
+
+def _shown(request: Request, visit: Visit, made: str | None = None) -> Response:
+    """Show the page.
+
+    :param made: a token that is shown this once.
+    """
     may = visit.actor.may(Permission.TOKENS_WRITE)
     return page(
         request,
@@ -36,7 +44,7 @@ def settings(request: Request, visit: Visiting) -> Response:
         keys=KEYS,
         tokens=people.list_tokens(*visit, _MOST) if may else None,
         permissions=sorted(map(str, visit.actor.permissions)),
-        made=None,
+        made=made,
     )
 
 
@@ -68,18 +76,9 @@ def add_token(
     """Make a token, and show it once."""
     if not name.strip():
         raise JobOptionError("name: there is none; say what the token is for")
-    actor = visit.actor
-    made = people.add_token(*visit, actor.name, name.strip(), permission or [], timedelta(days=days), Scope())
-    return page(
-        request,
-        "settings.html",
-        themes=THEMES,
-        densities=DENSITIES,
-        keys=KEYS,
-        tokens=people.list_tokens(*visit, _MOST),
-        permissions=sorted(map(str, actor.permissions)),
-        made=made.secret,
-    )
+    lasts = timedelta(days=days)
+    made = people.add_token(*visit, visit.actor.name, name.strip(), permission or [], lasts, Scope())
+    return _shown(request, visit, made.secret)
 
 
 @router.post("/settings/tokens/revoke")
