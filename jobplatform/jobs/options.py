@@ -97,10 +97,6 @@ class JobOptions:
         return Limit(f"type:{self.name}", self.slots, None if self.rate is None else parse_rate(self.rate))
 
 
-#: What a single submit may say beyond Celery's own options.
-SUBMIT_OPTIONS = frozenset({"tags", "tenant", "max_retries", "retry_rule", "session", "connection_in_transaction"})
-
-
 def check_units(units: Any) -> int:
     """Give units back if they are a count.
 

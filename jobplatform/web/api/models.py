@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
@@ -19,7 +19,6 @@ from jobplatform.web.visit import Visiting
 router = noun("models")
 
 Part = Annotated[str, Path(min_length=1, max_length=200)]
-ModelKind = Literal["retry", "duration", "demand", "health"]
 
 
 class Training(Body):
