@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import unquote
 
 from jobplatform.errors import SettingsError
+from jobplatform.secrecy.keyring import KeyRing, parse_keys
 
 #: A worker that was not heard for so many heartbeats is stale.
 STALE_BEATS = 3
 _POOL = re.compile(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
+_PASSWORD = re.compile(r"^[\w+]+://[^/?#:@]*:([^/?#]+)@")
 #: What stands before the hosts, the hosts, the database, and the parameters.
 _SEVERAL_HOSTS = re.compile(r"^(\w+\+\w+://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)(/[^?]*)?(?:\?(.*))?$")
 
@@ -39,8 +43,16 @@ def _hosts_as_query(url: re.Match[str]) -> str:
     return f"{head}{name or '/'}?{'&'.join([*parameters, *filter(None, [query])])}"
 
 
-def _setting(env: str, default: Any, parse: Callable[[str], Any], meaning: str, low: float | None = None) -> Any:
-    return field(default=default, metadata={"env": env, "parse": parse, "meaning": meaning, "low": low})
+def _sealing_keys(text: str) -> KeyRing:
+    return parse_keys(text, exactly=32)
+
+
+def _setting(
+    env: str, default: Any, parse: Callable[[str], Any], meaning: str, low: float | None = None, secret: bool = False
+) -> Any:
+    """Describe a field; one that is secret is shown nowhere."""
+    told = {"env": env, "parse": parse, "meaning": meaning, "low": low, "secret": secret}
+    return field(default=default, repr=not secret, metadata=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +68,17 @@ class Settings:
         str,
         "PostgreSQL with the job tables, as postgresql://user@host:port/name. "
         "Of several servers, as user@host1:port1,host2:port2, the one that takes writes is used.",
+        secret=True,
     )
-    redis_url: str = _setting("REDIS_URL", "", str, "Redis with the queues and the journal, as redis://host:port/0.")
+    redis_url: str = _setting(
+        "REDIS_URL", "", str, "Redis with the queues and the journal, as redis://host:port/0.", secret=True
+    )
     broker_url: str = _setting(
         "JOBPLATFORM_BROKER_URL",
         "",
         str,
         "Another broker for the messages; the journal stays on REDIS_URL unless this is a Redis as well.",
+        secret=True,
     )
     schema: str = _setting("JOBPLATFORM_SCHEMA", "public", str, "The PostgreSQL schema of the tables.")
     imports: tuple[str, ...] = _setting(
@@ -340,6 +356,29 @@ class Settings:
         "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
         "that foretell nothing, `off` trains none; then the rule foretells.",
     )
+    mask_keys: tuple[str, ...] = _setting(
+        "JOBPLATFORM_MASK_KEYS",
+        (),
+        _names,
+        "Names of keys, separated by commas, whose values are masked in what is shown and logged, besides those that "
+        "are known for it, such as password and token.",
+    )
+    signing_keys: KeyRing = _setting(  # noqa: RUF009 - it is a field
+        "JOBPLATFORM_SIGNING_KEYS",
+        KeyRing(),
+        parse_keys,
+        "Keys that sign messages, as `name:base64,name:base64`, of 32 bytes or more each. The first signs, all verify; "
+        "with any, a worker runs no message that is not signed. Every process needs the same.",
+        secret=True,
+    )
+    encryption_keys: KeyRing = _setting(  # noqa: RUF009 - it is a field
+        "JOBPLATFORM_ENCRYPTION_KEYS",
+        KeyRing(),
+        _sealing_keys,
+        "Keys that encrypt the payloads of job types that ask for it, as `name:base64,name:base64`, of 32 bytes each. "
+        "The first encrypts, all decrypt.",
+        secret=True,
+    )
 
     def __post_init__(self) -> None:
         if self.fleet_max < self.fleet_min:
@@ -371,6 +410,14 @@ class Settings:
                 raise SettingsError(
                     f"{item.metadata['env']}: {getattr(self, item.name)!r} is not {low} or more; raise it"
                 )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no text may show: the passwords in the URLs, and the keys."""
+        urls = (self.database_url, self.redis_url, self.broker_url)
+        written = [found[1] for url in urls if (found := _PASSWORD.search(url))]
+        keys = [key for ring in (self.signing_keys, self.encryption_keys) for key in ring.keys.values()]
+        return (*written, *map(unquote, written), *(b64encode(key).decode() for key in keys))
 
     @property
     def stale_seconds(self) -> float:
@@ -417,7 +464,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         try:
             values[item.name] = item.metadata["parse"](text)
         except ValueError as error:
-            raise SettingsError(f"{env}: {text!r} cannot be read: {error}; correct it") from error
+            what = "it" if item.metadata["secret"] else repr(text)
+            raise SettingsError(f"{env}: {what} cannot be read: {error}; correct it") from error
     return Settings(**values)
 
 
@@ -434,6 +482,7 @@ def page() -> str:
     ]
     for item in fields(Settings):
         default = ",".join(item.default) if isinstance(item.default, tuple) else item.default
+        default = "" if isinstance(default, KeyRing) else default
         lines.append(
             f"| `{item.metadata['env']}` | {f'`{default}`' if default != '' else ''} | {item.metadata['meaning']} |"
         )

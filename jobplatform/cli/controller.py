@@ -7,6 +7,7 @@ import signal
 import threading
 from typing import Any
 
+from jobplatform import masking
 from jobplatform.controller.controller import Controller
 from jobplatform.jobs.platform import platform_of
 
@@ -17,6 +18,7 @@ def run(app: Any, loglevel: str) -> None:
     :param loglevel: of the log on standard error.
     """
     logging.basicConfig(level=loglevel.upper(), format="[%(asctime)s: %(levelname)s/%(threadName)s] %(message)s")
+    masking.mask_logs(logging.getLogger())
     stop = threading.Event()
 
     def on_signal(*_: Any) -> None:

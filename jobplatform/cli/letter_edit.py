@@ -15,7 +15,7 @@ from jobplatform.cli.exits import mapped
 from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
 from jobplatform.errors import InvalidPayload, JobNotFound, TransitionRefused
-from jobplatform.jobs.editing import changed, check_payload, parse_removal, parse_setting
+from jobplatform.jobs.editing import changed, check_payload, kept, parse_removal, parse_setting, readable
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.store import dead_letters
 
@@ -46,7 +46,7 @@ def edit(
         row = dead_letters.show(transaction, dlq_id)
         if row is None:
             raise JobNotFound(MISSING.format(dlq_id))
-        before = row["payload"] if row["edited_payload"] is None else row["edited_payload"]
+        before = readable(app, row, row["payload"] if row["edited_payload"] is None else row["edited_payload"])
         made = changed(before if payload is None else _read(payload), changes)
         awaits = bool(row["awaits"])
         if awaits and made["args"][:1] != before["args"][:1]:
@@ -55,7 +55,7 @@ def edit(
             )
         checked = check_payload(app, row["job_type"], made, settings.payload_limit, awaits)
         text = encode_payload(made["args"], made["kwargs"], settings.payload_limit)
-        if not dead_letters.edit(transaction, dlq_id, text, by or operator()):
+        if not dead_letters.edit(transaction, dlq_id, kept(app, row, text), by or operator()):
             raise TransitionRefused(f"dead letter {dlq_id} is resolved already: {row['resolution']}")
     _report({"dlq_id": dlq_id, "checked": checked, "payload": before, "edited_payload": made}, row["job_type"], output)
 

@@ -115,7 +115,7 @@ def discard(quarantine_ids: tuple[int, ...], output: Output) -> None:
 
 @contextmanager
 def _publisher(settings: Settings) -> Iterator[Publisher]:
-    publisher = Publisher(settings.journal_url, settings.connect_seconds)
+    publisher = Publisher(settings.journal_url, settings.connect_seconds, ring=settings.signing_keys)
     try:
         yield publisher
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +14,12 @@ from celery.app.amqp import AMQP
 from kombu.serialization import dumps as serialise
 from kombu.utils.json import dumps as kombu_json
 
-from jobplatform.errors import InvalidPayload
-from jobplatform.jobs import keyed_jobs, membership, submission, transactional
+from jobplatform.errors import InvalidPayload, JobOptionError
+from jobplatform.jobs import keyed_jobs, membership, secrets, submission, transactional
 from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.estimates import columns_of, key_of
 from jobplatform.jobs.options import JobOptions
+from jobplatform.jobs.payload import decode_payload
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
 from jobplatform.jobs.retry import GUESSED
@@ -28,6 +29,9 @@ from jobplatform.journal.inbound import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
 from jobplatform.limits import render_key
 from jobplatform.records import NewJob, job_id_of
+from jobplatform.secrecy.keyring import KeyRing
+from jobplatform.secrecy.sealing import is_sealed_payload
+from jobplatform.secrecy.signing import SIGNATURE_HEADER, sign
 from jobplatform.transport.channel import SUBMITTED_HEADER
 
 #: Headers that the columns of the row stand for, and our own.
@@ -52,9 +56,10 @@ class JobAMQP(AMQP):  # type: ignore[misc]
             if _is_own_retry(message.headers):
                 return None
             message.headers.update(membership.headers_of(carried().batch_id))
-            outgoing = Outgoing(self.app, name, message, options)
+            outgoing = Outgoing.of(self.app, name, message, options)
             job = outgoing.with_unique(outgoing.new_job(platform), platform.clock())
-            job = keyed_jobs.with_idempotency(platform, job, carried())
+            job = keyed_jobs.with_idempotency(platform, job, carried(), hidden=outgoing.is_encrypted)
+            outgoing, job = outgoing.sealed(platform, job)
             transaction = carried().transaction
 
             def publish(job: NewJob, text: str) -> None:
@@ -85,6 +90,36 @@ class Outgoing:
     name: str
     message: Any
     options: dict[str, Any]
+
+    @classmethod
+    def of(cls, app: Any, name: str, message: Any, options: dict[str, Any]) -> Outgoing:
+        """Begin with a message as Celery has built it; the arguments of its links are encrypted already."""
+        declared = getattr(app.tasks.get(name), "job", None)
+        message = secrets.masked_reprs(message, declared)
+        args, kwargs, embed = message.body
+        if any(embed.values()):
+            links = secrets.sealed_links(app, app.jobplatform.settings.encryption_keys, embed)
+            message = message._replace(body=(args, kwargs, links))
+        return cls(app, name, message, options)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Tell whether only who has the key may read the arguments."""
+        declared = self._declared()
+        return declared is not None and declared.encrypt
+
+    def sealed(self, platform: Platform, job: NewJob) -> tuple[Outgoing, NewJob]:
+        """Give the message and its row with the arguments encrypted, if the type says so.
+
+        :raises JobOptionError: when they are not JSON.
+        """
+        if not self.is_encrypted or is_sealed_payload(json.loads(job.payload)):
+            return self, job
+        if self._serializer() != "json":
+            raise JobOptionError(f"serializer: {self.name} is encrypted, and only JSON can be; leave it out")
+        job = secrets.sealed(platform.settings.encryption_keys, job, self._declared())
+        args, kwargs = decode_payload(job.payload)
+        return replace(self, message=self.message._replace(body=(args, kwargs, self.message.body[2]))), job
 
     def new_job(self, platform: Platform) -> NewJob:
         """Give the row of the message.
@@ -122,7 +157,7 @@ class Outgoing:
             units=wishes.units or (declared.units if declared and declared.units != 1 else None),
             tags=(*(declared.tags if declared else ()), *wishes.tags) or None,
             retry_rule=self._retry_rule(),
-            message=self._extra() or None,
+            message=secrets.with_secrets(self._extra() or None, declared),
             batch_id=wishes.batch_id,
             **self._foretold(platform, declared, now),
         )
@@ -142,7 +177,14 @@ class Outgoing:
             self.message.headers[SUBMITTED_HEADER] = text
         elif text:
             platform.publisher.journal(text)
+        if platform.settings.signing_keys and not platform.leases:
+            self._sign(platform.settings.signing_keys)
         send(producer, self.name, self.message, **self.options)
+
+    def _sign(self, ring: KeyRing) -> None:
+        """Sign the message for a broker of which each channel is kombu's own."""
+        kind, _, body = serialise(self.message.body, self._serializer())
+        self.message.headers[SIGNATURE_HEADER] = sign(ring, self.message.headers, self._queue(), kind, body)
 
     def with_unique(self, job: NewJob, now: float) -> NewJob:
         """Give the row with its unique key, unless nothing else could stand for the message.
@@ -154,6 +196,8 @@ class Outgoing:
             return job
         declared = self._declared()
         unique = carried().unique or (declared.unique if declared else None)
+        if declared and declared.encrypt:
+            declared.refuse_keys(unique, carried().limit_key)
         return keyed_jobs.with_unique(job, unique, self._names(declared) if unique else {}, now)
 
     def _declared(self) -> JobOptions | None:

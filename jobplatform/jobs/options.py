@@ -12,7 +12,7 @@ from jobplatform.jobs.retry import DEFAULT, RetryRule
 from jobplatform.jobs.schedule import Schedule
 from jobplatform.jobs.signature import Signature
 from jobplatform.jobs.unique import Unique
-from jobplatform.limits import Limit, parse_rate
+from jobplatform.limits import Limit, names_in, parse_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,9 @@ class JobOptions:
     :param long_queue: where jobs go that may take longer than ``long_after`` seconds (which a tenth of their like
         exceed), so that short ones wait for no long one.
     :param large_queue: where jobs go while their type is found to take much more memory than others.
+    :param secret: the names of arguments, or paths into them such as ``customer.iban``, that are masked wherever jobs
+        are shown and taken out of what their errors say.
+    :param encrypt: keep arguments and results so that only who has the key can read them.
     """
 
     name: str
@@ -55,6 +58,8 @@ class JobOptions:
     long_queue: str | None = None
     long_after: float | None = None
     large_queue: str | None = None
+    secret: tuple[str, ...] = ()
+    encrypt: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:
@@ -73,12 +78,45 @@ class JobOptions:
         for name in self.duration_key:
             if not self.signature.takes(name):
                 raise JobOptionError(f"duration_key: {name!r} is no argument of {self.name}; name one that it takes")
+        for path in self.secret:
+            if not self.signature.takes(path.partition(".")[0]):
+                raise JobOptionError(f"secret: {path!r} is no argument of {self.name}; name one that it takes")
+        if self.encrypt:
+            self._refuse_revealing()
         check_units(self.units)
         _ = self.limit
         if not isinstance(self.retry, RetryRule):
             raise JobOptionError(
                 f"retry: {self.retry!r} is no RetryRule; give jobplatform.RetryRule(base=..., cap=...)"
             )
+
+    def _refuse_revealing(self) -> None:
+        """Refuse what would keep values of arguments, or hashes that anybody can guess at, beside what is encrypted."""
+        if self.duration_key:
+            raise JobOptionError(f"duration_key: it keeps what encrypt hides of {self.name}; leave out one of the two")
+        self.refuse_keys(self.unique, self.limit_key)
+
+    def refuse_keys(self, unique: Unique | None, limit_key: str | None) -> None:
+        """Refuse keys that keep arguments of an encrypted job.
+
+        :raises JobOptionError: when there is one.
+        """
+        if unique is not None:
+            raise JobOptionError(f"unique: it keeps what encrypt hides of {self.name}; leave out one of the two")
+        if limit_key and set(names_in(limit_key)) - {"tenant"}:
+            raise JobOptionError(
+                f"limit_key: {limit_key!r} keeps arguments that encrypt hides of {self.name}; name only tenant"
+            )
+
+    @property
+    def secret_paths(self) -> list[str]:
+        """Where in a payload secrets are, by name and by position."""
+        found = []
+        for path in self.secret:
+            name, dot, rest = path.partition(".")
+            place = self.signature.place_of(name)
+            found += [f"kwargs.{path}", *([] if place is None else [f"args.{place}{dot}{rest}"])]
+        return found
 
     @property
     def limit(self) -> Limit | None:

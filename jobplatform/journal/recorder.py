@@ -39,6 +39,7 @@ from jobplatform.journal.inbound import (
     UNREADABLE,
     check_body,
     check_headers,
+    check_signature,
     queue_of,
     size_of,
 )
@@ -47,10 +48,15 @@ from jobplatform.journal.recording import Recording, sink_of
 from jobplatform.journal.result import result_meta
 from jobplatform.journal.tracer import Failure, Outcome, trace_job
 from jobplatform.journal.unfinished import GivenBack, Interrupted, Replaced
+from jobplatform.masking import mask_text, secrets_in
 from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)
 
+#: What an error says in texts, and which events say it.
+_TEXTS = frozenset({"message", "traceback"})
+_TOLD = frozenset({"exception", "traceback"})
+_TELLING = frozenset({"task-failed", "task-retried"})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -125,6 +131,7 @@ class JobRequest(BoundedRequest):
             given = message.headers if headers is None else headers
             check_headers(given)
             self.queue = queue_of(message)
+            check_signature(message)
             super().__init__(message, headers=headers, **options)
             embed = (self._body if self._decoded else message.payload)[2]
             check_body(self._args, self._kwargs, embed)
@@ -197,8 +204,19 @@ class JobRequest(BoundedRequest):
             error = {**error, "declared": known}
         if Recording.release:
             error = {**error, "release": Recording.release}
+        error = _without_secrets(error, _secrets(self, declared))
         failed = kind is Kind.FAILED and not error.get("interrupted")
         self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error), failed=failed)
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """Send an event to who watches; of a failure it tells no secrets."""
+        if type in _TELLING:
+            secrets = _secrets(self, getattr(self.task, "job", None))
+            fields = {
+                name: mask_text(value, secrets) if isinstance(value, str) and name in _TOLD else value
+                for name, value in fields.items()
+            }
+        super().send_event(type, **fields)
 
     def _tell(self, text: str, result_key: str = "", result: str = "", failed: bool = False) -> None:
         if self._outcome_known:
@@ -285,3 +303,18 @@ class JobRequest(BoundedRequest):
             self.acknowledge()
         else:
             super().reject(requeue)
+
+
+def _secrets(request: JobRequest, declared: Any) -> list[str]:
+    """Name the values that no text of a job may tell; those of an encrypted one are taken out where it runs."""
+    if declared is None or not declared.secret or declared.encrypt:
+        return []
+    return secrets_in({"args": request._args, "kwargs": request._kwargs}, declared.secret_paths)
+
+
+def _without_secrets(error: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
+    """Take secrets out of the texts of an error."""
+    return {
+        name: mask_text(value, secrets) if name in _TEXTS and isinstance(value, str) else value
+        for name, value in error.items()
+    }

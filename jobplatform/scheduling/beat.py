@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from celery.beat import Scheduler
 
 from jobplatform.jobs.platform import platform_of
+from jobplatform.jobs.secrets import sealed_template, with_secrets
 from jobplatform.scheduling.declared import rows_of_entries, rows_of_types
 from jobplatform.scheduling.fires import TypeFacts
 from jobplatform.scheduling.ticker import Ticker
@@ -61,8 +64,17 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
         if declared is None:
             return TypeFacts()
         return TypeFacts(
-            declared.max_retries, declared.timeout, declared.soft_timeout, declared.retry.as_row(), declared.deadline
+            declared.max_retries,
+            declared.timeout,
+            declared.soft_timeout,
+            declared.retry.as_row(),
+            declared.deadline,
+            with_secrets(None, declared),
+            partial(self._sealed, job_type) if declared.encrypt else None,
         )
+
+    def _sealed(self, job_type: str, payload: Mapping[str, Any], job_id: str) -> Mapping[str, Any]:
+        return sealed_template(self.app.jobplatform.settings.encryption_keys, payload, job_id, job_type)
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from jobplatform.errors import ScheduleError
+from jobplatform.errors import ScheduleError, SealError
 from jobplatform.jobs.schedule import Overlap
 from jobplatform.recurrence import parse
 from jobplatform.scheduling.fires import TypeFacts, id_of, job_of, rule_of
@@ -74,7 +74,11 @@ class Ticker:
                 continue
             known = before.get(row["schedule_id"], Unfinished())
             decision = decide(Overlap(row["overlap"]), planned.fires, known, partial(id_of, row))
-            made += self._jobs(transaction, row, decision, now)
+            try:
+                made += self._jobs(transaction, row, decision, now)
+            except SealError as error:
+                written.append(_problem(row, str(error)))
+                continue
             written.append(_planned(row, planned, [fire.at for fire in decision.fires]))
         fired = new_jobs.insert_values(transaction, made) if made else 0
         schedules.put_plans(transaction, written)

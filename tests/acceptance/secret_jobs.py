@@ -1,0 +1,33 @@
+"""Jobs with secrets, which say more than they should when they fail."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import jobplatform
+
+
+@jobplatform.job(secret=("card", "customer.iban"), max_retries=0)
+def pay(card: str, customer: dict[str, Any], token: str) -> None:
+    password = os.environ["DATABASE_URL"].partition("@")[0].rpartition(":")[2]
+    raise ValueError(
+        f"{card} of {customer['iban']} declined by https://shop:canary-url@bank.example/pay, {password}, token={token}"
+    )
+
+
+@jobplatform.job(encrypt=True, max_retries=0)
+def hide(note: str, fails: bool = False) -> dict[str, str]:
+    if fails:
+        raise ValueError(f"nothing is known of {note}")
+    return {"note": note}
+
+
+@jobplatform.job(encrypt=True)
+def extend(found: dict[str, str], more: str) -> str:
+    return f"{found['note']} and {more}"
+
+
+@jobplatform.job
+def count(text: str) -> int:
+    return len(text)
