@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from jobplatform.actions import payloads
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
@@ -71,7 +72,7 @@ def show_job(desk: Desk, actor: Actor, job_id: str) -> Shown:
     with desk.look() as session:
         job = _seen(session, actor, job_id)
         return Shown(
-            job,
+            payloads.shown(desk, actor, job),
             executions.of_job(session, job_id),
             retry_decisions.of_job(session, job_id),
             graphs.edges_of(session, job_id, _EDGES),

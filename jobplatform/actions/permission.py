@@ -31,6 +31,7 @@ class Permission(StrEnum):
     USERS_READ = "users.read"
     USERS_WRITE = "users.write"
     TOKENS_WRITE = "tokens.write"
+    KEYS_WRITE = "keys.write"
 
 
 _VIEWER = frozenset(each for each in Permission if each.endswith(".read")) - {

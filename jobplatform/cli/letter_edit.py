@@ -46,7 +46,9 @@ def edit(
         row = dead_letters.show(transaction, dlq_id)
         if row is None:
             raise JobNotFound(MISSING.format(dlq_id))
-        before = readable(app, row, row["payload"] if row["edited_payload"] is None else row["edited_payload"])
+        before = readable(
+            settings.encryption_keys, row, row["payload"] if row["edited_payload"] is None else row["edited_payload"]
+        )
         made = changed(before if payload is None else _read(payload), changes)
         awaits = bool(row["awaits"])
         if awaits and made["args"][:1] != before["args"][:1]:
@@ -55,7 +57,7 @@ def edit(
             )
         checked = check_payload(app, row["job_type"], made, settings.payload_limit, awaits)
         text = encode_payload(made["args"], made["kwargs"], settings.payload_limit)
-        if not dead_letters.edit(transaction, dlq_id, kept(app, row, text), by or operator()):
+        if not dead_letters.edit(transaction, dlq_id, kept(settings.encryption_keys, row, text), by or operator()):
             raise TransitionRefused(f"dead letter {dlq_id} is resolved already: {row['resolution']}")
     _report({"dlq_id": dlq_id, "checked": checked, "payload": before, "edited_payload": made}, row["job_type"], output)
 

@@ -91,6 +91,8 @@ def _declare(options: dict[str, Any], function: Callable[..., Any]) -> JobTask:
         time_limit=declared.timeout,
         soft_time_limit=declared.soft_timeout,
         acks_late=True,
+        # What an encrypted job gives back is in no line of the log.
+        **({"resultrepr_maxsize": 0} if declared.encrypt else {}),
     )(_checked(function, signature, bind))
     return made
 

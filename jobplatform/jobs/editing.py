@@ -12,6 +12,7 @@ from jobplatform.errors import InvalidPayload
 from jobplatform.jobs.payload import decode_payload, encode_payload
 from jobplatform.jobs.signature import AWAITED
 from jobplatform.journal.storable import segment
+from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.secrecy.sealing import is_sealed, is_sealed_payload, seal_payload, unseal_payload
 
 _PATH = re.compile(r"(?:args|kwargs)(?:\.[^\W\d]\w*|\[-?\d+\]|\[\"(?:[^\"\\]|\\.)*\"\])*")
@@ -105,28 +106,26 @@ def _nowhere(path: Sequence[str | int]) -> InvalidPayload:
     return InvalidPayload(field, "the payload has no such place", "see what it has: jobplatform dlq show ID")
 
 
-def readable(app: Any, row: Mapping[str, Any], payload: Any) -> Any:
+def readable(ring: KeyRing, row: Mapping[str, Any], payload: Any) -> Any:
     """Give a payload as it was before it was encrypted, and others as they are.
 
-    :param app: the attached Celery application.
     :param row: of the dead letter, with ``job_id`` and ``job_type``.
     :raises SealError: when this process has not the key.
     """
     if not is_sealed_payload(payload):
         return payload
-    ring = app.jobplatform.settings.encryption_keys
     args, kwargs = unseal_payload(ring, payload["args"], payload["kwargs"], row["job_id"], row["job_type"])
     return {"args": args, "kwargs": kwargs}
 
 
-def kept(app: Any, row: Mapping[str, Any], text: str) -> str:
+def kept(ring: KeyRing, row: Mapping[str, Any], text: str) -> str:
     """Give the text of an edited payload as it is written: encrypted, if the one that failed is.
 
     :param text: JSON text of the payload.
     """
     if not is_sealed_payload(row["payload"]):
         return text
-    return seal_payload(app.jobplatform.settings.encryption_keys, text, row["job_id"], row["job_type"])
+    return seal_payload(ring, text, row["job_id"], row["job_type"])
 
 
 def check_payload(app: Any, job_type: str, payload: Any, limit: int, awaits: bool = False) -> bool:
