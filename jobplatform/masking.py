@@ -175,12 +175,17 @@ def _without_pairs(text: str) -> str:
     parts, begin, at = [], 0, 0
     while head := _HEAD.search(text, at):
         at = head.end()
-        if at < len(text) and is_secret(head["name"]):
+        if at < len(text) and is_secret(head["name"]) and not _is_prose(head):
             end = _value_end(text, at, _normal(head["name"]))
             quote = found["quote"] or "" if (found := _VALUE.match(text, at)) else ""
             parts.append(f"{text[begin:at]}{quote}{MASK}{quote}")
             begin = at = end
     return "".join([*parts, text[begin:]])
+
+
+def _is_prose(head: re.Match[str]) -> bool:
+    """Tell whether a name stands in a sentence that only says who speaks, such as ``auth: no such user``."""
+    return head["name"].lower() == "auth" and not head["open"] and ":" in head[0]
 
 
 def _value_end(text: str, at: int, name: str) -> int:
