@@ -56,6 +56,7 @@ grant select, insert, update, delete on job_effects to jp_worker;
 -- What fires schedules: it makes jobs, and cancels those before.
 grant select, insert, update on jobs, job_schedules to jp_beat;
 grant select, insert on job_dependencies to jp_beat;
+grant select on duration_estimates to jp_beat;
 grant select, insert, update, delete on pauses to jp_beat;
 grant insert on batch_changes to jp_beat;
 grant usage on all sequences in schema :"schema" to jp_beat;

@@ -84,7 +84,7 @@ def test_a_job_lives_its_life_under_the_least_roles(fleet: Fleet, client: Any) -
     eventually(lambda: state(fleet, refused.id) == "FAILED", 30, fleet.describe)
     (letter,) = run("dlq", "list")["dead_letters"]
     run("dlq", "edit", str(letter["dlq_id"]), "--set", "args[0]=3")
-    run("dlq", "replay", "--id", str(letter["dlq_id"]), "--yes")
+    run("dlq", "replay", str(letter["dlq_id"]), "--at-once")
     eventually(lambda: state(fleet, refused.id) == "COMPLETED", 30, fleet.describe)
 
     run("schedules", "add", "least", "least_jobs.tick", "@every 1s")
@@ -92,6 +92,7 @@ def test_a_job_lives_its_life_under_the_least_roles(fleet: Fleet, client: Any) -
     run("schedules", "pause", "least")
 
     run("types", "pause", "least_jobs.ask", "--reason", "to see")
+    eventually(lambda: fleet.redis.hexists("jp:paused", "type:least_jobs.ask"), 30, controller.tail)
     held = jobs["ask"].submit(7)
     eventually(lambda: state(fleet, held.id) == "PAUSED", 30, fleet.describe)
     run("types", "resume", "least_jobs.ask")
