@@ -23,7 +23,10 @@ from jobplatform.store.database import Database
 
 _schemas = itertools.count(1)
 #: Whether the tests run under the role that the web process has, but for those that are marked ``owner``.
-LEAST = bool(os.environ.pop("JOBPLATFORM_TEST_LEAST", ""))
+if "JOBPLATFORM_TEST_LEAST" in os.environ:
+    # Under another name, as the platform refuses settings of its own that it does not know; the tests' workers see it.
+    os.environ["TEST_LEAST"] = os.environ.pop("JOBPLATFORM_TEST_LEAST")
+LEAST = bool(os.environ.get("TEST_LEAST"))
 
 # How long an example takes on a busy machine says nothing about the code.
 _patient = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

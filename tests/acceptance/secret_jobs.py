@@ -25,7 +25,7 @@ def hide(note: str, fails: bool = False) -> dict[str, str]:
 
 @jobplatform.job(encrypt=True)
 def extend(found: dict[str, str], more: str) -> str:
-    return f"{found['note']} and {more}"
+    return f"{found['note']} and {more}"[::-1]
 
 
 @jobplatform.job

@@ -73,8 +73,8 @@ def test_secrets_reach_no_log_and_no_error_and_encrypted_ones_no_store(fleet: Fl
     assert fleet.wait_final(10, 60) == {"COMPLETED": 8, "FAILED": 2}
     assert again.id == hidden[-1].id
     assert hidden[0].get(timeout=10) == {"note": "canary-note"}
-    assert hidden[2].get(timeout=10) == "canary-one and canary-two"
-    assert flow[max(flow)].get(timeout=10) in ({"note": "canary-six"}, "canary-six and canary-ten")
+    assert hidden[2].get(timeout=10) == "canary-one and canary-two"[::-1]
+    assert flow[max(flow)].get(timeout=10) in ({"note": "canary-six"}, "canary-six and canary-ten"[::-1])
     assert {fleet.client.AsyncResult(job_id).get(timeout=10)["note"] for job_id in many} == {
         "canary-many",
         "canary-more",
@@ -87,9 +87,9 @@ def test_secrets_reach_no_log_and_no_error_and_encrypted_ones_no_store(fleet: Fl
     assert "canary" not in str(told(fleet, "payload", "message"))
     payloads = fleet.rows("select payload::text as text from @jobs where payload::text like '%%canary%%'")
     assert len(payloads) == 1
-    assert "canary" not in redis_text(fleet)
+    assert not re.search("canary|yranac", redis_text(fleet))
     for log in (controller.log, worker.log):
-        found = [line for line in log.read_text().splitlines() if "canary" in line]
+        found = [line for line in log.read_text().splitlines() if "canary" in line or "yranac" in line]
         assert found == [], found
     assert "declined by https://shop:***@bank.example/pay" in worker.log.read_text()
     row = fleet.rows("select message from @jobs where job_id = %(id)s", id=failing.id)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ import jobplatform
 from jobplatform.errors import InvalidPayload, JobOptionError, SealError
 from jobplatform.jobs.editing import changed
 from jobplatform.jobs.idempotency import fingerprint_of
+from jobplatform.jobs.secrets import sealed_template
 from jobplatform.masking import MASK, mask
 from jobplatform.records import NewJob
+from jobplatform.scheduling.fires import TypeFacts, job_of
+from jobplatform.scheduling.overlap import Fire
 from jobplatform.secrecy.keyring import KeyRing, parse_keys
 from jobplatform.secrecy.sealing import (
     LINK,
@@ -139,3 +143,16 @@ def test_what_is_secret_of_a_job_is_named_by_paths() -> None:
 
         @jobplatform.job(name="sealed.text", secret="card")
         def call_again(card: str) -> None: ...
+
+
+def test_what_a_schedule_fires_is_encrypted_for_its_job() -> None:
+    row = {
+        "schedule_id": 1, "name": "nightly", "job_type": "shop.pay", "queue": "celery", "priority": 1, "spread": 0.0,
+        "jitter": 0.0, "payload_template": {"args": ["{name}"], "kwargs": {"card": "canary"}},
+    }  # fmt: skip
+    fire = Fire(datetime(2026, 3, 1, tzinfo=UTC))
+    facts = TypeFacts(seal=lambda payload, job_id: sealed_template(RING, payload, job_id, "shop.pay"))
+    made = job_of(row, fire, fire.at, facts, timedelta())
+    assert "canary" not in json.dumps(made) and is_sealed_payload(made["payload"])
+    opened = unseal_payload(RING, made["payload"]["args"], made["payload"]["kwargs"], made["job_id"], "shop.pay")
+    assert opened == (["nightly"], {"card": "canary"})
