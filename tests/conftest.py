@@ -55,7 +55,8 @@ def settings(stack: DevStack, request: pytest.FixtureRequest) -> Settings:
     migrated = Database(made)
     migrate.upgrade(migrated)
     migrated.close()
-    least_roles.allow(stack)
+    # Tests name their queues as they like; which keys each role has is shown where one life of a job is.
+    least_roles.allow(stack, "~*")
     least_roles.grant(stack, schema)
     least = least_roles.urls(stack, "jp_web")
     return replace(made, database_url=least["DATABASE_URL"], redis_url=least["REDIS_URL"])

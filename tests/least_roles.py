@@ -26,13 +26,16 @@ def grant(stack: DevStack, schema: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def allow(stack: DevStack) -> None:
-    """Make the users of Redis, each with a password; that of the run itself stays."""
+def allow(stack: DevStack, *more: str) -> None:
+    """Make the users of Redis, each with a password; that of the run itself stays.
+
+    :param more: rules besides those of the file, such as for queues of other names.
+    """
     with redis.Redis.from_url(stack.redis_url) as client:
         for line in (DEPLOY / "redis" / "users.acl").read_text().splitlines():
             _, name, *rules = line.split()
             if name != "default":
-                client.execute_command("ACL", "SETUSER", name, "reset", *rules, f">{_PASSWORD}")
+                client.execute_command("ACL", "SETUSER", name, "reset", *rules, *more, f">{_PASSWORD}")
 
 
 def urls(stack: DevStack, user: str) -> dict[str, str]:
