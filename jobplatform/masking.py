@@ -57,10 +57,11 @@ class _Known:
 
 def hide(keys: Iterable[str] = (), values: Iterable[str] = ()) -> None:
     """Let this process mask more from now on: keys of these names, and these values wherever they stand."""
-    _Known.names |= {_normal(key) for key in keys}
-    more = {value for value in values if len(value) >= _SHORTEST}
-    _Known.values = tuple(sorted({*_Known.values, *more}, key=len, reverse=True))
-    is_secret.cache_clear()
+    names = _Known.names | {_normal(key) for key in keys}
+    known = {*_Known.values, *(value for value in values if len(value) >= _SHORTEST)}
+    if (names, len(known)) != (_Known.names, len(_Known.values)):
+        _Known.names, _Known.values = names, tuple(sorted(known, key=len, reverse=True))
+        is_secret.cache_clear()
 
 
 @lru_cache(maxsize=4_096)
