@@ -11,7 +11,7 @@ OF_STORES := batches benchmarks chaos clock_skew demo deploy full_redis health k
 OUTAGES := chaos full_redis lost_memory outages partition postgres_outages
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test oldest check bench chaos format lock clean
+.PHONY: help demo up test oldest check docs bench chaos format lock clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,11 +50,15 @@ oldest: $(OLDEST)/.ready ## Run what touches Celery with the oldest Celery that 
 		tests/integration/test_transport.py tests/integration/test_submission.py tests/acceptance \
 		$(addprefix --ignore=tests/acceptance/test_,$(addsuffix .py,$(OF_STORES)))
 
-check: $(READY) ## Lint, type-check and check the layers.
+check: $(READY) ## Lint, type-check, check the layers and build the documentation.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+docs: $(READY) ## Build the documentation into build/docs.
+	@$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs build/docs
 
 bench: $(READY) ## Measure against plain Celery in the same run; writes build/bench.json.
 	@$(BIN)/python -m benchmarks.throughput

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+#: Seconds up to which each part of a distribution of times reaches; what is longer is in one more part.
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,31 @@ class Outcome:
         return self.dependency or f"fingerprint:{self.fingerprint}"
 
 
+class Moved(NamedTuple):
+    """Jobs of one type and queue that came into one state, and how long their attempts took and had waited.
+
+    :param run: the part of the distribution that the seconds of the attempts are in, None when none of them has ended.
+    :param wait: that of the seconds for which their messages had waited, None when that is not known.
+    :param run_seconds: of all of them together, as ``wait_seconds``.
+    """
+
+    job_type: str
+    queue: str
+    status: str
+    jobs: int
+    run: int | None = None
+    wait: int | None = None
+    run_seconds: float = 0.0
+    wait_seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a batch of the journal showed, once it is written.
 
     :param completed: how many attempts succeeded, by job type.
     :param runs: the attempts that succeeded, with how many seconds each took.
+    :param moved: what became of jobs.
     """
 
     at: float
@@ -139,3 +161,4 @@ class Seen:
     failures: Sequence[FailedAttempt] = ()
     outcomes: Sequence[Outcome] = ()
     runs: Sequence[tuple[str, float]] = ()
+    moved: Sequence[Moved] = ()

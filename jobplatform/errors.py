@@ -35,6 +35,23 @@ class SealError(JobPlatformError):
     """Something encrypted cannot be read, or something cannot be encrypted, by this process."""
 
 
+class PayloadProblems(InvalidPayload):
+    """A payload does not fit the schema of its job type; nothing was written.
+
+    :param problems: each with the JSON pointer of a field in the payload (RFC 6901), and what is wrong with it.
+    """
+
+    def __init__(self, job_type: str, problems: tuple[tuple[str, str], ...]) -> None:
+        told = [f"{pointer or 'payload'}: {problem}" for pointer, problem in problems]
+        field, _, first = told[0].partition(": ")
+        more = "".join(f"; {each}" for each in told[1:3]) + ("; and more" if len(told) > 3 else "")
+        super().__init__(field, first + more, f"give {job_type} what its schema says")
+        self.job_type, self.problems = job_type, problems
+
+    def __reduce__(self) -> tuple[type[PayloadProblems], tuple[str, tuple[tuple[str, str], ...]]]:  # type: ignore[override]
+        return type(self), (self.job_type, self.problems)
+
+
 class ScheduleError(JobPlatformError, ValueError):
     """A schedule says something that cannot be understood; nothing was written."""
 
@@ -80,6 +97,14 @@ class BatchNotFound(JobPlatformError, LookupError):
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"batch {batch_id}: there is none of this id; see: jobplatform batches list")
         self.batch_id = batch_id
+
+
+class WorkflowNotFound(JobPlatformError, LookupError):
+    """No workflow has this root, or a job of this id."""
+
+    def __init__(self, root_id: str) -> None:
+        super().__init__(f"workflow {root_id}: there is none of this root or job; see: jobplatform workflows list")
+        self.root_id = root_id
 
 
 class ClusterNotFound(JobPlatformError, LookupError):
@@ -129,6 +154,10 @@ class ReplayNotFound(JobPlatformError, LookupError):
 
 class WorkerNotFound(JobPlatformError, LookupError):
     """No worker that lives has the name."""
+
+
+class DecisionNotFound(JobPlatformError, LookupError):
+    """No decision has the number."""
 
 
 class NotQuarantined(JobPlatformError, LookupError):
@@ -191,14 +220,16 @@ class Forbidden(JobPlatformError, PermissionError):
     """Somebody asked for what they may not do; nothing was done.
 
     :param permission: that is missing.
+    :param where: what it is held for, but not there: a queue, a tenant.
     """
 
-    def __init__(self, action: str, permission: str) -> None:
-        super().__init__(f"{action}: the permission {permission} is missing; ask an administrator for it")
-        self.action, self.permission = action, permission
+    def __init__(self, action: str, permission: str, where: str = "") -> None:
+        lacks = f"{permission} is held, but not for {where}" if where else f"the permission {permission} is missing"
+        super().__init__(f"{action}: {lacks}; ask an administrator for it")
+        self.action, self.permission, self.where = action, permission, where
 
-    def __reduce__(self) -> tuple[type[Forbidden], tuple[str, str]]:
-        return type(self), (self.action, self.permission)
+    def __reduce__(self) -> tuple[type[Forbidden], tuple[str, str, str]]:
+        return type(self), (self.action, self.permission, self.where)
 
 
 class UserNotFound(JobPlatformError, LookupError):
@@ -212,5 +243,52 @@ class SignInRefused(JobPlatformError):
         super().__init__("name or password: they do not belong together; try again, or ask an administrator")
 
 
+class NotSignedIn(JobPlatformError):
+    """Nobody is known to have asked, or what they showed counts no more; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("session or token: none that counts was given; sign in, or send Authorization: Bearer TOKEN")
+
+
+class RequestRefused(JobPlatformError, ValueError):
+    """A request is not one of those that are answered; nothing was done.
+
+    :param status: of the answer, as HTTP has it.
+    """
+
+    def __init__(self, problem: str, status: int = 422) -> None:
+        super().__init__(problem)
+        self.status = status
+
+    def __reduce__(self) -> tuple[type[RequestRefused], tuple[str, int]]:
+        return type(self), (str(self), self.status)
+
+
+class TooOften(JobPlatformError):
+    """Somebody tried something too often; nothing was done.
+
+    :param retry_after: seconds after which to come again.
+    """
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(f"{what}: it was tried too often; come again in {retry_after:.0f} s")
+        self.what, self.retry_after = what, retry_after
+
+    def __reduce__(self) -> tuple[type[TooOften], tuple[str, float]]:
+        return type(self), (self.what, self.retry_after)
+
+
 class BrokerNotOurs(JobPlatformError):
     """The broker hands out messages without asking the platform, and cannot be told what it is to keep back."""
+
+
+class PlanRefused(JobPlatformError):
+    """What an agent planned cannot be done, or not any more."""
+
+
+class RestoreRefused(JobPlatformError):
+    """A backup cannot be made, read, or put where it was asked for; nothing was written."""
+
+
+class TargetRefused(JobPlatformError):
+    """Nobody may be told of an alert there, or whoever was told did not take it."""

@@ -96,6 +96,11 @@ def mask_text(text: str, values: Sequence[str] = ()) -> str:
     return _without_pairs(text)
 
 
+def mask_of_job(text: str) -> str:
+    """Give a text of the job that runs here, or of none, with the mask in place of what is secret in it."""
+    return mask_text(text, of_job.get()())
+
+
 def secrets_in(value: Any, paths: Sequence[str]) -> list[str]:
     """Name the values, as texts, that paths lead to in a JSON value."""
     wanted = tuple(tuple(path.split(".")) for path in paths)
@@ -108,19 +113,22 @@ class MaskedFormatter(logging.Formatter):
     :param inner: the other one.
     """
 
+    #: It masks what it writes; so do other formatters that say so.
+    masks = True
+
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
         self.inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record, with the mask in place of what is secret in it."""
-        return mask_text(self.inner.format(record), of_job.get()())
+        return mask_of_job(self.inner.format(record))
 
 
 def mask_logs(logger: logging.Logger) -> None:
     """Let the handlers of a logger write no secrets."""
     for handler in logger.handlers:
-        if not isinstance(handler.formatter, MaskedFormatter):
+        if not getattr(handler.formatter, "masks", False):
             handler.setFormatter(MaskedFormatter(handler.formatter or logging.Formatter()))
 
 

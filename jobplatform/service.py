@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -46,6 +47,10 @@ class Loop:
         self.on_counts = on_counts
         self.clock = clock
         self.failures = 0
+        #: Rounds that were begun, those that went wrong, and the seconds that all of them took.
+        self.rounds, self.failed_rounds, self.seconds = 0, 0, 0.0
+        #: When the round that is under way began, by the monotonic clock.
+        self.began_at: float | None = None
         self._bell = threading.Event()
 
     def ring(self) -> None:
@@ -66,10 +71,20 @@ class Loop:
 
     def round(self) -> Counter[str]:
         """Do one round; what it raises becomes a count and a log line."""
+        self.rounds += 1
+        began = self.began_at = time.monotonic()
+        try:
+            return self._round()
+        finally:
+            self.began_at = None
+            self.seconds += time.monotonic() - began
+
+    def _round(self) -> Counter[str]:
         try:
             counts = self.service.run_once(self.clock())
         except Exception as error:  # noqa: BLE001 - a service must outlive any fault of the stores
             self.failures += 1
+            self.failed_rounds += 1
             log = logger.exception if self.failures == 1 else logger.warning
             log("%s: round failed (%d in a row): %s", self.service.name, self.failures, error)
             counts = Counter(failed_rounds=1)

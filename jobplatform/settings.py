@@ -6,15 +6,21 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import unquote
 
 from jobplatform.errors import SettingsError
 from jobplatform.secrecy.keyring import KeyRing, parse_keys
 
+Network = IPv4Network | IPv6Network
+
 #: A worker that was not heard for so many heartbeats is stale.
 STALE_BEATS = 3
+_LAST_PORT = 65_535
 _POOL = re.compile(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
+#: A port or a range of them, after a host and a colon or alone.
+_BIND = re.compile(r"^(?:[^\s/]*:)?\d{1,5}(?:-\d{1,5})?$")
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 _PASSWORD = re.compile(r"^[\w+]+://[^/?#:@]*:([^/?#]+)@")
 #: What stands before the hosts, the hosts, the database, and the parameters.
@@ -23,6 +29,20 @@ _SEVERAL_HOSTS = re.compile(r"^(\w+\+\w+://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)(/[^?]*
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _days(text: str) -> tuple[tuple[str, float], ...]:
+    found = []
+    for part in _names(text):
+        name, sign, days = part.partition("=")
+        if not name or not sign or not float(days) >= 0:
+            raise ValueError("it is no list as shop.mail=1,reports.*=365")
+        found.append((name.strip(), float(days)))
+    return tuple(found)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part) for part in _names(text))
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -356,6 +376,131 @@ class Settings:
         "Who foretells how long jobs take: `auto` is a model where it is better than the rule, `shadow` trains models "
         "that foretell nothing, `off` trains none; then the rule foretells.",
     )
+    web_bind: str = _setting(
+        "JOBPLATFORM_WEB_BIND",
+        "127.0.0.1:8700",
+        str,
+        "Where `jobplatform web` listens. Beyond this machine only once somebody administers the platform.",
+    )
+    web_hosts: tuple[str, ...] = _setting(
+        "JOBPLATFORM_WEB_HOSTS",
+        (),
+        _names,
+        "Host names under which the dashboard is reached; one for another name is refused.",
+    )
+    web_proxies: tuple[str, ...] = _setting(
+        "JOBPLATFORM_WEB_PROXIES",
+        (),
+        _names,
+        "Addresses of proxies that are believed when they say where a request came from, and by which scheme.",
+    )
+    metrics_bind: str = _setting(
+        "JOBPLATFORM_METRICS_BIND",
+        "",
+        str,
+        "Where the controller and each worker tell Prometheus and probes how they are: a port of this machine alone, "
+        "host:port, or host:first-last, of which each process takes the first that is free. Not at all if empty.",
+    )
+    log_format: str = _setting(
+        "JOBPLATFORM_LOG_FORMAT",
+        "text",
+        _one_of("text", "json"),
+        "How workers, the controller and beat write their logs: as `text`, or as a JSON object a line, with ids.",
+    )
+    capture_logs: str = _setting(
+        "JOBPLATFORM_CAPTURE_LOGS",
+        "failed",
+        _one_of("on", "failed", "off"),
+        "Of which attempts what their code logs is kept with them: all (`on`), those that failed, or none; the option "
+        "`logs` of a job type stands above it.",
+    )
+    log_limit: int = _setting(
+        "JOBPLATFORM_LOG_LIMIT", 65_536, int, "So many bytes of the log of an attempt are kept, the last ones.", 0
+    )
+    traces: str = _setting(
+        "JOBPLATFORM_TRACES",
+        "off",
+        _one_of("on", "off"),
+        "`on` makes OpenTelemetry spans of submissions and attempts; it takes the extra `otel`.",
+    )
+
+    keep_days: float = _setting(
+        "JOBPLATFORM_KEEP_DAYS",
+        float("inf"),
+        float,
+        "Days for which a job is kept after it ended, with its executions and decisions; `inf` keeps it for ever. Keep "
+        "it above the retention of idempotency keys.",
+        0,
+    )
+    keep_types: tuple[tuple[str, float], ...] = _setting(
+        "JOBPLATFORM_KEEP_TYPES",
+        (),
+        _days,
+        "Days for jobs of some types, as shop.mail=1,reports.*=365; the first name or pattern that fits counts.",
+    )
+    export_dir: str = _setting(
+        "JOBPLATFORM_EXPORT_DIR",
+        "",
+        str,
+        "Where jobs are written, a line of JSON each, before they are deleted; empty deletes without.",
+    )
+
+    audit_days: float = _setting(
+        "JOBPLATFORM_AUDIT_DAYS",
+        float("inf"),
+        float,
+        "Days for which rows of the audit log are kept; `jobplatform prune` moves older ones into files in "
+        "JOBPLATFORM_EXPORT_DIR, and leaves them if that is not set.",
+        1,
+    )
+    alert_webhooks: tuple[str, ...] = _setting(
+        "JOBPLATFORM_ALERT_WEBHOOKS", (), _names, "Where alerts are posted to, https://host/path, separated by commas."
+    )
+    alert_hosts: tuple[str, ...] = _setting(
+        "JOBPLATFORM_ALERT_HOSTS", (), _names, "The hosts that webhooks may name, exactly as they are written."
+    )
+    alert_networks: tuple[Network, ...] = _setting(
+        "JOBPLATFORM_ALERT_NETWORKS",
+        (),
+        _networks,
+        "Networks of webhooks that may be reached although they are not public, as 10.1.2.0/24.",
+    )
+    alert_secret: str = _setting(
+        "JOBPLATFORM_ALERT_SECRET", "", str, "With which webhooks are signed (HMAC-SHA256); empty for no signature."
+    )
+    alert_smtp: str = _setting(
+        "JOBPLATFORM_ALERT_SMTP",
+        "",
+        str,
+        "The server that sends mails of alerts, smtp://user:password@host:587 (STARTTLS) or smtps://host:465.",
+    )
+    alert_mail: tuple[str, ...] = _setting(
+        "JOBPLATFORM_ALERT_MAIL", (), _names, "Who gets mails of alerts; the first address is the sender as well."
+    )
+    alert_repeat_seconds: float = _setting(
+        "JOBPLATFORM_ALERT_REPEAT_SECONDS",
+        14_400.0,
+        float,
+        "Seconds after which an alert that lasts is told again.",
+        60,
+    )
+    alert_letters: int = _setting(
+        "JOBPLATFORM_ALERT_LETTERS", 20, int, "Dead letters within ten minutes that are an alert; 0 for never.", 0
+    )
+    alert_wait_seconds: float = _setting(
+        "JOBPLATFORM_ALERT_WAIT_SECONDS",
+        300.0,
+        float,
+        "Seconds of waiting in a queue that are an alert; 0 for never.",
+        0,
+    )
+    alert_late_seconds: float = _setting(
+        "JOBPLATFORM_ALERT_LATE_SECONDS",
+        300.0,
+        float,
+        "Seconds by which a schedule may be late before that is an alert; 0 for never.",
+        0,
+    )
     mask_keys: tuple[str, ...] = _setting(
         "JOBPLATFORM_MASK_KEYS",
         (),
@@ -381,6 +526,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        self.web_address  # noqa: B018
         if self.fleet_max < self.fleet_min:
             raise SettingsError(
                 f"JOBPLATFORM_FLEET_MAX: {self.fleet_max} is below JOBPLATFORM_FLEET_MIN, {self.fleet_min}; raise it"
@@ -389,6 +535,11 @@ class Settings:
             raise SettingsError(
                 f"JOBPLATFORM_FLEET_POOL: {self.fleet_pool!r} is no name that Kubernetes takes as well; "
                 "use lower-case letters, digits and dashes, at most 40, and begin with a letter"
+            )
+        if self.metrics_bind and not _BIND.match(self.metrics_bind):
+            raise SettingsError(
+                f"JOBPLATFORM_METRICS_BIND: {self.metrics_bind!r} is no address; "
+                "give a port, host:port or host:first-last"
             )
         if not _IDENTIFIER.match(self.schema):
             raise SettingsError(
@@ -438,6 +589,17 @@ class Settings:
     def journal_url(self) -> str:
         """The Redis that holds the journal: where there are leases, theirs, so that both change in one step."""
         return self.broker if self.leases else self.redis_url
+
+    @property
+    def web_address(self) -> tuple[str, int]:
+        """Where the dashboard listens: host and port.
+
+        :raises SettingsError: when it is no host and port.
+        """
+        host, _, port = self.web_bind.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+            raise SettingsError(f"JOBPLATFORM_WEB_BIND: {self.web_bind!r} is no host:port; give one, as 127.0.0.1:8700")
+        return host.strip("[]"), int(port)
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -32,6 +32,7 @@ from jobplatform.tally import Progress
 FLAKY_JOBS = 12
 _POLL_SECONDS = 0.25
 _RESULT_SECONDS = 10.0
+_NEEDED = ("worker", "controller")
 _STOP_SECONDS = 10.0
 _LAG_SECONDS = 2.0
 _WHOLE_RUN = 86_400.0
@@ -143,7 +144,7 @@ def _point_to(stack: Mapping[str, str]) -> None:
 @contextmanager
 def _processes(options: Options) -> Iterator[None]:
     """Keep a worker and a controller running, their logs in a file."""
-    specs = [spec for spec in process_specs(os.environ, concurrency=options.concurrency) if spec.name != "beat"]
+    specs = [spec for spec in process_specs(os.environ, concurrency=options.concurrency) if spec.name in _NEEDED]
     done = threading.Event()
     with (options.directory / "processes.log").open("w", encoding="utf-8") as log:
         supervisor = Supervisor(specs, log, _STOP_SECONDS)

@@ -36,7 +36,7 @@ ACTIONS: dict[str, Action] = {}
 def action(
     name: str, permission: Permission, writes: bool = False
 ) -> Callable[[Callable[Concatenate[Desk, Actor, P], Result]], Callable[Concatenate[Desk, Actor, P], Result]]:
-    """Make an action of a function that takes a desk and an actor first.
+    """Make an action of a function that takes a desk and an actor first; what it refuses is written down.
 
     :param name: a noun and a verb, such as ``queues.pause``.
     :raises ValueError: when the name is taken.
@@ -49,8 +49,12 @@ def action(
 
         @wraps(function)
         def run(desk: Desk, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> Result:
-            admit(desk, actor, made)
-            return function(desk, actor, *args, **kwargs)
+            try:
+                admit(actor, made)
+                return function(desk, actor, *args, **kwargs)
+            except Forbidden as error:
+                note_refusal(desk, actor, error)
+                raise
 
         run.action = made  # type: ignore[attr-defined]
         return run
@@ -58,15 +62,19 @@ def action(
     return wrap
 
 
-def admit(desk: Desk, actor: Actor, asked: Action) -> None:
-    """Let somebody do something, or write down that it was refused.
+def admit(actor: Actor, asked: Action) -> None:
+    """Let somebody do something, or not.
 
     :raises Forbidden: when the permission is not held.
     """
-    if actor.may(asked.permission):
-        return
-    desk.note(actor, asked.name, {}, {"refused": str(asked.permission)})
-    raise Forbidden(asked.name, str(asked.permission))
+    if not actor.may(asked.permission):
+        raise Forbidden(asked.name, str(asked.permission))
+
+
+def note_refusal(desk: Desk, actor: Actor, error: Forbidden) -> None:
+    """Write down what somebody asked for and may not do."""
+    where = {"where": error.where} if error.where else {}
+    desk.note(actor, error.action, {}, {"refused": error.permission, **where})
 
 
 def _first_line(function: Callable[..., Any]) -> str:

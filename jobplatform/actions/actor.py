@@ -52,7 +52,7 @@ class Actor:
     """Who does something.
 
     :param name: of a user; of somebody at a terminal, the one that the system gives.
-    :param address: where the request came from, None at a terminal.
+    :param address: where the request came from; at a terminal, who is logged in there if that is another name.
     """
 
     name: str

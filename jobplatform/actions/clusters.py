@@ -11,10 +11,10 @@ from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
-from jobplatform.errors import TransitionRefused
+from jobplatform.errors import ClusterNotFound, TransitionRefused
 from jobplatform.fingerprint.similarity import alike, embed
 from jobplatform.store import cluster_edits as edits
-from jobplatform.store import cluster_texts
+from jobplatform.store import cluster_texts, listing
 from jobplatform.store import clusters as rows
 from jobplatform.store.database import Transaction
 
@@ -63,7 +63,7 @@ def list_clusters(
     wanted, muted = ("open" if state == "muted" else state), {"open": False, "muted": True}.get(state or "")
     with desk.look() as session:
         found = rows.page(session, wanted, muted, job_type, limit + 1, after)
-    shown = found[:limit]
+        shown = _samples(session, actor, found[:limit])
     return Page(shown, (shown[-1]["last_seen"], shown[-1]["fingerprint"]) if len(found) > limit else None)
 
 
@@ -74,8 +74,22 @@ def show_cluster(desk: Desk, actor: Actor, prefix: str) -> Shown:
         name = rows.find(session, prefix)
         merged = rows.merged(session, name)
         family = [name, *(row["fingerprint"] for row in merged)]
-        letters, notes = rows.open_letters(session, family), rows.notes(session, family)
-        return Shown(rows.show(session, name, family), merged, letters, notes)
+        letters = rows.open_letters(session, family, actor.scope.queues, actor.scope.tenants)
+        found, *others = _samples(session, actor, [rows.show(session, name, family), *merged])
+        return Shown(found, others, letters, rows.notes(session, family))
+
+
+@action("clusters.family", Permission.LETTERS_READ)
+def family(desk: Desk, actor: Actor, prefix: str) -> tuple[str, ...]:
+    """Name all fingerprints of a cluster: its own, and those that were merged into it.
+
+    Where there is no such cluster it is what was given: dead letters that were imported have no cluster here.
+    """
+    with desk.look() as session:
+        try:
+            return tuple(rows.family(session, rows.find(session, prefix)))
+        except ClusterNotFound:
+            return (prefix,)
 
 
 @action("clusters.similar", Permission.LETTERS_READ)
@@ -152,6 +166,16 @@ def merge(desk: Desk, actor: Actor, prefix: str, target: str) -> tuple[str, str]
         into = rows.find(transaction, target)
         edits.merge(transaction, name, into)
     return name, into
+
+
+def _samples(session: Transaction, actor: Actor, found: Sequence[Row]) -> Sequence[Row]:
+    """Leave out the samples that come from jobs out of the actor's scope; an error as such is everybody's."""
+    if actor.scope.everywhere:
+        return found
+    ids = [row["sample_job"] for row in found if row["sample_job"]]
+    known = listing.within(session, ids, actor.scope.queues, actor.scope.tenants)
+    left_out = dict.fromkeys(("sample", "sample_job", "traceback"))
+    return [row if row["sample_job"] in known else {**row, **left_out} for row in found]
 
 
 @contextmanager

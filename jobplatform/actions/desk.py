@@ -56,6 +56,21 @@ class Desk:
             yield change
             audit.add(transaction, deed(actor, action, about, change.outcome, reason))
 
+    @contextmanager
+    def stages(
+        self, actor: Actor, action: str, about: Mapping[str, Any], reason: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Write down before and after what takes more than one transaction, also when it ends halfway.
+
+        The block is given the outcome, to be filled.
+        """
+        outcome: dict[str, Any] = {}
+        self.note(actor, action, about, {"asked": True}, reason)
+        try:
+            yield outcome
+        finally:
+            self.note(actor, action, about, outcome, reason)
+
     def note(
         self, actor: Actor, action: str, about: Mapping[str, Any], outcome: Mapping[str, Any], reason: str | None = None
     ) -> None:

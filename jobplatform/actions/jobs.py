@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from jobplatform.actions import payloads
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.payloads import shown
 from jobplatform.actions.permission import Permission
 from jobplatform.actions.steering import Chosen, Steered, Verb, steer
 from jobplatform.errors import JobNotFound, JobOptionError
 from jobplatform.jobs.eta import Eta
 from jobplatform.maintenance import prospect
+from jobplatform.masking import mask_text
 from jobplatform.states import UNFINISHED, WAITING, State
-from jobplatform.store import dead_letters, executions, graphs, holds, listing, retry_decisions
+from jobplatform.store import attempt_logs, dead_letters, executions, graphs, holds, listing, retry_decisions
 from jobplatform.store import jobs as job_rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
@@ -55,8 +56,8 @@ def list_jobs(
     """List jobs, newest first."""
     with desk.look() as session:
         rows = listing.list_jobs(session, within(actor, chosen), limit + 1, after)
-    shown = rows[:limit]
-    return Page(shown, (shown[-1]["created_at"], shown[-1]["job_id"]) if len(rows) > limit else None)
+    page = rows[:limit]
+    return Page(page, (page[-1]["created_at"], page[-1]["job_id"]) if len(rows) > limit else None)
 
 
 @action("jobs.count", Permission.JOBS_READ)
@@ -72,11 +73,27 @@ def show_job(desk: Desk, actor: Actor, job_id: str) -> Shown:
     with desk.look() as session:
         job = _seen(session, actor, job_id)
         return Shown(
-            payloads.shown(desk, actor, job),
+            shown(desk, actor, job),
             executions.of_job(session, job_id),
             retry_decisions.of_job(session, job_id),
-            graphs.edges_of(session, job_id, _EDGES),
+            _edges_of(session, actor, job_id),
         )
+
+
+@action("jobs.states", Permission.JOBS_READ)
+def states(desk: Desk, actor: Actor, job_ids: Sequence[str]) -> dict[str, str]:
+    """Tell in which states some jobs are, by id; those that are not there are left out."""
+    with desk.look() as session:
+        return listing.within(session, job_ids, actor.scope.queues, actor.scope.tenants)
+
+
+@action("jobs.logs", Permission.JOBS_PAYLOAD)
+def logs(desk: Desk, actor: Actor, job_id: str, attempt: int | None = None) -> Row | None:
+    """Give what the code of an attempt has logged: of the last that has a log, unless one is named; None without."""
+    with desk.look() as session:
+        _seen(session, actor, job_id)
+        found = attempt_logs.read(session, job_id, attempt)
+    return None if found is None else {**found, "text": mask_text(found["text"])}
 
 
 @action("jobs.graph", Permission.JOBS_READ)
@@ -84,7 +101,12 @@ def graph(desk: Desk, actor: Actor, job_id: str, limit: int) -> Sequence[Row]:
     """List the jobs that hang together with one by dependencies; one more than ``limit`` says that there are more."""
     with desk.look() as session:
         _seen(session, actor, job_id)
-        return graphs.of_job(session, job_id, limit + 1)
+        found = graphs.of_job(session, job_id, limit + 1)
+        if actor.scope.everywhere:
+            return found
+        known = _known(session, actor, (row["job_id"] for row in found))
+    seen = [row for row in found if row["job_id"] in known]
+    return [{**row, "after": [each for each in row["after"] if each in known]} for row in seen]
 
 
 @action("jobs.eta", Permission.JOBS_READ)
@@ -195,6 +217,20 @@ _TO_RESUME = Verb("jobs.resume", _resumed, (State.PAUSED,), "only jobs that are 
 def within(actor: Actor, chosen: JobFilter) -> JobFilter:
     """Give a filter within the actor's scope."""
     return replace(chosen, in_queues=actor.scope.queues, in_tenants=actor.scope.tenants)
+
+
+def _edges_of(session: Transaction, actor: Actor, job_id: str) -> list[Row]:
+    """List the edges of a job of which both ends are in the actor's scope."""
+    edges = graphs.edges_of(session, job_id, _EDGES)
+    if actor.scope.everywhere:
+        return list(edges)
+    known = _known(session, actor, (each[end] for each in edges for end in ("job_id", "depends_on_job_id")))
+    return [each for each in edges if each["job_id"] in known and each["depends_on_job_id"] in known]
+
+
+def _known(session: Transaction, actor: Actor, job_ids: Iterable[str]) -> Collection[str]:
+    """Name those of some jobs that are there and in the actor's scope."""
+    return listing.within(session, list(dict.fromkeys(job_ids)), actor.scope.queues, actor.scope.tenants).keys()
 
 
 def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:

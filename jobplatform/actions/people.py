@@ -20,6 +20,10 @@ Row = Mapping[str, Any]
 LONGEST_TOKEN = timedelta(days=366)
 
 
+#: The longest name of a user, and of a token, in characters.
+LONGEST_NAME = 100
+
+
 class Token(NamedTuple):
     """A new token: its number, and what is shown once."""
 
@@ -48,9 +52,12 @@ def add_user(
 
     :param more: permissions beyond those of the role, such as ``jobs.payload``.
     :raises JobOptionError: when a value cannot be used, or the name is taken.
+    :raises Forbidden: when the user would be let do more than the actor may, or elsewhere.
     """
-    hashed, permissions = hash_password(password), _permissions(_role(role), more)
-    scope = scope or Scope()
+    permissions, scope = _permissions(_role(role), more), scope or Scope()
+    _check_name("name", name)
+    _admit_grant(actor, "users.add", permissions, scope)
+    hashed = hash_password(password)
     about = {"user": name, "role": role, "more": sorted(more), **scope.as_json()}
     with desk.change(actor, "users.add", about) as change:
         extra = permissions - ROLES[role]
@@ -67,20 +74,32 @@ def change_user(
     more: Collection[str] | None = None,
     password: str | None = None,
     disabled: bool | None = None,
+    scope: Scope | None = None,
 ) -> None:
     """Change a user, whose sessions end; the last one who administers stays.
 
+    :param more: in place of the permissions beyond those of the role.
+    :param scope: in place of the queues and tenants.
     :raises UserNotFound: when there is none of the name.
     :raises JobOptionError: when a value cannot be used, or nobody would be left to administer.
+    :raises Forbidden: when the user may do more than the actor, or elsewhere, or would be let do so.
     """
     if role is not None:
         _role(role)
+    if more is not None:
+        _permissions(frozenset(), more)
     hashed = None if password is None else hash_password(password)
-    about = {"user": name, "role": role, "more": more, "password": password is not None, "disabled": disabled}
-    with desk.change(actor, "users.change", {key: value for key, value in about.items() if value}) as change:
-        before = people.admins(change.transaction)
-        if not people.change_user(change.transaction, name, role, more, hashed, disabled):
+    about: dict[str, Any] = {"user": name, "role": role, "more": more, "disabled": disabled}
+    about |= {"password": None if password is None else "changed", "scope": None if scope is None else scope.as_json()}
+    limits = None if scope is None else (scope.queues, scope.tenants)
+    with desk.change(actor, "users.change", {key: each for key, each in about.items() if each is not None}) as change:
+        user = people.user(change.transaction, name)
+        if user is None:
             raise UserNotFound(f"user {name}: there is none of this name; see: jobplatform users list")
+        _admit_grant(actor, "users.change", *_held(user))
+        _admit_grant(actor, "users.change", *_held(user, role, more, scope))
+        before = people.admins(change.transaction)
+        people.change_user(change.transaction, name, role, more, hashed, disabled, limits)
         if before and not people.admins(change.transaction):
             raise JobOptionError(f"user {name}: nobody would be left to administer; make somebody else admin first")
 
@@ -105,6 +124,7 @@ def add_token(
     if not timedelta(0) < lasts <= LONGEST_TOKEN:
         raise JobOptionError(f"lasts: {lasts} is out of range; give at most {LONGEST_TOKEN.days} days")
     wanted = _permissions(frozenset(), permissions)
+    _check_name("token", name)
     if user != actor.name and not actor.may(Permission.USERS_WRITE):
         raise Forbidden("tokens.add", str(Permission.USERS_WRITE))
     for permission in sorted(wanted - actor.permissions):
@@ -135,6 +155,34 @@ def revoke_token(desk: Desk, actor: Actor, token_id: int) -> str:
             raise UserNotFound(f"token {token_id}: there is none that counts; see: jobplatform tokens list")
         change.outcome["token"] = name
     return name
+
+
+def _check_name(field: str, name: str) -> None:
+    """Refuse a name that cannot be kept, or that could be taken for that of a user's token.
+
+    :raises JobOptionError: when it is one.
+    """
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or "/" in name:
+        raise JobOptionError(f"{field}: {name!r:.120} cannot be used; give 1 to {LONGEST_NAME} characters without a /")
+
+
+def _held(
+    user: Row, role: str | None = None, more: Collection[str] | None = None, scope: Scope | None = None
+) -> tuple[frozenset[Permission], Scope]:
+    """Give what a user may do, and where, once something is changed."""
+    permissions = _permissions(_role(role or user["role"]), user["more"] if more is None else more)
+    return permissions, scope or Scope().narrowed(user["queues"], user["tenants"])
+
+
+def _admit_grant(actor: Actor, asked: str, permissions: Collection[Permission], scope: Scope) -> None:
+    """Let nobody make, or take over, a user who may do more than they may themselves.
+
+    :raises Forbidden: naming what they may not do, or where.
+    """
+    for permission in sorted(set(permissions) - actor.permissions):
+        raise Forbidden(asked, str(permission))
+    if actor.scope.narrowed(scope.queues, scope.tenants) != scope:
+        raise Forbidden(asked, str(Permission.USERS_WRITE), "all queues and tenants of that user")
 
 
 def _role(role: str) -> frozenset[Permission]:

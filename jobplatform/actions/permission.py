@@ -31,6 +31,11 @@ class Permission(StrEnum):
     USERS_READ = "users.read"
     USERS_WRITE = "users.write"
     TOKENS_WRITE = "tokens.write"
+    PLANS_APPROVE = "plans.approve"
+    BACKUPS_WRITE = "backups.write"
+    ALERTS_READ = "alerts.read"
+    ALERTS_WRITE = "alerts.write"
+    RETENTION_WRITE = "retention.write"
     KEYS_WRITE = "keys.write"
 
 
@@ -47,6 +52,8 @@ _OPERATOR = _VIEWER | {
     Permission.LETTERS_RESOLVE,
     Permission.LETTERS_REPLAY,
     Permission.TOKENS_WRITE,
+    Permission.PLANS_APPROVE,
+    Permission.ALERTS_WRITE,
 }
 #: Who sees payloads was given that permission by name, or administers.
 ROLES: Mapping[str, frozenset[Permission]] = {

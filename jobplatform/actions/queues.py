@@ -83,11 +83,11 @@ def _admit_queues(actor: Actor, asked: str, names: Iterable[str] | None) -> None
     """
     if names is None:
         if not actor.scope.everywhere:
-            raise Forbidden(asked, "of all queues and tenants")
+            raise Forbidden(asked, str(Permission.QUEUES_STEER), "all queues and tenants")
         return
     for name in names:
         if actor.scope.tenants is not None or not actor.scope.holds(name, None):
-            raise Forbidden(asked, f"of queue {name}")
+            raise Forbidden(asked, str(Permission.QUEUES_STEER), f"all that is in queue {name}")
 
 
 def _pause(desk: Desk, actor: Actor, scope: Scope, names: Sequence[str], hold: Hold) -> Paused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -18,8 +19,6 @@ _BYTES = 32
 SHORTEST, LONGEST = 15, 256
 #: Parameters of RFC 9106, section 4, the second recommended option: 64 MiB, three passes, four lanes.
 _HASHER = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4)
-#: What is compared with when nobody has the name, so that the answer takes as long.
-_NOBODY = _HASHER.hash("nobody has this password")
 
 
 def hash_password(password: str) -> str:
@@ -40,9 +39,15 @@ def is_password(hashed: str | None, password: str) -> bool:
     :param hashed: None when there is no such user.
     """
     try:
-        return _HASHER.verify(hashed or _NOBODY, password[:LONGEST]) and hashed is not None
+        return _HASHER.verify(hashed or _nobody(), password[:LONGEST]) and hashed is not None
     except (VerifyMismatchError, InvalidHashError):
         return False
+
+
+@cache
+def _nobody() -> str:
+    """Give what is compared with when nobody has the name, so that the answer takes as long."""
+    return _HASHER.hash("nobody has this password")
 
 
 def new_token() -> str:
@@ -53,6 +58,11 @@ def new_token() -> str:
 def new_session() -> str:
     """Draw what a browser keeps of a session."""
     return secrets.token_urlsafe(_BYTES)
+
+
+def new_password() -> str:
+    """Draw a password for somebody who is to type it."""
+    return "-".join(secrets.token_hex(3) for _ in range(4))
 
 
 def digest(secret: str) -> bytes:

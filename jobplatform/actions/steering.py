@@ -17,6 +17,8 @@ from jobplatform.store.listing import JobFilter
 #: So many jobs are changed in one transaction.
 PAGE = 1_000
 _MOST = 10_000_000
+#: So many of those that a dry run has counted are named.
+_SAMPLE = 5
 
 #: Does something to some jobs and tells what it did, by job id; a job that is left out did not allow it.
 Deed = Callable[[Transaction, Sequence[str]], Mapping[str, str]]
@@ -63,6 +65,7 @@ class Steered:
     :param jobs: what was done to each of those that were named, and to those that it took with it.
     :param refused: those that were named and did not allow it, with their state.
     :param missing: those that were named and are not there, or out of the actor's scope.
+    :param sample: some of those that a dry run has counted.
     """
 
     rule: str
@@ -70,6 +73,7 @@ class Steered:
     jobs: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    sample: tuple[str, ...] = ()
 
 
 def steer(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen, dry_run: bool = False) -> Steered:
@@ -85,11 +89,15 @@ def steer(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen, dry_run: bool = 
 def _counted(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
     with desk.look() as session:
         if not chosen.job_ids:
-            count = listing.count_jobs(session, narrowed(actor, verb, chosen.filter), _MOST)
-            return Steered(verb.rule, {"matching": count})
+            meant = narrowed(actor, verb, chosen.filter)
+            count = listing.count_jobs(session, meant, _MOST)
+            some = listing.select_jobs(session, meant, _SAMPLE, None)
+            return Steered(verb.rule, {"matching": count}, sample=tuple(job_id for _, job_id in some))
         found = listing.within(session, chosen.job_ids, actor.scope.queues, actor.scope.tenants)
     missing = tuple(job_id for job_id in chosen.job_ids if job_id not in found)
-    return Steered(verb.rule, {"matching": len(found)}, dict.fromkeys(found, "-"), missing=missing)
+    return Steered(
+        verb.rule, {"matching": len(found)}, dict.fromkeys(found, "-"), missing=missing, sample=tuple(found)[:_SAMPLE]
+    )
 
 
 def narrowed(actor: Actor, verb: Verb, asked: JobFilter) -> JobFilter:
@@ -113,14 +121,12 @@ def _by_id(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
 def _by_filter(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
     counts: Counter[str] = Counter()
     about = {**chosen.as_json(), **verb.values}
-    desk.note(actor, verb.name, about, {"asked": True}, verb.reason)
-    try:
+    with desk.stages(actor, verb.name, about, verb.reason) as outcome:
         for page in _pages(desk, narrowed(actor, verb, chosen.filter)):
             with desk.database.transaction() as transaction:
                 done = verb.do(transaction, page)
             counts.update(done.values())
-    finally:
-        desk.note(actor, verb.name, about, dict(counts), verb.reason)
+            outcome.update(counts)
     return Steered(verb.rule, counts or {"matching": 0})
 
 

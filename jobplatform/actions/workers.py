@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from jobplatform.actions.action import action
@@ -10,10 +12,20 @@ from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Change, Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import TransitionRefused, WorkerNotFound
-from jobplatform.store import duties, replacements
+from jobplatform.store import duties, listing, replacements, samples, verdicts
+from jobplatform.store import hungry as hungry_rows
 from jobplatform.store import workers as rows
+from jobplatform.store.database import Transaction
+from jobplatform.workers.hunger import hungry_types
+from jobplatform.workers.sample import sample_of_row
+from jobplatform.workers.strain import memory_trend
 
 Row = Mapping[str, Any]
+
+#: What the trend of a worker's memory is taken of.
+_SPAN, _ROWS = timedelta(hours=2), 240
+#: So many former verdicts are shown.
+_SHOWN = 10
 
 
 class Asked(NamedTuple):
@@ -23,6 +35,14 @@ class Asked(NamedTuple):
     asked: Sequence[str]
 
 
+class Health(NamedTuple):
+    """How workers are; of one that was named, also what was thought of it before, and its last samples."""
+
+    workers: Sequence[Row]
+    verdicts: Sequence[Row] = ()
+    samples: Sequence[Row] = ()
+
+
 @action("workers.list", Permission.WORKERS_READ)
 def list_workers(desk: Desk, actor: Actor, gone: bool, limit: int) -> Sequence[Row]:
     """List workers, the last seen first.
@@ -30,17 +50,48 @@ def list_workers(desk: Desk, actor: Actor, gone: bool, limit: int) -> Sequence[R
     :param gone: those that have ended as well.
     """
     with desk.look() as session:
-        return rows.list_workers(session, gone, limit)
+        return _running_within(session, actor, rows.list_workers(session, gone, limit))
 
 
 @action("workers.show", Permission.WORKERS_READ)
 def show_worker(desk: Desk, actor: Actor, name: str) -> Row:
     """Show the worker that was last seen under a name, with its last report."""
     with desk.look() as session:
-        found = rows.named(session, [name])
+        found = _running_within(session, actor, rows.named(session, [name]))
     if not found:
         raise missing(name)
     return found[0]
+
+
+@action("workers.health", Permission.WORKERS_READ)
+def health(desk: Desk, actor: Actor, name: str | None, limit: int) -> Health:
+    """Show how workers are and why, and by how many bytes a second their memory grows.
+
+    :param name: of the only one to show.
+    :raises WorkerNotFound: when it does not live.
+    """
+    with desk.look() as session:
+        found = verdicts.judged(session, name, limit)
+        if name is not None and not found:
+            raise WorkerNotFound(f"worker {name}: no such worker lives; see: jobplatform workers list --all")
+        ids = [row["worker_id"] for row in found]
+        sampled = samples.last_of_workers(session, ids, desk.now() - _SPAN, _ROWS)
+        shown = [{**row, **_trend_of(sampled.get(row["worker_id"], []))} for row in found]
+        if name is None:
+            return Health(shown)
+        return Health(shown, verdicts.last(session, ids[:1], _SHOWN), sampled.get(ids[0], []))
+
+
+@action("workers.hungry", Permission.WORKERS_READ)
+def hungry(desk: Desk, actor: Actor, limit: int) -> list[dict[str, Any]]:
+    """List job types that take much memory, as the newest attempts tell, and the queue that each should have.
+
+    :param limit: attempts to look at.
+    """
+    with desk.look() as session:
+        found = hungry_types(samples.peaks(session, limit))
+        since = {row["job_type"]: row["since"] for row in hungry_rows.known(session)}
+    return [{**asdict(each), "since": since.get(each.job_type), "words": each.words()} for each in found]
 
 
 @action("workers.cordon", Permission.WORKERS_STEER, writes=True)
@@ -74,15 +125,43 @@ def replace(desk: Desk, actor: Actor, names: Sequence[str], reason: str | None) 
     pool, why = desk.settings.fleet_pool, reason or "asked by hand"
     if desk.settings.fleet == "off":
         raise TransitionRefused("JOBPLATFORM_FLEET is off, so nobody would start a successor; use: workers drain")
-    if desk.settings.fleet == "local" and not all(name.startswith(pool) for name in names):
-        raise TransitionRefused(
-            f"only workers of the fleet, whose names begin with {pool}, can be replaced; use: workers drain"
-        )
     with desk.change(actor, "workers.replace", {"workers": list(names)}, reason) as change:
         living = _living(change, names)
+        if desk.settings.fleet == "local" and not all(name.startswith(pool) for name in names):
+            raise TransitionRefused(
+                f"only workers of the fleet, whose names begin with {pool}, can be replaced; use: workers drain"
+            )
         asked = replacements.ask(change.transaction, pool, [row["worker_id"] for row in living], why, actor.name)
         change.outcome["asked"] = sorted(asked)
     return Asked(living, asked)
+
+
+def _running_within(session: Transaction, actor: Actor, found: Sequence[Row]) -> Sequence[Row]:
+    """Leave out of what workers run the jobs that are out of the actor's scope."""
+    if actor.scope.everywhere:
+        return found
+    ids = {job["job_id"] for row in found for job in _running(row)}
+    known = listing.within(session, sorted(ids), actor.scope.queues, actor.scope.tenants)
+    return [{**row, "report": _report(row, known)} for row in found]
+
+
+def _running(row: Row) -> Sequence[Row]:
+    running: Sequence[Row] = (row["report"] or {}).get("running", ())
+    return running
+
+
+def _report(row: Row, known: Collection[str]) -> dict[str, Any]:
+    return {**(row["report"] or {}), "running": [job for job in _running(row) if job["job_id"] in known]}
+
+
+def _trend_of(sampled: Sequence[Row]) -> dict[str, Any]:
+    """Give the memory of a worker, and by how many bytes a second it grows; None unless it surely does."""
+    if not sampled:
+        return {"tree_rss": None, "memory_left": None, "grows": None}
+    grows = memory_trend([sample_of_row(row) for row in sampled])
+    last = sampled[-1]
+    slope = None if grows is None else grows.slope
+    return {"tree_rss": last["tree_rss"], "memory_left": last["memory_left"], "grows": slope}
 
 
 def _ask(
@@ -98,7 +177,7 @@ def _ask(
         asked = duties.ask(change.transaction, names, duty, reason, actor.name, grace)
         found = [row for row in rows.named(change.transaction, names) if row["status"] != "gone"]
         change.outcome["asked"] = sorted(asked)
-    return Asked(found, asked)
+    return Asked(found, sorted(asked))
 
 
 def _living(change: Change, names: Sequence[str]) -> list[Row]:

@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.actions import clusters
+from jobplatform.actions.letters import MISSING, Left
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.parameters import SINCE
-from jobplatform.errors import ClusterNotFound
-from jobplatform.store import clusters
+from jobplatform.errors import JobNotFound, TransitionRefused
 from jobplatform.store.dead_letters import LetterFilter
 
 Command = Callable[..., Any]
 
 DLQ_ID = click.IntRange(min=1, max=2**63 - 1)
-MISSING = "dead letter {}: there is none of this id; see: jobplatform dlq list --all"
 
 _OPTIONS = (
     click.option("--cluster", metavar="FINGERPRINT", help="With this kind of error."),
@@ -51,13 +51,8 @@ def filtering(command: Command) -> Command:
 
 
 def _whole(cluster: str) -> tuple[str, ...]:
-    """Name all fingerprints of a cluster."""
-    with open_database() as database, database.session() as session:
-        try:
-            return tuple(clusters.family(session, clusters.find(session, cluster)))
-        except ClusterNotFound:
-            # Dead letters that were imported have no cluster here.
-            return (cluster,)
+    with open_desk() as (desk, actor):
+        return clusters.family(desk, actor, cluster)
 
 
 def choosing(command: Command) -> Command:
@@ -71,3 +66,13 @@ def choosing(command: Command) -> Command:
         return command(chosen=chosen, **options)
 
     return click.argument("dlq_ids", type=DLQ_ID, nargs=-1)(run)
+
+
+def complain(left: Left) -> None:
+    """Raise for the first dead letter that was named and left alone."""
+    for dlq_id in sorted([*left.missing, *left.resolved, *left.unmatched]):
+        if dlq_id in left.resolved:
+            raise TransitionRefused(f"dead letter {dlq_id} is resolved already: {left.resolved[dlq_id]}")
+        if dlq_id in left.missing:
+            raise JobNotFound(MISSING.format(dlq_id))
+        raise JobNotFound(f"dead letter {dlq_id} does not match the filter; leave the filter out")

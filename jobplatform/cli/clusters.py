@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.actions import clusters as actions
+from jobplatform.actions.clusters import Pair
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
-from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, iso, json_option
 from jobplatform.cli.parameters import MOMENT
-from jobplatform.errors import TransitionRefused
-from jobplatform.fingerprint.similarity import LEAST, alike, embed
-from jobplatform.store import cluster_edits as edits
-from jobplatform.store import cluster_texts
-from jobplatform.store import clusters as rows
-from jobplatform.store.database import Transaction
+from jobplatform.fingerprint.similarity import LEAST
 
 _COLUMNS = ("fingerprint", "errors", "last_seen", "error_type", "sample", "dependency", "assignee")
 _LETTER_COLUMNS = ("dlq_id", "job_id", "job_type", "reason", "failed_at")
@@ -59,13 +53,10 @@ def list_clusters(
     state: str, job_type: str | None, every: bool, limit: int, page: tuple[datetime, str] | None, output: Output
 ) -> None:
     """List clusters, those seen last first; open ones that are not muted, unless asked otherwise."""
-    wanted = None if every else "open" if state == "muted" else state
-    muted = {"open": False, "muted": True}.get(state) if not every else None
-    with open_database() as database, database.session() as session:
-        found = rows.page(session, wanted, muted, job_type, limit + 1, page)
-    shown = found[:limit]
-    cursor = f"{iso(shown[-1]['last_seen'])}_{shown[-1]['fingerprint']}" if len(found) > limit else None
-    output.page("clusters", shown, _COLUMNS, cursor)
+    with open_desk() as (desk, actor):
+        found = actions.list_clusters(desk, actor, None if every else state, job_type, limit, page)
+    cursor = f"{iso(found.next[0])}_{found.next[1]}" if found.next else None
+    output.page("clusters", found.rows, _COLUMNS, cursor)
 
 
 @clusters.command("show")
@@ -74,12 +65,9 @@ def list_clusters(
 @mapped()
 def show_cluster(fingerprint: str, output: Output) -> None:
     """Show a cluster: a sample with its traceback, where and when it came, open dead letters, and notes."""
-    with open_database() as database, database.session() as session:
-        name = rows.find(session, fingerprint)
-        merged = rows.merged(session, name)
-        family = [name, *(row["fingerprint"] for row in merged)]
-        found = dict(rows.show(session, name, family))
-        letters, notes = rows.open_letters(session, family), rows.notes(session, family)
+    with open_desk() as (desk, actor):
+        cluster, merged, letters, notes = actions.show_cluster(desk, actor, fingerprint)
+    found = dict(cluster)
     if output.as_json:
         lists = {"merged": merged, "dead_letters": letters, "notes": notes}
         output.json({**found, **{key: [dict(row) for row in value] for key, value in lists.items()}})
@@ -93,13 +81,6 @@ def show_cluster(fingerprint: str, output: Output) -> None:
     output.section("merged", merged, _MERGED_COLUMNS)
     output.section("open dead letters, newest first", letters, _LETTER_COLUMNS)
     output.section("notes", notes, _NOTE_COLUMNS)
-
-
-@contextmanager
-def _chosen(prefix: str) -> Iterator[tuple[Transaction, str]]:
-    """Open a transaction and find the cluster that is meant."""
-    with open_database() as database, database.transaction() as transaction:
-        yield transaction, rows.find(transaction, prefix)
 
 
 def _report(output: Output, name: str, words: str, **values: Any) -> None:
@@ -116,8 +97,8 @@ def _report(output: Output, name: str, words: str, **values: Any) -> None:
 @mapped()
 def assign(fingerprint: str, who: str | None, output: Output) -> None:
     """Say WHO looks after a cluster; nobody if left out."""
-    with _chosen(fingerprint) as (transaction, name):
-        edits.assign(transaction, name, who)
+    with open_desk() as (desk, actor):
+        name = actions.assign(desk, actor, fingerprint, who)
     _report(output, name, f"is looked after by {who or 'nobody'}", assignee=who)
 
 
@@ -128,8 +109,8 @@ def assign(fingerprint: str, who: str | None, output: Output) -> None:
 @mapped()
 def note(fingerprint: str, text: str, output: Output) -> None:
     """Note something on a cluster."""
-    with _chosen(fingerprint) as (transaction, name):
-        edits.note(transaction, name, text, operator())
+    with open_desk() as (desk, actor):
+        name = actions.note(desk, actor, fingerprint, text)
     _report(output, name, "is noted on", note=text)
 
 
@@ -139,8 +120,8 @@ def note(fingerprint: str, text: str, output: Output) -> None:
 @mapped()
 def mute(fingerprint: str, output: Output) -> None:
     """Leave a cluster out of the list; its errors are still counted."""
-    with _chosen(fingerprint) as (transaction, name):
-        edits.mute(transaction, name, True)
+    with open_desk() as (desk, actor):
+        name = actions.mute(desk, actor, fingerprint, muted=True)
     _report(output, name, "is muted", muted=True)
 
 
@@ -150,8 +131,8 @@ def mute(fingerprint: str, output: Output) -> None:
 @mapped()
 def unmute(fingerprint: str, output: Output) -> None:
     """Show a muted cluster in the list again."""
-    with _chosen(fingerprint) as (transaction, name):
-        edits.mute(transaction, name, False)
+    with open_desk() as (desk, actor):
+        name = actions.mute(desk, actor, fingerprint, muted=False)
     _report(output, name, "is no longer muted", muted=False)
 
 
@@ -162,11 +143,8 @@ def unmute(fingerprint: str, output: Output) -> None:
 @mapped()
 def resolve(fingerprint: str, text: str | None, output: Output) -> None:
     """Mark a cluster as resolved; it opens by itself if its error comes again."""
-    with _chosen(fingerprint) as (transaction, name):
-        if not edits.resolve(transaction, name):
-            raise TransitionRefused(f"cluster {name} is resolved already; see: jobplatform clusters show {name}")
-        if text:
-            edits.note(transaction, name, text, operator())
+    with open_desk() as (desk, actor):
+        name = actions.resolve(desk, actor, fingerprint, text)
     _report(output, name, "is resolved", state="resolved")
 
 
@@ -176,9 +154,8 @@ def resolve(fingerprint: str, text: str | None, output: Output) -> None:
 @mapped()
 def reopen(fingerprint: str, output: Output) -> None:
     """Mark a resolved cluster as open."""
-    with _chosen(fingerprint) as (transaction, name):
-        if not edits.reopen(transaction, name):
-            raise TransitionRefused(f"cluster {name} is open already; see: jobplatform clusters show {name}")
+    with open_desk() as (desk, actor):
+        name = actions.reopen(desk, actor, fingerprint)
     _report(output, name, "is open", state="open")
 
 
@@ -189,9 +166,8 @@ def reopen(fingerprint: str, output: Output) -> None:
 @mapped()
 def merge(fingerprint: str, target: str, output: Output) -> None:
     """Count the errors of one cluster for TARGET as well, and list it no longer by itself."""
-    with _chosen(fingerprint) as (transaction, name):
-        into = rows.find(transaction, target)
-        edits.merge(transaction, name, into)
+    with open_desk() as (desk, actor):
+        name, into = actions.merge(desk, actor, fingerprint, target)
     _report(output, name, f"is merged into {into}", merged_into=into)
 
 
@@ -203,17 +179,8 @@ def merge(fingerprint: str, target: str, output: Output) -> None:
 @mapped()
 def similar(fingerprint: str | None, least: float, limit: int, output: Output) -> None:
     """List pairs of open clusters that are alike, of the 500 that were seen last: they may be one error."""
-    with open_database() as database, database.session() as session:
-        name = rows.find(session, fingerprint) if fingerprint else None
-        texts = cluster_texts.open_texts(session)
-        if name is not None:
-            texts.setdefault(name, rows.show(session, name, [name])["text"])
-        vectors = {each: embed(text) for each, text in texts.items()}
-        if cluster_texts.has_vectors(session):
-            pairs = cluster_texts.compare(session, vectors, name, least, limit)
-        else:
-            pairs = alike(vectors, name, least, limit)
-    report = [_pair(texts, *pair) for pair in pairs]
+    with open_desk() as (desk, actor):
+        report = [_pair(each) for each in actions.similar(desk, actor, fingerprint, least, limit)]
     if output.as_json:
         output.json(report)
         return
@@ -222,6 +189,6 @@ def similar(fingerprint: str | None, least: float, limit: int, output: Output) -
         output.note("to make one of two: jobplatform clusters merge ONE OTHER")
 
 
-def _pair(texts: dict[str, str], one: str, other: str, likeness: float) -> dict[str, Any]:
-    lines = {f"{key}_text": texts[name].replace("\n", " ") for key, name in (("one", one), ("other", other))}
-    return {"one": one, "other": other, "likeness": round(likeness, 3), **lines}
+def _pair(pair: Pair) -> dict[str, Any]:
+    lines = {name: getattr(pair, name).replace("\n", " ") for name in ("one_text", "other_text")}
+    return {"one": pair.one, "other": pair.other, "likeness": round(pair.likeness, 3), **lines}

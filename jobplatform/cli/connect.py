@@ -45,12 +45,16 @@ def require_settings() -> Settings:
 
 
 @contextmanager
-def open_database(settings: Settings | None = None) -> Iterator[Database]:
+def open_database(
+    settings: Settings | None = None, pool_size: int = 1, statement_seconds: float = 30.0
+) -> Iterator[Database]:
     """Open the database of the settings for the time of a block.
 
     :param settings: None reads them from the environment.
+    :param pool_size: connections kept open.
+    :param statement_seconds: the longest that one statement may run.
     """
-    database = Database(settings or require_settings(), pool_size=1)
+    database = Database(settings or require_settings(), pool_size, statement_seconds)
     try:
         yield database
     finally:

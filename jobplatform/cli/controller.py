@@ -9,7 +9,9 @@ from typing import Any
 
 from jobplatform import masking
 from jobplatform.controller.controller import Controller
+from jobplatform.jobs.log_lines import write_json
 from jobplatform.jobs.platform import platform_of
+from jobplatform.jobs.published import published
 
 
 def run(app: Any, loglevel: str) -> None:
@@ -18,6 +20,8 @@ def run(app: Any, loglevel: str) -> None:
     :param loglevel: of the log on standard error.
     """
     logging.basicConfig(level=loglevel.upper(), format="[%(asctime)s: %(levelname)s/%(threadName)s] %(message)s")
+    if platform_of(app).settings.log_format == "json":
+        write_json(logging.getLogger().handlers)
     masking.mask_logs(logging.getLogger())
     stop = threading.Event()
 
@@ -29,4 +33,4 @@ def run(app: Any, loglevel: str) -> None:
     app.loader.import_default_modules()
     types = (getattr(task, "job", None) for task in app.tasks.values())
     declared = [declared.limit for declared in types if declared is not None and declared.limit is not None]
-    Controller(platform_of(app).settings, app.connection_for_write, stop, declared).run()
+    Controller(platform_of(app).settings, app.connection_for_write, stop, declared, published(app)).run()

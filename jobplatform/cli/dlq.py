@@ -6,19 +6,16 @@ from dataclasses import replace
 
 import click
 
+from jobplatform.actions import letters as actions
 from jobplatform.cli import letter_edit, letter_files, replaying
-from jobplatform.cli.choosing import DLQ_ID, MISSING, choosing, filtering
-from jobplatform.cli.connect import open_database
+from jobplatform.cli.choosing import DLQ_ID, choosing, complain, filtering
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
-from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
-from jobplatform.errors import JobNotFound, TransitionRefused
-from jobplatform.store import dead_letters
 from jobplatform.store.dead_letters import LetterFilter
 
 _COLUMNS = ("dlq_id", "job_id", "job_type", "error_type", "reason", "retry_count", "failed_at", "resolution")
-#: Dead letters that one transaction resolves.
-_BATCH = 1_000
+_MOST = 10_000_000
 
 
 @click.group(short_help="List, show, mend, replay and resolve dead letters.")
@@ -35,10 +32,9 @@ def dlq() -> None:
 @mapped()
 def list_dead_letters(chosen: LetterFilter, resolved_too: bool, limit: int, page: int | None, output: Output) -> None:
     """List dead letters, newest first."""
-    with open_database() as database, database.session() as session:
-        rows = dead_letters.listed(session, replace(chosen, open_only=not resolved_too), limit + 1, page)
-    cursor = str(rows[limit - 1]["dlq_id"]) if len(rows) > limit else None
-    output.page("dead_letters", rows[:limit], _COLUMNS, cursor)
+    with open_desk() as (desk, actor):
+        found = actions.list_letters(desk, actor, replace(chosen, open_only=not resolved_too), limit, page)
+    output.page("dead_letters", found.rows, _COLUMNS, None if found.next is None else str(found.next))
 
 
 @dlq.command("show")
@@ -47,10 +43,8 @@ def list_dead_letters(chosen: LetterFilter, resolved_too: bool, limit: int, page
 @mapped()
 def show_dead_letter(dlq_id: int, output: Output) -> None:
     """Show a dead letter with its payloads, its reason and what became of it."""
-    with open_database() as database, database.session() as session:
-        row = dead_letters.show(session, dlq_id)
-    if row is None:
-        raise JobNotFound(MISSING.format(dlq_id))
+    with open_desk() as (desk, actor):
+        row = actions.show_letter(desk, actor, dlq_id)
     if output.as_json:
         output.json(dict(row))
     else:
@@ -61,30 +55,30 @@ def show_dead_letter(dlq_id: int, output: Output) -> None:
 @choosing
 @click.option("--note", help="Kept with them, such as why none of them is to run.")
 @click.option("--by", help="Who does it; who is logged in, if not given.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; tell how many match.")
 @json_option
 @mapped()
-def resolve_dead_letters(chosen: LetterFilter, note: str | None, by: str | None, output: Output) -> None:
+def resolve_dead_letters(chosen: LetterFilter, note: str | None, by: str | None, dry_run: bool, output: Output) -> None:
     """Mark open dead letters as resolved without running their jobs, by id or by filter."""
-    done: list[int] = []
-    with open_database() as database:
-        while True:
-            with database.transaction() as transaction:
-                part = dead_letters.resolve(transaction, chosen, by or operator(), note, _BATCH)
-            done += part
-            if len(part) < _BATCH:
-                break
-        with database.session() as session:
-            left = {dlq_id: dead_letters.show(session, dlq_id) for dlq_id in set(chosen.dlq_ids or ()) - set(done)}
+    if dry_run:
+        _count(chosen, output)
+        return
+    with open_desk(by=by) as (desk, actor):
+        done, left = actions.resolve(desk, actor, chosen, note)
     if output.as_json:
-        output.json({"resolved": sorted(done)})
+        output.json({"resolved": list(done)})
     else:
         output.line(f"{len(done)} resolved")
-    for dlq_id, row in sorted(left.items()):
-        if row is None:
-            raise JobNotFound(MISSING.format(dlq_id))
-        if row["resolved_at"] is not None:
-            raise TransitionRefused(f"dead letter {dlq_id} is resolved already: {row['resolution']}")
-        raise JobNotFound(f"dead letter {dlq_id} does not match the filter; leave the filter out")
+    complain(left)
+
+
+def _count(chosen: LetterFilter, output: Output) -> None:
+    with open_desk() as (desk, actor):
+        found = actions.count_letters(desk, actor, chosen, _MOST)
+    if output.as_json:
+        output.json({"matching": found})
+    else:
+        output.line(f"{found} match")
 
 
 for made in (*replaying.COMMANDS, *letter_edit.COMMANDS, *letter_files.COMMANDS):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from jobplatform.cli.connect import find_settings
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import Exit, mapped
 from jobplatform.cli.output import Output, json_option
 
@@ -20,9 +21,11 @@ def doctor(ctx: click.Context, output: Output) -> None:
 
     Exits with 1 when a check fails; a warning alone exits with 0.
     """
-    from jobplatform.maintenance.doctor import Level, judge, read
+    from jobplatform.actions import health
+    from jobplatform.actions.health import Level
 
-    findings = judge(read(find_settings()))
+    with open_desk(find_settings()) as (desk, actor):
+        findings = health.check(desk, actor)
     rows = [asdict(finding) for finding in findings]
     if output.as_json:
         output.json(rows)

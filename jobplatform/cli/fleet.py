@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.actions import fleet as actions
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
-from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
-from jobplatform.errors import SettingsError
-from jobplatform.settings import Settings
-from jobplatform.store import fleets
-from jobplatform.store import replacements as rows
-from jobplatform.store.database import Database
 
-#: Leaves the number to the scaler, which asks under this name.
-_AUTO, _SCALER = "auto", "scaler"
+#: Leaves the number to the scaler.
+_AUTO = "auto"
 _COLUMNS = ("name", "stage", "asked", "asked_by", "pid", "busy", "silent")
 _WISH_COLUMNS = ("pool", "wanted", "published", "reason", "asked_by", "asked_at")
 
@@ -34,28 +26,13 @@ def fleet() -> None:
     """
 
 
-@contextmanager
-def _members(settings: Settings, database: Database) -> Iterator[list[Any]]:
-    """List the workers that were heard; the fleet is made for the time of the block."""
-    from jobplatform.journal.writer import connect
-    from jobplatform.workers.published_fleet import PublishedFleet
-    from jobplatform.workers.roll import Roll
-
-    client = connect(settings.journal_url, timeout=settings.connect_seconds)
-    try:
-        yield list(PublishedFleet(settings.fleet_pool, Roll(database, client, settings.stale_seconds)).members())
-    finally:
-        client.close()
-
-
 @fleet.command("list")
 @json_option
 @mapped()
 def list_members(output: Output) -> None:
     """List the workers that are heard, and what each is asked to do."""
-    settings = require_settings()
-    with open_database(settings) as database, _members(settings, database) as members:
-        found = [asdict(member) for member in sorted(members, key=lambda member: member.name)]
+    with open_desk() as (desk, actor):
+        found = [asdict(member) for member in actions.list_members(desk, actor)]
     if output.as_json:
         output.json({"members": found})
     else:
@@ -84,26 +61,17 @@ def size(wanted: int | str | None, reason: str, by: str | None, output: Output) 
 
     A number holds, whatever a scaler would have, until it is left to the scaler again with: fleet size auto.
     """
-    settings = require_settings()
-    if isinstance(wanted, int) and not settings.fleet_min <= wanted <= settings.fleet_max:
-        raise SettingsError(
-            f"{wanted} workers: a fleet has {settings.fleet_min} to {settings.fleet_max}; "
-            "ask for so many, or change JOBPLATFORM_FLEET_MIN or JOBPLATFORM_FLEET_MAX"
-        )
-    with open_database(settings) as database, database.transaction() as transaction:
-        if wanted == _AUTO:
-            before = fleets.read(transaction, settings.fleet_pool)
-            number = before["wanted"] if before else settings.fleet_min
-            fleets.wish(transaction, settings.fleet_pool, number, f"left to it by {by or operator()}", _SCALER)
-        elif isinstance(wanted, int):
-            fleets.wish(transaction, settings.fleet_pool, wanted, reason, by or operator())
-        found = fleets.read(transaction, settings.fleet_pool)
+    with open_desk() as (desk, actor):
+        if wanted is None:
+            found = actions.show_size(desk, actor)
+        else:
+            found = actions.set_size(desk, actor, wanted if isinstance(wanted, int) else None, reason, by)
     if output.as_json:
-        output.json(dict(found) if found else {"pool": settings.fleet_pool, "wanted": settings.fleet_min})
-    elif found:
-        output.record({name: found[name] for name in _WISH_COLUMNS})
+        output.json(dict(found.wish) if found.wish else {"pool": found.pool, "wanted": found.least})
+    elif found.wish:
+        output.record({name: found.wish[name] for name in _WISH_COLUMNS})
     else:
-        output.line(f"nobody has asked; there are to be {settings.fleet_min}, the least")
+        output.line(f"nobody has asked; there are to be {found.least}, the least")
 
 
 @fleet.command("replacements")
@@ -112,16 +80,10 @@ def size(wanted: int | str | None, reason: str, by: str | None, output: Output) 
 @mapped()
 def list_replacements(limit: int, output: Output) -> None:
     """Tell which workers were replaced, why and how that went, the last first; and who is failing and stays."""
-    from jobplatform.workers.replacement import sentence
-    from jobplatform.workers.replacer import next_choice
-
-    settings = require_settings()
-    with open_database(settings) as database, _members(settings, database) as members, database.session() as session:
-        found = [{**row, "sentence": sentence(row)} for row in rows.recent(session, limit)]
-        choice = next_choice(session, settings, members, datetime.now(UTC))
-    stays = choice.reason if choice.stays else None
+    with open_desk() as (desk, actor):
+        found, stays = actions.list_replacements(desk, actor, limit)
     if output.as_json:
-        output.json({"replacements": found, "stays": stays})
+        output.json({"replacements": list(found), "stays": stays})
         return
     for line in [stays] if stays else []:
         output.line(line)
@@ -136,13 +98,8 @@ def list_replacements(limit: int, output: Output) -> None:
 @mapped()
 def wish(output: Output) -> None:
     """Print what Kubernetes is told: how many pods, and which of them may go first."""
-    from jobplatform.workers.kubernetes_fleet import deletion_costs, wish_body
-
-    settings = require_settings()
-    with open_database(settings) as database, _members(settings, database) as members:
-        with database.session() as session:
-            body = wish_body(fleets.read(session, settings.fleet_pool), settings.fleet_min)
-        costs = deletion_costs(members)
+    with open_desk() as (desk, actor):
+        body, costs = actions.wish(desk, actor)
     if output.as_json:
         output.json({**body, "deletion_costs": costs})
         return
@@ -161,18 +118,11 @@ def serve(host: str, port: int) -> None:
     It tells nothing else and needs no login; let nobody but the cluster reach it.
     """
     from jobplatform.devstack.supervisor import stop_on_signals
-    from jobplatform.workers.kubernetes_fleet import wish_body
     from jobplatform.workers.wish_server import METRICS_PATH, WishServer
 
-    settings = require_settings()
-    with stop_on_signals() as stop, open_database(settings) as database:
-
-        def read() -> dict[str, Any]:
-            return wish_body(
-                database.once(lambda session: fleets.read(session, settings.fleet_pool)), settings.fleet_min
-            )
-
-        with WishServer((host, port), settings.fleet_pool, read) as server, server.serving():
+    with stop_on_signals() as stop, open_desk() as (desk, _):
+        place = (host, port)
+        with WishServer(place, desk.settings.fleet_pool, lambda: actions.read_wish(desk)) as server, server.serving():
             click.echo(f"the wish is at {server.url}, as a metric at {METRICS_PATH}")
             stop.wait()
 

@@ -69,6 +69,27 @@ def show_job(job_id: str, output: Output) -> None:
             output.block(f"traceback of attempt {attempt['attempt_number']}", attempt["traceback"])
 
 
+@jobs.command("logs")
+@click.argument("job_id", type=JOB_ID)
+@click.option("--attempt", type=click.IntRange(1), help="Which one; the last that has a log unless said.")
+@json_option
+@mapped()
+def show_logs(job_id: str, attempt: int | None, output: Output) -> None:
+    """Show what the code of an attempt has logged.
+
+    It is kept of attempts that failed, or as JOBPLATFORM_CAPTURE_LOGS and the job type say.
+    """
+    with open_desk() as (desk, actor):
+        found = actions.logs(desk, actor, job_id, attempt)
+    if output.as_json:
+        output.json({"job_id": job_id, "log": None if found is None else dict(found)})
+    elif found is None:
+        output.line("no log is kept of it")
+    else:
+        cut = f"; {found['cut']} lines before were cut" if found["cut"] else ""
+        output.block(f"log of attempt {found['attempt']}{cut}", found["text"])
+
+
 @jobs.command("graph")
 @click.argument("job_id", type=JOB_ID)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=1_000, show_default=True, help="Jobs at most.")

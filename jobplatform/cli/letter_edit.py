@@ -8,16 +8,14 @@ from typing import Any
 
 import click
 
-from jobplatform.cli.application import open_app
-from jobplatform.cli.choosing import DLQ_ID, MISSING
-from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.actions import letters as actions
+from jobplatform.actions.letters import Edited
+from jobplatform.cli.choosing import DLQ_ID
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
-from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
-from jobplatform.errors import InvalidPayload, JobNotFound, TransitionRefused
-from jobplatform.jobs.editing import changed, check_payload, kept, parse_removal, parse_setting, readable
-from jobplatform.jobs.payload import encode_payload
-from jobplatform.store import dead_letters
+from jobplatform.errors import InvalidPayload
+from jobplatform.jobs.editing import parse_removal, parse_setting
 
 
 @click.command("edit")
@@ -40,26 +38,9 @@ def edit(
     if payload is None and not settings_ and not removals:
         raise click.UsageError("nothing says what to change; give --payload, --set or --unset")
     changes = [*map(parse_setting, settings_), *map(parse_removal, removals)]
-    settings = require_settings()
-    app = open_app(settings)
-    with open_database(settings) as database, database.transaction() as transaction:
-        row = dead_letters.show(transaction, dlq_id)
-        if row is None:
-            raise JobNotFound(MISSING.format(dlq_id))
-        before = readable(
-            settings.encryption_keys, row, row["payload"] if row["edited_payload"] is None else row["edited_payload"]
-        )
-        made = changed(before if payload is None else _read(payload), changes)
-        awaits = bool(row["awaits"])
-        if awaits and made["args"][:1] != before["args"][:1]:
-            raise InvalidPayload(
-                "args[0]", "it is made of the results of other jobs when the job runs", "leave it alone"
-            )
-        checked = check_payload(app, row["job_type"], made, settings.payload_limit, awaits)
-        text = encode_payload(made["args"], made["kwargs"], settings.payload_limit)
-        if not dead_letters.edit(transaction, dlq_id, kept(settings.encryption_keys, row, text), by or operator()):
-            raise TransitionRefused(f"dead letter {dlq_id} is resolved already: {row['resolution']}")
-    _report({"dlq_id": dlq_id, "checked": checked, "payload": before, "edited_payload": made}, row["job_type"], output)
+    with open_desk(by=by) as (desk, actor):
+        done = actions.edit(desk, actor, dlq_id, None if payload is None else _read(payload), changes)
+    _report(done, output)
 
 
 def _read(text: str) -> Any:
@@ -79,12 +60,14 @@ def _read(text: str) -> Any:
         raise InvalidPayload("--payload", f"it is no JSON ({error})", fix) from error
 
 
-def _report(done: dict[str, Any], job_type: str, output: Output) -> None:
+def _report(done: Edited, output: Output) -> None:
+    values = done._asdict()
+    job_type = values.pop("job_type")
     if output.as_json:
-        output.json(done)
+        output.json(values)
         return
-    output.record(done)
-    if not done["checked"]:
+    output.record(values)
+    if not done.checked:
         output.note(f"{job_type} is not known here, so its arguments were not checked; see JOBPLATFORM_IMPORTS")
 
 

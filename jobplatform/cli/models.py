@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.actions import models as actions
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import CommandError, Exit, mapped
-from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
-from jobplatform.errors import ModelNotFound, TransitionRefused
-from jobplatform.store import model_trials
-from jobplatform.store import models as rows
-from jobplatform.store.database import Transaction
-
-if TYPE_CHECKING:
-    from jobplatform.learning.drift import Drift
 
 _COLUMNS = ("version", "kind", "state", "trained_at", "rows", "skill", "reason")
 _TYPE_COLUMNS = ("job_type", "decides", "since", "outcomes", "skill", "reason")
 _SCORES = ("outcomes", "rule", "model", "skill", "low", "high", "gap", "auc", "ece")
 _VERSION = click.IntRange(min=1, max=2**31 - 1)
-_DRIFT_ROWS = 1_000
-_MISSING = "model {}: there is none of this version; see: jobplatform models list"
-
-Row = Mapping[str, Any]
+_RETRY = "retry"
 kind_option = click.option(
     "--kind",
-    type=click.Choice(rows.KINDS),
+    type=click.Choice(actions.KINDS),
     help="Of what is foretold: what comes of retries, how long jobs take, how many there will be, which workers fail.",
 )
 job_type_option = click.option("--type", "job_type", help="This job type, whatever the version.")
@@ -54,10 +41,10 @@ def models() -> None:
 @mapped()
 def list_models(kind: str | None, limit: int, output: Output) -> None:
     """List models, newest first, and how each did on what it did not learn from."""
-    with open_database() as database, database.session() as session:
-        found = [_brief(row) for row in rows.newest(session, [kind] if kind else rows.KINDS, limit)]
+    with open_desk() as (desk, actor):
+        found = actions.list_models(desk, actor, kind, limit).rows
     if output.as_json:
-        output.json(found)
+        output.json(list(found))
     else:
         output.table(found, _COLUMNS, empty="nothing was learned yet")
 
@@ -68,15 +55,13 @@ def list_models(kind: str | None, limit: int, output: Output) -> None:
 @mapped()
 def show_model(version: int, output: Output) -> None:
     """Show a model, how it did, and how far what comes now is from what it learned from."""
-    with open_database() as database, database.session() as session:
-        row = _require(session, version)
-        found = _drift(session, row)
-    shown = {**row, "metrics": {name: value for name, value in row["metrics"].items() if name != "spreads"}}
+    with open_desk() as (desk, actor):
+        shown, found = actions.show_model(desk, actor, version)
     if output.as_json:
         output.json({**shown, "drift": found.as_row() if found else None})
         return
-    retries = row["kind"] == rows.RETRY
-    scores = {name: row["metrics"].get(name) for name in _SCORES} if retries else row["metrics"]
+    retries = shown["kind"] == _RETRY
+    scores = {name: shown["metrics"].get(name) for name in _SCORES} if retries else shown["metrics"]
     output.record({**{name: shown[name] for name in shown if name not in ("metrics", "calibration")}, **scores})
     if found:
         shifts = [{"feature": name, "psi": round(shift, 3)} for name, shift in list(found.shifts.items())[:10]]
@@ -91,11 +76,9 @@ def show_model(version: int, output: Output) -> None:
 @mapped()
 def train_model(kind: str | None, output: Output) -> None:
     """Train a model now, of retries unless another kind is named."""
-    from jobplatform.learning.lessons import teach
-
-    settings, tell = require_settings(), (lambda words: None) if output.as_json else output.note
-    with open_database(settings) as database:
-        taught = teach(kind or rows.RETRY, database, settings, tell)
+    tell = (lambda words: None) if output.as_json else output.note
+    with open_desk() as (desk, actor):
+        taught = actions.train(desk, actor, kind, tell)
     report = {"version": taught.version, "state": taught.state, "reason": taught.reason}
     if output.as_json:
         output.json({**report, **taught.metrics})
@@ -109,10 +92,8 @@ def train_model(kind: str | None, output: Output) -> None:
 @mapped()
 def evaluate_model(version: int, output: Output) -> None:
     """Measure a model against the rule, on the newest outcomes that it did not learn from."""
-    from jobplatform.learning.lesson import evaluate, metrics_of
-
-    with open_database() as database, database.session() as session:
-        found = metrics_of(evaluate(session, _require_of_retries(session, version)))
+    with open_desk() as (desk, actor):
+        found = actions.evaluate(desk, actor, version)
     if output.as_json:
         output.json({"version": version, **found})
         return
@@ -126,14 +107,13 @@ def evaluate_model(version: int, output: Output) -> None:
 @mapped()
 def list_types(output: Output) -> None:
     """List who decides on the retries of each job type, and why."""
-    settings = require_settings()
-    with open_database(settings) as database, database.session() as session:
-        found = [_decides(row, settings.retry_model) for row in model_trials.all_trials(session)]
+    with open_desk() as (desk, actor):
+        found, switch = actions.list_types(desk, actor)
     if output.as_json:
-        output.json(found)
+        output.json(list(found))
         return
-    if settings.retry_model != "auto":
-        output.note(f"JOBPLATFORM_RETRY_MODEL is {settings.retry_model}: the rule decides everywhere")
+    if switch != "auto":
+        output.note(f"JOBPLATFORM_RETRY_MODEL is {switch}: the rule decides everywhere")
     output.table(found, _TYPE_COLUMNS, empty="no retries were tried yet")
 
 
@@ -148,14 +128,8 @@ def promote(version: int | None, job_type: str | None, output: Output) -> None:
     A job type that was promoted so goes back to the rule when its model loses.
     """
     _want_one(version, job_type)
-    reason = f"promoted by {operator()}"
-    with open_database() as database, database.transaction() as transaction:
-        if version is None:
-            _put(transaction, job_type, "active", reason)
-        else:
-            _require(transaction, version)
-            if not rows.promote(transaction, version, reason):
-                raise TransitionRefused(f"model {version}: its artifact is not kept any more; choose a newer one")
+    with open_desk() as (desk, actor):
+        reason = actions.promote(desk, actor, version, job_type)
     _tell(version, job_type, "active", reason, output)
 
 
@@ -168,15 +142,9 @@ def promote(version: int | None, job_type: str | None, output: Output) -> None:
 def retire(version: int | None, job_type: str | None, reason: str, output: Output) -> None:
     """Take a version out of use, or leave a job type to the rule until somebody says otherwise."""
     _want_one(version, job_type)
-    reason = f"retired by {operator()}{': ' if reason else ''}{reason}"
-    with open_database() as database, database.transaction() as transaction:
-        if version is None:
-            _put(transaction, job_type, "retired", reason)
-        else:
-            _require(transaction, version)
-            if not rows.retire(transaction, version, reason):
-                raise TransitionRefused(f"model {version} is retired already")
-    _tell(version, job_type, "retired", reason, output)
+    with open_desk() as (desk, actor):
+        told = actions.retire(desk, actor, version, job_type, reason)
+    _tell(version, job_type, "retired", told, output)
 
 
 @models.command("trial")
@@ -185,9 +153,8 @@ def retire(version: int | None, job_type: str | None, reason: str, output: Outpu
 @mapped()
 def put_on_trial(job_type: str, output: Output) -> None:
     """Put a job type back on trial: its model decides again once it has won."""
-    reason = f"on trial, as {operator()} wanted"
-    with open_database() as database, database.transaction() as transaction:
-        _put(transaction, job_type, "shadow", reason)
+    with open_desk() as (desk, actor):
+        reason = actions.put_on_trial(desk, actor, job_type)
     _tell(None, job_type, "shadow", reason, output)
 
 
@@ -197,10 +164,8 @@ def put_on_trial(job_type: str, output: Output) -> None:
 @mapped()
 def report(version: int, file: Path) -> None:
     """Write a page on a model: calibration, gain by job type, and feature importance."""
-    from jobplatform.learning.report import page
-
-    with open_database() as database, database.session() as session:
-        text = page(_require_of_retries(session, version), model_trials.all_trials(session))
+    with open_desk() as (desk, actor):
+        text = actions.report(desk, actor, version)
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -210,48 +175,9 @@ def report(version: int, file: Path) -> None:
     Output().note(f"written to {file}")
 
 
-def _require(session: Transaction, version: int) -> Row:
-    row = rows.show(session, version)
-    if row is None:
-        raise ModelNotFound(_MISSING.format(version))
-    return row
-
-
-def _require_of_retries(session: Transaction, version: int) -> Row:
-    row = _require(session, version)
-    if row["kind"] != rows.RETRY:
-        raise CommandError(
-            f"model {version}: it is of kind {row['kind']}, this is for those of retries; see: jobplatform models show",
-            Exit.USAGE,
-        )
-    return row
-
-
-def _drift(session: Transaction, row: Row) -> Drift | None:
-    """Tell how far what comes now is from what a model of retries learned from."""
-    if row["kind"] != rows.RETRY:
-        return None
-    from jobplatform.learning.drift import drift
-
-    return drift(row["metrics"].get("spreads", {}), rows.examples(session, row["window_to"], _DRIFT_ROWS))
-
-
 def _want_one(version: int | None, job_type: str | None) -> None:
     if (version is None) == (job_type is None):
         raise click.UsageError("say which: a VERSION, or --type and a job type")
-
-
-def _put(transaction: Transaction, job_type: str | None, state: str, reason: str) -> None:
-    """Write an operator's word on a job type; the controller reads it within seconds."""
-    head = rows.in_force(transaction)
-    row: dict[str, Any] = {
-        "job_type": job_type,
-        "state": state,
-        "since": datetime.now(UTC).timestamp(),
-        "reason": reason,
-    }
-    row |= {"version": head and head["version"], "score": {}, "forced": state != "shadow"}
-    model_trials.write(transaction, [row])
 
 
 def _tell(version: int | None, job_type: str | None, state: str, reason: str, output: Output) -> None:
@@ -259,21 +185,3 @@ def _tell(version: int | None, job_type: str | None, state: str, reason: str, ou
         output.json({"version": version, "job_type": job_type, "state": state, "reason": reason})
     else:
         output.line(f"{f'model {version}' if job_type is None else job_type} is {state}: {reason}")
-
-
-def _brief(row: Row) -> dict[str, Any]:
-    metrics = row["metrics"]
-    kept = {name: value for name, value in row.items() if name not in ("metrics", "calibration", "features")}
-    return {**kept, "base_rate": round(row["base_rate"], 4), "skill": metrics.get("skill"), "gap": metrics.get("gap")}
-
-
-def _decides(row: Row, retry_model: str) -> dict[str, Any]:
-    learned = row["state"] == "active" and retry_model == "auto" and row["version"] is not None
-    score = row["score"]
-    return {
-        **row,
-        "since": datetime.fromtimestamp(row["since"], UTC) if row["since"] else None,
-        "decides": f"model {row['version']}" if learned else "rule",
-        "outcomes": score.get("outcomes"),
-        "skill": score.get("skill"),
-    }

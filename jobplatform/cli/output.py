@@ -90,6 +90,10 @@ class Output:
         """Print a value as JSON, its times as ISO text."""
         click.echo(json.dumps(value, default=_json_value, indent=2 if sys.stdout.isatty() else None))
 
+    def json_line(self, value: object) -> None:
+        """Print a value as one line of JSON, its times as ISO text."""
+        click.echo(json.dumps(value, default=_json_value))
+
     def table(self, rows: Sequence[Row], columns: Iterable[str], empty: str) -> None:
         """Print rows as a table, one line each.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import click
 
+from jobplatform.actions import job_types
 from jobplatform.actions import queues as actions
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
@@ -99,3 +101,19 @@ queues = _group(
     )
 )
 types = _group(Noun(Scope.TYPE, "job type", ("name",), actions.list_types, actions.pause_types, actions.resume_types))
+
+
+@types.command("show")
+@click.argument("name")
+@json_option
+@mapped()
+def show_type(name: str, output: Output) -> None:
+    """Show what a job type takes, as JSON Schema, and how it is declared, as a controller has told."""
+    with open_desk() as (desk, actor):
+        row = job_types.show_job_type(desk, actor, name)
+    if output.as_json:
+        output.json(dict(row))
+        return
+    output.record({key: row[key] for key in ("name", "words", "queue", "tool", "changed_at")} | row["options"])
+    if row["schema"] is not None:
+        output.block("arguments", json.dumps(row["schema"], indent=2))

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database
-from jobplatform.cli.exits import CommandError, Exit, mapped
+from jobplatform.actions import scaling as actions
+from jobplatform.actions.scaling import sentence
+from jobplatform.cli.desk import open_desk
+from jobplatform.cli.exits import mapped
 from jobplatform.cli.output import Output, json_option
-from jobplatform.store import scaling as rows
 
 _COLUMNS = ("decision_id", "decided_at", "pool", "had", "wanted", "level", "probability", "reason")
 _QUEUE_COLUMNS = ("queue", "median", "most", "rule")
-_MOST_ID = 2**62
+_MOST_ID = actions.NO_ID
 
 
 @click.group(short_help="List and show decisions on the number of workers.")
@@ -31,10 +32,9 @@ def scale() -> None:
 @mapped()
 def list_decisions(pool: str | None, every: bool, limit: int, before: int, output: Output) -> None:
     """List decisions, the newest first."""
-    with open_database() as database, database.session() as session:
-        found = rows.decisions(session, limit + 1, pool, every, before)
-    shown = [_brief(row) for row in found[:limit]]
-    output.page("decisions", shown, _COLUMNS, str(shown[-1]["decision_id"]) if len(found) > limit else None)
+    with open_desk() as (desk, actor):
+        found, after = actions.list_decisions(desk, actor, limit, pool, every, before)
+    output.page("decisions", [_brief(row) for row in found], _COLUMNS, str(after) if after else None)
 
 
 @scale.command("show")
@@ -43,16 +43,12 @@ def list_decisions(pool: str | None, every: bool, limit: int, before: int, outpu
 @mapped()
 def show_decision(decision_id: int, output: Output) -> None:
     """Show a decision: why, what was foretold of each queue, and what the rate rule would have wanted."""
-    with open_database() as database, database.session() as session:
-        row = rows.show(session, decision_id)
-    if row is None:
-        raise CommandError(
-            f"decision {decision_id}: there is none of this number; see: jobplatform scale list --all", Exit.NOT_FOUND
-        )
+    with open_desk() as (desk, actor):
+        row = actions.show_decision(desk, actor, decision_id)
     if output.as_json:
         output.json(dict(row))
         return
-    output.line(_sentence(row))
+    output.line(sentence(row))
     forecast = row["forecast"]
     output.record({**{name: row[name] for name in row if name not in ("forecast", "reason", "counterfactual")}})
     queues = [{"queue": name, **each} for name, each in forecast.get("queues", {}).items()]
@@ -61,10 +57,6 @@ def show_decision(decision_id: int, output: Output) -> None:
         output.note(words)
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
-    return f"{row['reason'].rstrip('.')}; {row['counterfactual']}."
-
-
 def _brief(row: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in row.items() if name != "forecast"}
-    return {**kept, "probability": round(row["probability"], 3), "reason": _sentence(row)}
+    return {**kept, "probability": round(row["probability"], 3), "reason": sentence(row)}

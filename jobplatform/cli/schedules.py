@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.actions import schedules as actions
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import Exit, mapped
 from jobplatform.cli.output import Output, json_option
-from jobplatform.cli.scheduling import COMMANDS, find
-from jobplatform.recurrence import Cron, parse
-from jobplatform.scheduling.lint import lint
-from jobplatform.scheduling.preview import Run, preview
-from jobplatform.store import schedules as rows
+from jobplatform.cli.scheduling import COMMANDS
 
 _COLUMNS = ("name", "job_type", "cron_expression", "timezone", "enabled", "next_run", "last_run", "why")
 _RUN_COLUMNS = ("local", "utc", "note")
 _FIRE_COLUMNS = ("fire_at", "job_id", "status", "started_at", "completed_at", "error_type")
 _REMARK_COLUMNS = ("schedule", "trap", "found", "fix")
-_SHOWN = 5
-_MOST = 100_000
 
 
 @click.group(short_help="List, preview, check and steer schedules.")
@@ -36,10 +28,9 @@ def schedules() -> None:
 @mapped()
 def list_schedules(limit: int, page: str, output: Output) -> None:
     """List schedules by name."""
-    with open_database() as database, database.session() as session:
-        found = rows.listed(session, None, limit + 1, page)
-    shown = [{**row, "why": row["problem"] or row["hold_reason"]} for row in found[:limit]]
-    output.page("schedules", shown, _COLUMNS, shown[-1]["name"] if len(found) > limit else None)
+    with open_desk() as (desk, actor):
+        found = actions.list_schedules(desk, actor, limit, page)
+    output.page("schedules", found.rows, _COLUMNS, found.next)
 
 
 @schedules.command("show")
@@ -48,12 +39,10 @@ def list_schedules(limit: int, page: str, output: Output) -> None:
 @mapped()
 def show_schedule(name: str, output: Output) -> None:
     """Show a schedule, when it runs next, and what became of its last fires."""
-    with open_database() as database, database.session() as session:
-        row = find(session, [name])[0]
-        fires = rows.fires(session, row["schedule_id"], _SHOWN)
-    runs = [] if row["problem"] else _runs(row["cron_expression"], row["timezone"], _SHOWN)
+    with open_desk() as (desk, actor):
+        row, runs, fires = actions.show_schedule(desk, actor, name)
     if output.as_json:
-        output.json({**row, "next_runs": runs, "last_fires": list(map(dict, fires))})
+        output.json({**row, "next_runs": list(runs), "last_fires": list(map(dict, fires))})
         return
     output.record(row)
     output.section("next runs", runs, _RUN_COLUMNS)
@@ -68,12 +57,8 @@ def show_schedule(name: str, output: Output) -> None:
 @mapped()
 def preview_runs(name_or_cron: str, timezone: str, count: int, output: Output) -> None:
     """Show the next runs of a schedule, or of a cron line that is none yet; days of clock changes are marked."""
-    cron = name_or_cron
-    if " " not in cron and not cron.startswith("@"):
-        with open_database() as database, database.session() as session:
-            row = find(session, [name_or_cron])[0]
-        cron, timezone = row["cron_expression"], row["timezone"]
-    runs = _runs(cron, timezone, count)
+    with open_desk() as (desk, actor):
+        runs = actions.preview(desk, actor, name_or_cron, timezone, count)
     if output.as_json:
         output.json(runs)
     else:
@@ -86,28 +71,14 @@ def preview_runs(name_or_cron: str, timezone: str, count: int, output: Output) -
 @click.pass_context
 def check(context: click.Context, output: Output) -> None:
     """Look for what is likely wrong: never fires, overlaps, collisions, clock changes, silence; exits with 1 if so."""
-    with open_database() as database, database.session() as session:
-        found = rows.listed(session, None, _MOST)
-        remarks = lint(found, rows.durations(session), datetime.now(UTC))
-    shown = [
-        {"schedule": each.schedule, "trap": str(each.trap), "found": each.found, "fix": each.fix} for each in remarks
-    ]
+    with open_desk() as (desk, actor):
+        count, remarks = actions.check(desk, actor)
     if output.as_json:
-        output.json(shown)
+        output.json(list(remarks))
     else:
-        output.table(shown, _REMARK_COLUMNS, empty=f"{len(found)} schedules, and nothing to remark")
-    if shown:
+        output.table(remarks, _REMARK_COLUMNS, empty=f"{count} schedules, and nothing to remark")
+    if remarks:
         context.exit(Exit.FAILED)
-
-
-def _runs(cron: str, timezone: str, count: int) -> list[dict[str, Any]]:
-    recurrence = parse(cron, timezone)
-    zone = recurrence.zone if isinstance(recurrence, Cron) else UTC
-    return [_run(run) for run in preview(recurrence, zone, datetime.now(UTC), count)]
-
-
-def _run(run: Run) -> dict[str, Any]:
-    return {"local": run.local.strftime("%a %Y-%m-%d %H:%M:%S%z"), "utc": run.at, "note": run.note}
 
 
 for command in COMMANDS:

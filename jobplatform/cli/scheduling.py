@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database
-from jobplatform.cli.exits import CommandError, Exit, mapped
+from jobplatform.actions import schedule_edits as edits
+from jobplatform.actions import schedules as actions
+from jobplatform.cli.desk import open_desk
+from jobplatform.cli.exits import mapped
 from jobplatform.cli.holding import holding
 from jobplatform.cli.output import Output, json_option
-from jobplatform.cli.parameters import DURATION
-from jobplatform.errors import ScheduleNotFound
-from jobplatform.jobs.schedule import Misfire, Overlap, Schedule
-from jobplatform.recurrence import parse
-from jobplatform.scheduling.declared import DEFAULTS
-from jobplatform.scheduling.fires import TypeFacts, job_of, rule_of
-from jobplatform.scheduling.misfire import plan
-from jobplatform.scheduling.overlap import Fire
-from jobplatform.store import new_jobs, schedules
-from jobplatform.store.database import Transaction
+from jobplatform.cli.parameters import DURATION, SINCE
+from jobplatform.jobs.schedule import Misfire, Overlap
 from jobplatform.store.pauses import Hold
 
 _NAMES = click.argument("names", nargs=-1, required=True, metavar="NAME...")
 _PLAN_COLUMNS = ("name", "missed_since", "makes_up_for", "next_run")
+#: From so many on, who asks is asked back.
+_MANY = 100
 _TIMES = ("misfire_grace", "misfire_window", "jitter", "spread")
 _OPTIONS = (
     click.option("--timezone", help="An IANA name, such as Europe/Berlin.  [default: UTC]"),
@@ -47,18 +44,6 @@ _OPTIONS = (
 )
 
 
-def find(transaction: Transaction, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Read schedules by name.
-
-    :raises ScheduleNotFound: naming the first that is not there.
-    """
-    found = {row["name"]: row for row in schedules.listed(transaction, names, len(names))}
-    for name in names:
-        if name not in found:
-            raise ScheduleNotFound(f"schedule {name}: there is none; see: jobplatform schedules list")
-    return [found[name] for name in names]
-
-
 def _described(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -74,11 +59,8 @@ def _described(command: Callable[..., Any]) -> Callable[..., Any]:
 @mapped()
 def add(name: str, job_type: str, cron: str, output: Output, **values: Any) -> None:
     """Add a schedule: five fields of CRON, @daily and the like, or @every 90s."""
-    row = _row({**DEFAULTS, "queue": "celery", "payload_template": {"args": [], "kwargs": {}}}, cron, values)
-    with open_database() as database, database.transaction() as transaction:
-        if schedules.listed(transaction, [name], 1):
-            raise CommandError(f"schedule {name} is there already; use: jobplatform schedules change", Exit.CONFLICT)
-        schedules.put(transaction, [{**row, "name": name, "job_type": job_type}])
+    with open_desk() as (desk, actor):
+        edits.add(desk, actor, name, job_type, cron, _says(values))
     _report([name], "added", output)
 
 
@@ -90,12 +72,8 @@ def add(name: str, job_type: str, cron: str, output: Output, **values: Any) -> N
 @mapped()
 def change(name: str, cron: str | None, output: Output, **values: Any) -> None:
     """Change a schedule; what is not given stays."""
-    with open_database() as database, database.transaction() as transaction:
-        before = find(transaction, [name])[0]
-        if before["origin"] == "code":
-            raise CommandError(f"schedule {name} is declared by code; change it there", Exit.CONFLICT)
-        row = _row(before, cron or before["cron_expression"], values)
-        schedules.put(transaction, [row])
+    with open_desk() as (desk, actor):
+        edits.change_schedule(desk, actor, name, cron, _says(values))
     _report([name], "changed", output)
 
 
@@ -106,9 +84,8 @@ def change(name: str, cron: str | None, output: Output, **values: Any) -> None:
 @mapped()
 def pause(names: tuple[str, ...], hold: Hold, output: Output) -> None:
     """Let schedules fire no more."""
-    with open_database() as database, database.transaction() as transaction:
-        find(transaction, names)
-        schedules.hold(transaction, names, hold)
+    with open_desk() as (desk, actor):
+        actions.pause(desk, actor, names, hold)
     _report(names, "paused", output)
 
 
@@ -119,11 +96,8 @@ def pause(names: tuple[str, ...], hold: Hold, output: Output) -> None:
 @mapped()
 def resume(names: tuple[str, ...], dry_run: bool, output: Output) -> None:
     """Let schedules fire again, and tell what each makes up for."""
-    now = datetime.now(UTC)
-    with open_database() as database, database.transaction() as transaction:
-        plans = [_planned(row, now) for row in find(transaction, names)]
-        if not dry_run:
-            schedules.resume(transaction, names)
+    with open_desk() as (desk, actor):
+        plans = actions.resume(desk, actor, names, dry_run)
     if output.as_json:
         output.json(plans)
     else:
@@ -136,12 +110,8 @@ def resume(names: tuple[str, ...], dry_run: bool, output: Output) -> None:
 @mapped()
 def run(names: tuple[str, ...], output: Output) -> None:
     """Run schedules now, whatever their time, their pauses and their jobs before."""
-    now = datetime.now(UTC)
-    with open_database() as database, database.transaction() as transaction:
-        made = [job_of(row, Fire(now), now, TypeFacts(), timedelta()) for row in find(transaction, names)]
-        made = [{**job, "status": "PENDING", "due_at": now.timestamp(), "scheduled_at": None} for job in made]
-        new_jobs.insert_values(transaction, made)
-    report = [{"name": name, "job_id": job["job_id"]} for name, job in zip(names, made, strict=True)]
+    with open_desk() as (desk, actor):
+        report = actions.run(desk, actor, names)
     if output.as_json:
         output.json(report)
     else:
@@ -154,25 +124,43 @@ def run(names: tuple[str, ...], output: Output) -> None:
 @mapped()
 def remove(names: tuple[str, ...], output: Output) -> None:
     """Remove schedules; their jobs stay."""
-    with open_database() as database, database.transaction() as transaction:
-        find(transaction, names)
-        schedules.remove(transaction, names)
+    with open_desk() as (desk, actor):
+        actions.remove(desk, actor, names)
     _report(names, "removed", output)
 
 
-def _row(before: dict[str, Any], cron: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Give the row of a schedule with some values changed; what cannot be understood is refused.
+@click.command("backfill")
+@click.argument("name")
+@click.option("--since", type=SINCE, required=True, help="The first time: a duration before now such as 7d, or ISO.")
+@click.option("--until", type=SINCE, default="0s", help="The last time, alike.  [default: now]")
+@click.option("--in-turn", is_flag=True, help="Each job waits for the end of the one before.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; tell how many jobs would be made.")
+@click.option("--yes", is_flag=True, help=f"Do not ask back when there are more than {_MANY}.")
+@json_option
+@mapped()
+def backfill(
+    name: str, since: datetime, until: datetime, in_turn: bool, dry_run: bool, yes: bool, output: Output
+) -> None:
+    """Make the jobs of times that are past and have none: from before it was added, or while it was paused."""
+    with open_desk() as (desk, actor):
+        found = edits.backfill(desk, actor, name, since, until, in_turn, dry_run=True)
+        if found.made > _MANY and not dry_run and not yes:
+            click.confirm(f"{found.made} jobs would be made; go on?", abort=True, err=True)
+        if not dry_run:
+            found = edits.backfill(desk, actor, name, since, until, in_turn)
+    if output.as_json:
+        output.json(asdict(found))
+    else:
+        output.record(asdict(found))
 
-    :raises ScheduleError: or ``JobOptionError``, naming the value.
-    """
+
+def _says(values: dict[str, Any]) -> dict[str, Any]:
+    """Give what was said of a schedule as its row holds it."""
     given = {name: value for name, value in values.items() if value is not None}
     given |= {name: given[name].total_seconds() for name in _TIMES if name in given}
     if "payload" in given:
         given["payload_template"] = _template(given.pop("payload"))
-    names = Schedule.__dataclass_fields__.keys() & DEFAULTS.keys()
-    row = {**before, **given, "cron_expression": cron}
-    Schedule(cron, **{name: row[name] for name in names})
-    return {name: value for name, value in row.items() if not isinstance(value, datetime)}
+    return given
 
 
 def _template(payload: str) -> dict[str, Any]:
@@ -180,16 +168,6 @@ def _template(payload: str) -> dict[str, Any]:
 
     args, kwargs = read_payload(payload)
     return {"args": list(args), "kwargs": json.loads(json.dumps(kwargs))}
-
-
-def _planned(row: dict[str, Any], now: datetime) -> dict[str, Any]:
-    due = row["next_run"]
-    if due is None or due > now:
-        return {"name": row["name"], "missed_since": None, "makes_up_for": 0, "next_run": due}
-    planned = plan(parse(row["cron_expression"], row["timezone"]), due, now, rule_of(row))
-    return {
-        "name": row["name"], "missed_since": due, "makes_up_for": len(planned.fires), "next_run": planned.next_run,
-    }  # fmt: skip
 
 
 def _report(names: Sequence[str], outcome: str, output: Output) -> None:
@@ -200,4 +178,4 @@ def _report(names: Sequence[str], outcome: str, output: Output) -> None:
         output.table(report, ("name", "outcome"), empty="")
 
 
-COMMANDS = (add, change, pause, resume, run, remove)
+COMMANDS = (add, change, pause, resume, run, backfill, remove)

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from jobplatform.actions import jobs as job_actions
+from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.jobs import MISSING
 from jobplatform.actions.steering import Chosen, Steered
@@ -17,7 +19,6 @@ from jobplatform.cli.output import Output
 from jobplatform.cli.parameters import JOB_ID, SINCE
 from jobplatform.errors import JobNotFound, TransitionRefused
 from jobplatform.states import State
-from jobplatform.store import listing
 from jobplatform.store.listing import JobFilter
 
 Command = Callable[..., Any]
@@ -99,7 +100,7 @@ def apply(verb: Callable[..., Steered], jobs: Selection, output: Output, **value
         if not jobs.job_ids:
             _report(done.counts, output)
             return
-        _report_each(desk, done, output)
+        _report_each(desk, actor, done, output)
 
 
 def _ask_back(count: int) -> None:
@@ -114,10 +115,9 @@ def _report(counts: Mapping[str, int], output: Output) -> None:
         output.record(counts)
 
 
-def _report_each(desk: Desk, done: Steered, output: Output) -> None:
+def _report_each(desk: Desk, actor: Actor, done: Steered, output: Output) -> None:
     outcomes = {**done.jobs, **dict.fromkeys(done.refused, "refused")}
-    with desk.look() as session:
-        states = listing.within(session, list(outcomes), None, None)
+    states = job_actions.states(desk, actor, list(outcomes))
     report = [{"job_id": job_id, "outcome": outcome, "status": states[job_id]} for job_id, outcome in outcomes.items()]
     if output.as_json:
         output.json(report)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
-from jobplatform.cli.application import open_app
-from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.actions import jobs
+from jobplatform.actions import submission as actions
+from jobplatform.actions.actor import Actor
+from jobplatform.actions.desk import Desk
+from jobplatform.actions.submission import Submission
+from jobplatform.cli.connect import require_settings
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import CommandError, Exit, mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import DURATION, MOMENT
-from jobplatform.errors import InvalidPayload
+from jobplatform.errors import InvalidPayload, JobNotFound
 from jobplatform.settings import Settings
 from jobplatform.states import FINAL, State
-from jobplatform.store import listing
-from jobplatform.store.listing import Row
+
+Row = Mapping[str, Any]
 
 _LONGEST_PAUSE = 0.5
 _SHOWN = ("job_id", "job_type", "status", "result", "error_type", "error_message")
@@ -34,6 +39,8 @@ _SHOWN = ("job_id", "job_type", "status", "result", "error_type", "error_message
 @click.option("--at", "eta", type=MOMENT, help="Not before this time, in ISO 8601.")
 @click.option("--expires", type=DURATION, help="It does not begin later than this long from now.")
 @click.option("--deadline", type=DURATION, help="It is done within this long from now, or not at all.")
+@click.option("--tenant", help="Whose job it is.")
+@click.option("--tag", "tags", multiple=True, help="May be given several times.")
 @click.option("--idempotency-key", help="Submit once: later submissions with the same key get the same job.")
 @click.option("--idempotency-retention", type=DURATION, help="For how long the key counts, such as 24h.")
 @click.option("--wait", is_flag=True, help="Wait until the job is finished; exit with 1 if it failed.")
@@ -49,6 +56,8 @@ def submit(
     eta: datetime | None,
     expires: timedelta | None,
     deadline: timedelta | None,
+    tenant: str | None,
+    tags: tuple[str, ...],
     idempotency_key: str | None,
     idempotency_retention: timedelta | None,
     wait: bool,
@@ -64,13 +73,12 @@ def submit(
     if timeout is not None and not wait:
         raise click.UsageError("--timeout limits --wait; give --wait too")
     args, kwargs = read_payload(payload)
+    asked = Submission(
+        name, args or kwargs, queue, priority, _seconds(delay), eta, _seconds(expires), _seconds(deadline),
+        tenant, tags, idempotency_key=idempotency_key, idempotency_retention=_seconds(idempotency_retention),
+    )  # fmt: skip
     settings = require_settings()
-    options = {
-        "queue": queue, "priority": priority, "countdown": _seconds(delay), "eta": eta,
-        "expires": _seconds(expires), "deadline": _seconds(deadline),
-        "idempotency_key": idempotency_key, "idempotency_retention": _seconds(idempotency_retention),
-    }  # fmt: skip
-    job_id = _submit(settings, name, args, kwargs, options)
+    job_id = _submit(settings, asked)
     if wait:
         output.note(f"submitted {job_id}")
         _wait(settings, job_id, timeout, output)
@@ -102,21 +110,18 @@ def read_payload(text: str) -> tuple[list[Any], dict[str, Any]]:
     raise InvalidPayload("PAYLOAD", f"it is a {type(value).__name__}", fix)
 
 
-def _submit(settings: Settings, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> str:
-    from jobplatform.jobs import client
-
-    app = open_app(settings)
-    return str(client.submit(name, args, kwargs, app=app, **options).id)
+def _submit(settings: Settings, asked: Submission) -> str:
+    with open_desk(settings) as (desk, actor):
+        return actions.submit(desk, actor, asked, check_known=False)
 
 
 def _wait(settings: Settings, job_id: str, timeout: timedelta | None, output: Output) -> None:
     """Wait for the final state of a job, print it, and fail unless it is COMPLETED."""
     limit = None if timeout is None else timeout.total_seconds()
-    with open_database(settings) as database, output.progress() as tell:
+    with open_desk(settings) as (desk, actor), output.progress() as tell:
         row: Row | None = None
         for _ in pauses(limit):
-            with database.session() as session:
-                row = listing.show_job(session, job_id)
+            row = _seen(desk, actor, job_id)
             tell(f"{job_id} {row['status'] if row else 'is on its way'}")
             if row is not None and row["status"] in FINAL:
                 break
@@ -125,6 +130,14 @@ def _wait(settings: Settings, job_id: str, timeout: timedelta | None, output: Ou
     if status != State.COMPLETED:
         rest = "see" if status in FINAL else "it goes on, see"
         raise CommandError(f"job {job_id} is {status}; {rest}: jobplatform jobs show {job_id}", Exit.FAILED)
+
+
+def _seen(desk: Desk, actor: Actor, job_id: str) -> Row | None:
+    """Read a job; None while it is in the journal alone."""
+    try:
+        return jobs.show_job(desk, actor, job_id).job
+    except JobNotFound:
+        return None
 
 
 def pauses(limit: float | None) -> Iterator[None]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.actions.actor import Actor
+from jobplatform.actions.desk import Desk
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
 from jobplatform.cli.parameters import DIRECTORY, SIZES
 from jobplatform.settings import load_settings
@@ -32,10 +34,34 @@ def up(directory: Path | None, concurrency: int, fleet: tuple[int, int] | None, 
 
     settings = load_settings(os.environ)
 
-    def migrate(database_url: str) -> None:
-        with open_database(replace(settings, database_url=database_url)) as database:
-            upgrade(database)
+    place = directory or Path(settings.data_dir)
+
+    def prepare(database_url: str) -> dict[str, str]:
+        with open_desk(replace(settings, database_url=database_url)) as (desk, actor):
+            upgrade(desk.database)
+            return {"login": first_login(desk, actor, place / "admin.txt")}
 
     sizes = Sizes(*fleet) if fleet else Sizes(settings.fleet_min, settings.fleet_max) if keeps else None
-    place = directory or Path(settings.data_dir)
-    run_stack(settings, place, os.environ, migrate, app=app, concurrency=concurrency, fleet=sizes)
+    run_stack(settings, place, os.environ, prepare, app=app, concurrency=concurrency, fleet=sizes)
+
+
+def first_login(desk: Desk, actor: Actor, file: Path) -> str:
+    """Let somebody administer the platform if nobody does, and say how to sign in.
+
+    :param file: where name and password are kept, for whoever may read it: the user who runs this.
+    """
+    from jobplatform.actions import entry, people
+    from jobplatform.actions.secret import new_password
+
+    if entry.nobody(desk):
+        password = new_password()
+        people.add_user(desk, actor, "admin", password, "admin")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(file, "w", opener=_private) as kept:
+            kept.write(f"admin {password}\n")
+        return f"admin / {password} (also in {file})"
+    return f"as in {file}" if file.exists() else "as before; see: jobplatform users list"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database
+from jobplatform.actions import workers as actions
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
 from jobplatform.cli.output import Output, json_option
-from jobplatform.errors import WorkerNotFound
-from jobplatform.store import hungry, samples, verdicts
-from jobplatform.workers.hunger import hungry_types
-from jobplatform.workers.sample import sample_of_row
-from jobplatform.workers.strain import memory_trend
 from jobplatform.workers.symptom import MIB
 
 _COLUMNS = ("name", "status", "verdict", "confidence", "memory", "grows", "judged_at", "reason")
 _PAST_COLUMNS = ("judged_at", "verdict", "confidence", "decided_by", "reason")
 _SAMPLE_COLUMNS = ("sampled_at", "memory", "left", "cpu", "active", "started", "failed", "loop_wait", "jitter")
 _HUNGRY_COLUMNS = ("job_type", "queue", "needs", "usual", "raised", "deaths", "lane", "since")
-#: What the trend is taken of.
-_SPAN, _ROWS = timedelta(hours=2), 240
 _SHOWN = 10
 
 
@@ -35,35 +27,16 @@ _SHOWN = 10
 @mapped()
 def show_health(name: str | None, limit: int, output: Output) -> None:
     """Show how workers are and why; of one worker, also what was thought of it before, and its last samples."""
-    with open_database() as database, database.session() as session:
-        found = verdicts.judged(session, name, limit)
-        if name is not None and not found:
-            raise WorkerNotFound(f"worker {name}: no such worker lives; see: jobplatform workers list --all")
-        ids = [row["worker_id"] for row in found]
-        sampled = samples.last_of_workers(session, ids, datetime.now(UTC) - _SPAN, _ROWS)
-        past = verdicts.last(session, ids[:1], _SHOWN) if name is not None else []
-    shown = [{**row, **_trend_of(sampled.get(row["worker_id"], []))} for row in found]
+    with open_desk() as (desk, actor):
+        shown, past, sampled = actions.health(desk, actor, name, limit)
     if output.as_json:
-        output.json({"workers": shown, "verdicts": list(map(dict, past))})
+        output.json({"workers": list(map(dict, shown)), "verdicts": list(map(dict, past))})
     elif name is None:
         output.table([_for_people(row) for row in shown], _COLUMNS, empty="no worker is alive")
     else:
         output.record({key: value for key, value in _for_people(shown[0]).items() if key not in ("worker_id",)})
         output.section("what was thought of it", past, _PAST_COLUMNS)
-        output.section("its last samples", _samples_of(sampled.get(ids[0], [])), _SAMPLE_COLUMNS)
-
-
-def _trend_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the memory of a worker, and by how many bytes a second it grows; None unless it surely does."""
-    if not rows:
-        return {"tree_rss": None, "memory_left": None, "grows": None}
-    grows = memory_trend([sample_of_row(row) for row in rows])
-    last = rows[-1]
-    return {
-        "tree_rss": last["tree_rss"],
-        "memory_left": last["memory_left"],
-        "grows": None if grows is None else grows.slope,
-    }
+        output.section("its last samples", _samples_of(sampled), _SAMPLE_COLUMNS)
 
 
 def _for_people(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,14 +74,12 @@ def show_hungry(limit: int, output: Output) -> None:
 
     Since when the controller knows it stands beside; from then on jobs are sent to the ``large_queue`` of their type.
     """
-    with open_database() as database, database.session() as session:
-        found = hungry_types(samples.peaks(session, limit))
-        since = {row["job_type"]: row["since"] for row in hungry.known(session)}
-    rows = [{**asdict(each), "since": since.get(each.job_type)} for each in found]
+    with open_desk() as (desk, actor):
+        found = actions.hungry(desk, actor, limit)
     if output.as_json:
-        output.json(rows)
+        output.json([{name: value for name, value in row.items() if name != "words"} for row in found])
         return
-    shown = [{**row, "needs": _mib(row["needs"]), "usual": _mib(row["usual"])} for row in rows]
+    shown = [{**row, "needs": _mib(row["needs"]), "usual": _mib(row["usual"])} for row in found]
     output.table(shown, _HUNGRY_COLUMNS, empty="no job type takes much more memory than others")
-    for each in found:
-        output.note(each.words())
+    for row in found:
+        output.note(row["words"])

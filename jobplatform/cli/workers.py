@@ -8,15 +8,14 @@ from typing import Any
 
 import click
 
-from jobplatform.cli.connect import open_database, require_settings
+from jobplatform.actions import workers as actions
+from jobplatform.actions.workers import Asked, missing
+from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
-from jobplatform.cli.holding import operator
 from jobplatform.cli.output import Output, json_option
 from jobplatform.cli.parameters import DURATION
 from jobplatform.cli.worker_health import show_health, show_hungry
-from jobplatform.errors import TransitionRefused, WorkerNotFound
-from jobplatform.store import duties, replacements
-from jobplatform.store import workers as rows
+from jobplatform.errors import TransitionRefused
 
 _COLUMNS = ("name", "status", "duty", "pid", "active", "waiting", "settled", "memory", "started_at", "last_seen_at")
 _RUNNING_COLUMNS = ("job_id", "type", "attempt", "pid", "since")
@@ -44,8 +43,8 @@ workers.add_command(show_hungry)
 @mapped()
 def list_workers(gone: bool, limit: int, output: Output) -> None:
     """List workers, the last seen first."""
-    with open_database() as database, database.session() as session:
-        found = rows.list_workers(session, gone, limit)
+    with open_desk() as (desk, actor):
+        found = actions.list_workers(desk, actor, gone, limit)
     if output.as_json:
         output.json({"workers": list(map(dict, found))})
     else:
@@ -58,15 +57,13 @@ def list_workers(gone: bool, limit: int, output: Output) -> None:
 @mapped()
 def show_worker(name: str, output: Output) -> None:
     """Show the worker that was last seen under a name, with its last report."""
-    with open_database() as database, database.session() as session:
-        found = rows.named(session, [name])
-    if not found:
-        raise _missing(name)
+    with open_desk() as (desk, actor):
+        found = actions.show_worker(desk, actor, name)
     if output.as_json:
-        output.json(dict(found[0]))
+        output.json(dict(found))
         return
-    report = found[0]["report"] or {}
-    shown = _shown(found[0])
+    report = found["report"] or {}
+    shown = _shown(found)
     output.record({key: value for key, value in shown.items() if key != "report"} | {"does": report.get("duty")})
     running = [{**job, "since": _moment(job.get("since"))} for job in report.get("running", ())]
     output.section("running", running, _RUNNING_COLUMNS)
@@ -82,7 +79,9 @@ def show_worker(name: str, output: Output) -> None:
 @mapped()
 def cordon(names: tuple[str, ...], reason: str | None, by: str | None, output: Output) -> None:
     """Let workers take no more jobs: what they hold and have not begun goes back, what runs ends."""
-    _ask(names, "cordon", reason, by, None, output)
+    with open_desk(by=by) as (desk, actor):
+        done = actions.cordon(desk, actor, names, reason)
+    _report(names, done, output)
 
 
 @workers.command("uncordon")
@@ -93,7 +92,9 @@ def cordon(names: tuple[str, ...], reason: str | None, by: str | None, output: O
 @mapped()
 def uncordon(names: tuple[str, ...], reason: str | None, by: str | None, output: Output) -> None:
     """Let cordoned workers take jobs again."""
-    _ask(names, "work", reason, by, None, output)
+    with open_desk(by=by) as (desk, actor):
+        done = actions.uncordon(desk, actor, names, reason)
+    _report(names, done, output)
 
 
 @workers.command("drain")
@@ -105,7 +106,9 @@ def uncordon(names: tuple[str, ...], reason: str | None, by: str | None, output:
 @mapped()
 def drain(names: tuple[str, ...], reason: str | None, grace: timedelta | None, by: str | None, output: Output) -> None:
     """Let workers end, as SIGTERM does: what runs may end within the grace, the rest begins again elsewhere."""
-    _ask(names, "drain", reason, by, None if grace is None else grace.total_seconds(), output)
+    with open_desk(by=by) as (desk, actor):
+        done = actions.drain(desk, actor, names, reason, None if grace is None else grace.total_seconds())
+    _report(names, done, output)
 
 
 @workers.command("replace")
@@ -116,54 +119,33 @@ def drain(names: tuple[str, ...], reason: str | None, grace: timedelta | None, b
 @mapped()
 def replace(names: tuple[str, ...], reason: str | None, by: str | None, output: Output) -> None:
     """Let others take the place of workers: each works until its successor does, then it is drained."""
-    settings = require_settings()
-    if settings.fleet == "off":
-        raise TransitionRefused("JOBPLATFORM_FLEET is off, so nobody would start a successor; use: workers drain")
-    with open_database(settings) as database, database.transaction() as transaction:
-        living = {row["name"]: row["worker_id"] for row in rows.named(transaction, names) if row["status"] == "alive"}
-        for name in names:
-            if name not in living:
-                raise _missing(name)
-        if settings.fleet == "local" and not all(name.startswith(settings.fleet_pool) for name in living):
-            raise TransitionRefused(
-                f"only workers of the fleet, whose names begin with {settings.fleet_pool}, can be replaced; "
-                "use: workers drain"
-            )
-        nodes = list(living.values())
-        asked = replacements.ask(transaction, settings.fleet_pool, nodes, reason or "asked by hand", by or operator())
+    with open_desk(by=by) as (desk, actor):
+        found, asked = actions.replace(desk, actor, names, reason)
+    living = [row["name"] for row in found]
     if output.as_json:
-        output.json({"asked": asked, "under_way": sorted(set(living) - set(asked))})
+        output.json({"asked": list(asked), "under_way": sorted(set(living) - set(asked))})
         return
     for name in living:
         output.line(f"{name}: {'is being replaced' if name in asked else 'was being replaced already'}")
 
 
-def _ask(
-    names: Sequence[str], duty: str, reason: str | None, by: str | None, grace: float | None, output: Output
-) -> None:
-    """Ask workers for a duty in one transaction, and report what became of each.
+def _report(names: Sequence[str], done: Asked, output: Output) -> None:
+    """Report what became of each worker.
 
     :raises WorkerNotFound: when no worker that lives has one of the names.
-    :raises TransitionRefused: when one is to drain already; the others are asked all the same.
+    :raises TransitionRefused: when one is to drain already; the others were asked all the same.
     """
-    with open_database() as database, database.transaction() as transaction:
-        asked = duties.ask(transaction, names, duty, reason, by or operator(), grace)
-        found = [row for row in rows.named(transaction, names) if row["status"] != "gone"]
-    report = [{**row, "outcome": "asked" if row["name"] in asked else "refused"} for row in found]
+    report = [{**row, "outcome": "asked" if row["name"] in done.asked else "refused"} for row in done.workers]
     if output.as_json:
         output.json([{name: row[name] for name in _REPORT_COLUMNS} for row in report])
     elif report:
         output.table(report, _REPORT_COLUMNS, empty="")
     for name in names:
-        if name not in {row["name"] for row in found}:
-            raise _missing(name)
+        if name not in {row["name"] for row in report}:
+            raise missing(name)
     for row in report:
         if row["outcome"] == "refused":
             raise TransitionRefused(f"worker {row['name']} is to drain already, which cannot be taken back")
-
-
-def _missing(name: str) -> WorkerNotFound:
-    return WorkerNotFound(f"worker {name}: no such worker is known; see: jobplatform workers list --all")
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from jobplatform.devstack.ports import claim, claim_free, is_free, release
 from jobplatform.devstack.stack import DevStack
 from jobplatform.devstack.supervisor import ProcessSpec, run, stop_on_signals
 from jobplatform.settings import Settings
@@ -44,7 +46,8 @@ def process_specs(
         settings_env = {**settings_env, **fleet_environment(settings_env, app, concurrency, fleet)}
     # Without it a process that writes to a pipe shows its log only when a block is full.
     env = {**settings_env, "PYTHONUNBUFFERED": "1"}
-    return [ProcessSpec(name, (*celery, *rest), env) for name, rest in arguments.items()]
+    web = ProcessSpec("web", (sys.executable, "-m", "jobplatform.cli", "web"), env)
+    return [*(ProcessSpec(name, (*celery, *rest), env) for name, rest in arguments.items()), web]
 
 
 def fleet_environment(environ: Mapping[str, str], app: str, concurrency: int, fleet: Sizes) -> dict[str, str]:
@@ -60,9 +63,15 @@ def fleet_environment(environ: Mapping[str, str], app: str, concurrency: int, fl
     }
 
 
-def banner(stack: DevStack, specs: list[ProcessSpec]) -> str:
-    """Write what the user needs to know, in aligned lines, without passwords."""
+def banner(stack: DevStack, specs: list[ProcessSpec], bind: str, more: Mapping[str, str]) -> str:
+    """Write what the user needs to know, in aligned lines, without the passwords of the servers.
+
+    :param bind: where the dashboard listens.
+    :param more: further lines.
+    """
     rows = {
+        "dashboard": f"http://{bind}",
+        **more,
         "PostgreSQL": _without_password(stack.database_url),
         "Redis": _without_password(stack.redis_url),
         "data": str(stack.directory),
@@ -77,7 +86,7 @@ def up(
     settings: Settings,
     directory: Path,
     environ: Mapping[str, str],
-    migrate: Callable[[str], None],
+    prepare: Callable[[str], Mapping[str, str]],
     *,
     app: str = "jobplatform",
     concurrency: int = 2,
@@ -88,17 +97,34 @@ def up(
 
     :param directory: where the stack keeps its data.
     :param environ: what the processes inherit, usually ``os.environ``.
-    :param migrate: called with the database URL before any process starts.
+    :param prepare: called with the database URL before any process starts; gives further lines to be shown.
     :param fleet: lets the controller keep so many workers, instead of one that is kept here.
     :param out: where banner and logs go; None is the standard output.
     """
-    with stop_on_signals() as stop, DevStack(directory, settings) as stack:
-        migrate(stack.database_url)
-        specs = process_specs({**environ, **stack.environment()}, app, concurrency, fleet)
-        print(banner(stack, specs), file=out or sys.stdout, flush=True)
+    with stop_on_signals() as stop, DevStack(directory, settings) as stack, web_place(settings) as bind:
+        more = prepare(stack.database_url)
+        env = {**environ, **stack.environment(), "JOBPLATFORM_WEB_BIND": bind}
+        specs = process_specs(env, app, concurrency, fleet)
+        print(banner(stack, specs, bind, more), file=out or sys.stdout, flush=True)
         # A controller waits for its workers, and they for what they run.
         grace = settings.drain_seconds + _LEAVING_SECONDS * (3 if fleet else 1)
         run(specs, stop, out=out, grace=grace)
+
+
+@contextmanager
+def web_place(settings: Settings) -> Iterator[str]:
+    """Choose where the dashboard listens for the time of a block: as it is set, or elsewhere if that is taken."""
+    host, port = settings.web_address
+    wanted = claim(port)
+    if wanted is not None and is_free(port):
+        held = {port: wanted}
+    else:
+        release([wanted] if wanted else [])
+        held = claim_free(1)
+    try:
+        yield f"{host}:{next(iter(held))}"
+    finally:
+        release(held.values())
 
 
 def _without_password(url: str) -> str:

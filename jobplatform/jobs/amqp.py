@@ -18,6 +18,7 @@ from jobplatform.errors import InvalidPayload, JobOptionError
 from jobplatform.jobs import keyed_jobs, membership, secrets, submission, transactional
 from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.estimates import columns_of, key_of
+from jobplatform.jobs.hiding import Hiding
 from jobplatform.jobs.options import JobOptions
 from jobplatform.jobs.payload import decode_payload
 from jobplatform.jobs.platform import Platform
@@ -28,6 +29,7 @@ from jobplatform.journal.foreign import COLUMN_HEADERS, DEADLINE_HEADER
 from jobplatform.journal.inbound import ATTEMPT_HEADER, ENQUEUED_HEADER
 from jobplatform.journal.storable import find_problem
 from jobplatform.limits import render_key
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.records import NewJob, job_id_of
 from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.secrecy.sealing import is_sealed_payload
@@ -57,21 +59,11 @@ class JobAMQP(AMQP):  # type: ignore[misc]
                 return None
             message.headers.update(membership.headers_of(carried().batch_id))
             outgoing = Outgoing.of(self.app, name, message, options)
-            job = outgoing.with_unique(outgoing.new_job(platform), platform.clock())
-            job = keyed_jobs.with_idempotency(platform, job, carried(), hidden=outgoing.is_encrypted)
-            outgoing, job = outgoing.sealed(platform, job)
-            transaction = carried().transaction
-
-            def publish(job: NewJob, text: str) -> None:
-                outgoing.publish(platform, producer, send, job, text)
-
-            if keyed_jobs.is_keyed(job):
-                stand(keyed_jobs.submit(platform, job, transaction, publish))
-                return None
-            if transaction is not None:
-                transactional.submit(platform, job, transaction)
-                return None
-            return submission.submit(platform, job, publish)
+            if not TRACING.on:
+                return outgoing.submit(platform, producer, send)
+            with TRACING.sending(outgoing.queue, name, job_id_of(message.headers["id"])) as context:
+                message.headers.update(context)
+                return outgoing.submit(platform, producer, send)
 
         return send_task_message
 
@@ -94,30 +86,48 @@ class Outgoing:
     @classmethod
     def of(cls, app: Any, name: str, message: Any, options: dict[str, Any]) -> Outgoing:
         """Begin with a message as Celery has built it; the arguments of its links are encrypted already."""
-        declared = getattr(app.tasks.get(name), "job", None)
-        message = secrets.masked_reprs(message, declared)
+        made = cls(app, name, message, options)
+        message = secrets.masked_reprs(message, made.hiding)
         args, kwargs, embed = message.body
         if any(embed.values()):
             links = secrets.sealed_links(app, app.jobplatform.settings.encryption_keys, embed)
             message = message._replace(body=(args, kwargs, links))
-        return cls(app, name, message, options)
+        return replace(made, message=message)
+
+    def submit(self, platform: Platform, producer: Any, send: Callable[..., Any]) -> None:
+        """Write the row, then send the message."""
+        job = self.with_unique(self.new_job(platform), platform.clock())
+        job = keyed_jobs.with_idempotency(platform, job, carried(), hidden=self.hiding.encrypt)
+        outgoing, job = self.sealed(platform, job)
+        transaction = carried().transaction
+
+        def publish(job: NewJob, text: str) -> None:
+            outgoing.publish(platform, producer, send, job, text)
+
+        if keyed_jobs.is_keyed(job):
+            stand(keyed_jobs.submit(platform, job, transaction, publish))
+        elif transaction is not None:
+            transactional.submit(platform, job, transaction)
+        else:
+            submission.submit(platform, job, publish)
 
     @property
-    def is_encrypted(self) -> bool:
-        """Tell whether only who has the key may read the arguments."""
+    def hiding(self) -> Hiding:
+        """What is secret of the job: as its code says, or else what was told of it."""
         declared = self._declared()
-        return declared is not None and declared.encrypt
+        return carried().hiding if declared is None else declared.hiding
 
     def sealed(self, platform: Platform, job: NewJob) -> tuple[Outgoing, NewJob]:
         """Give the message and its row with the arguments encrypted, if the type says so.
 
         :raises JobOptionError: when they are not JSON.
+        :raises SealError: when there is no key.
         """
-        if not self.is_encrypted or is_sealed_payload(json.loads(job.payload)):
+        if not self.hiding.encrypt or is_sealed_payload(json.loads(job.payload)):
             return self, job
         if self._serializer() != "json":
             raise JobOptionError(f"serializer: {self.name} is encrypted, and only JSON can be; leave it out")
-        job = secrets.sealed(platform.settings.encryption_keys, job, self._declared())
+        job = secrets.sealed(platform.settings.encryption_keys, job, self.hiding)
         args, kwargs = decode_payload(job.payload)
         return replace(self, message=self.message._replace(body=(args, kwargs, self.message.body[2]))), job
 
@@ -136,7 +146,7 @@ class Outgoing:
             job_id=job_id_of(headers["id"]),
             job_type=self.name,
             payload=self._payload(platform),
-            queue=self._queue(),
+            queue=self.queue,
             priority=min(max(int(self._priority() or 1), 1), 5),
             status="BLOCKED" if wishes.after else "SCHEDULED" if due_at else "PENDING",
             max_retries=self._max_retries(),
@@ -157,7 +167,7 @@ class Outgoing:
             units=wishes.units or (declared.units if declared and declared.units != 1 else None),
             tags=(*(declared.tags if declared else ()), *wishes.tags) or None,
             retry_rule=self._retry_rule(),
-            message=secrets.with_secrets(self._extra() or None, declared),
+            message=secrets.with_secrets(self._extra() or None, self.hiding),
             batch_id=wishes.batch_id,
             **self._foretold(platform, declared, now),
         )
@@ -184,7 +194,7 @@ class Outgoing:
     def _sign(self, ring: KeyRing) -> None:
         """Sign the message for a broker of which each channel is kombu's own."""
         kind, _, body = serialise(self.message.body, self._serializer())
-        self.message.headers[SIGNATURE_HEADER] = sign(ring, self.message.headers, self._queue(), kind, body)
+        self.message.headers[SIGNATURE_HEADER] = sign(ring, self.message.headers, self.queue, kind, body)
 
     def with_unique(self, job: NewJob, now: float) -> NewJob:
         """Give the row with its unique key, unless nothing else could stand for the message.
@@ -227,7 +237,9 @@ class Outgoing:
         given = self.options.get("priority")
         return self.app.conf.task_default_priority if given is None else given
 
-    def _queue(self) -> str:
+    @property
+    def queue(self) -> str:
+        """Where the message goes."""
         queue = self.options.get("queue") or self.options.get("routing_key") or self.app.conf.task_default_queue
         return str(getattr(queue, "name", queue))
 

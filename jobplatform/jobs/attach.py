@@ -15,6 +15,7 @@ from jobplatform.errors import PoolRefused
 from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
+from jobplatform.jobs.log_lines import write_json_in_celery
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
 from jobplatform.journal import entry, leaving, refusals, stopping, surplus
@@ -22,6 +23,7 @@ from jobplatform.journal.recording import Recording
 from jobplatform.journal.report import Report
 from jobplatform.journal.room import Room
 from jobplatform.journal.writer import DirectSink, connect
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.settings import Settings, load_settings
 from jobplatform.transport import keys, redis
 from jobplatform.transport.channel import Channel
@@ -34,6 +36,9 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _REQUEST = "jobplatform.journal.recorder:JobRequest"
 _BACKEND = "jobplatform.jobs.backend:JobBackend"
+_CONTROL = "jobplatform.jobs.control:JobControl"
+#: What an application has that brings no remote control of its own.
+_STOCK_CONTROL = "celery.app.control:Control"
 
 
 def attach(app: Any, settings: Settings | None = None) -> Any:
@@ -62,6 +67,9 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     app.steps["worker"].add(LeaveStep)
     app.amqp_cls = JobAMQP
     app.__dict__.pop("amqp", None)
+    if app.control_cls == _STOCK_CONTROL:
+        app.control_cls = _CONTROL
+        app.__dict__.pop("control", None)
     app.add_defaults(_defaults(settings))
     _harden(app)
     Recording.clock = staticmethod(app.jobplatform.clock)
@@ -71,8 +79,15 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Recording.ring = Channel.ring = settings.signing_keys
     Recording.sealing = settings.encryption_keys
     masking.hide(settings.mask_keys, settings.secrets)
+    Recording.mask = staticmethod(masking.mask_of_job)
     leaving.Leaving.grace = settings.drain_seconds
     Recording.message_limit = 16 * settings.payload_limit
+    Recording.capture_logs, Recording.log_limit = settings.capture_logs, settings.log_limit
+    if settings.traces == "on":
+        TRACING.switch_on()
+        signals.worker_process_shutdown.connect(TRACING.flush, weak=False)
+    if settings.log_format == "json":
+        write_json_in_celery()
     _connect_signals(app)
     return app
 
@@ -140,10 +155,19 @@ def _connect_signals(app: Any) -> None:
         if sender.app is app:
             # The first jobs shall not wait for that.
             sender.timer.call_after(_LOOK_SECONDS, _report_controller, (app,))
+            _open_door(app)
 
     signals.worker_init.connect(refuse, weak=False)
     signals.celeryd_after_setup.connect(prepare, weak=False)
     signals.worker_ready.connect(ready, weak=False)
+
+
+def _open_door(app: Any) -> None:
+    if app.jobplatform.settings.metrics_bind:
+        # Imported here: who is not asked does without.
+        from jobplatform.jobs.worker_door import open_worker_door
+
+        open_worker_door(app)
 
 
 def prepare_worker(app: Any, worker: Any) -> None:

@@ -47,6 +47,8 @@ def job(
     large_queue: str | None = None,
     secret: Sequence[str] = (),
     encrypt: bool = False,
+    tool: bool | str = False,
+    logs: bool | None = None,
     bind: bool = False,
 ) -> Callable[[Callable[..., Any]], JobTask]: ...
 
@@ -62,7 +64,8 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     them each takes), ``duration_key`` (names of arguments whose values tell how long a job takes), ``long_queue`` and
     ``long_after`` (where jobs go that may take longer than so many seconds), ``large_queue`` (where they go while they
     are found to take much memory), ``secret`` (names of arguments, or paths into them, that are masked), ``encrypt``
-    (keep arguments and results so that only who has the key can read them), ``bind`` (pass the task itself first).
+    (keep arguments and results so that only who has the key can read them), ``tool`` (whether agents are offered to
+    submit its jobs), ``logs`` (whether what attempts log is kept with them), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """

@@ -29,13 +29,12 @@ def effect(platform: Platform, job_id: str, attempt: int, key: str, session: Any
     check_key(key)
     # Imported here: most jobs never need it, and it would cost each process 30 MB.
     from jobplatform.store import effects
-    from jobplatform.store.database import UNREACHABLE, savepoint
+    from jobplatform.store.database import UNREACHABLE
 
-    schema = platform.settings.schema
     with ExitStack() as opened:
         try:
             transaction = opened.enter_context(
-                platform.database.transaction() if session is None else savepoint(session, schema)
+                platform.database.transaction() if session is None else platform.savepoint_on(session)
             )
             first = effects.claim(transaction, job_id, key, attempt, ours=session is None)
         except UNREACHABLE as error:

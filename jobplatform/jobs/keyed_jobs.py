@@ -92,9 +92,8 @@ def submit(platform: Platform, job: NewJob, session: Any, publish: Callable[[New
 
 def _in_transaction(platform: Platform, job: NewJob, session: Any) -> str:
     from jobplatform.store import idempotency
-    from jobplatform.store.database import Transaction, connection_of
 
-    transaction = Transaction(connection_of(session), platform.settings.schema)
+    transaction = platform.transaction_on(session)
     admission.check(transaction, job)
     return idempotency.submit(transaction, _left_to_dispatcher(platform, job)).job_id
 

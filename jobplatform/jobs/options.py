@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from jobplatform.errors import JobOptionError
+from jobplatform.jobs.hiding import NOTHING, Hiding
 from jobplatform.jobs.retry import DEFAULT, RetryRule
 from jobplatform.jobs.schedule import Schedule
 from jobplatform.jobs.signature import Signature
@@ -36,6 +37,8 @@ class JobOptions:
     :param secret: the names of arguments, or paths into them such as ``customer.iban``, that are masked wherever jobs
         are shown and taken out of what their errors say.
     :param encrypt: keep arguments and results so that only who has the key can read them.
+    :param tool: whether agents are offered to submit its jobs: by plans that a person approves, or ``free`` of that.
+    :param logs: whether what its attempts log is kept with them; None leaves it to the settings.
     """
 
     name: str
@@ -60,6 +63,8 @@ class JobOptions:
     large_queue: str | None = None
     secret: tuple[str, ...] = ()
     encrypt: bool = False
+    tool: bool | str = False
+    logs: bool | None = None
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > 100:
@@ -83,6 +88,12 @@ class JobOptions:
                 raise JobOptionError(f"secret: {path!r} is no argument of {self.name}; name one that it takes")
         if self.encrypt:
             self._refuse_revealing()
+        if self.tool not in (True, False, "free"):
+            raise JobOptionError(f"tool: {self.tool!r} is not known; give True, False or 'free'")
+        if self.tool is True and (self.secret or self.encrypt):
+            raise JobOptionError(
+                f"tool: plans of agents keep what is secret of {self.name}; leave it out, or say 'free'"
+            )
         check_units(self.units)
         _ = self.limit
         if not isinstance(self.retry, RetryRule):
@@ -107,6 +118,11 @@ class JobOptions:
             raise JobOptionError(
                 f"limit_key: {limit_key!r} keeps arguments that encrypt hides of {self.name}; name only tenant"
             )
+
+    @property
+    def hiding(self) -> Hiding:
+        """What is to be hidden of its jobs."""
+        return Hiding(tuple(self.secret_paths), self.encrypt) if self.secret or self.encrypt else NOTHING
 
     @property
     def secret_paths(self) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from jobplatform.clock import StoreClock
@@ -15,7 +16,7 @@ from jobplatform.jobs.hungry import Hungry
 from jobplatform.settings import Settings
 
 if TYPE_CHECKING:
-    from jobplatform.store.database import Database
+    from jobplatform.store.database import Database, Transaction
     from jobplatform.transport.publisher import Publisher
 
 
@@ -26,6 +27,7 @@ class Platform:
         self.settings = settings
         self.in_worker = False
         self._queues: frozenset[str] = frozenset()
+        self._elsewhere: frozenset[str] = frozenset()
         self._unrouted: str | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -111,10 +113,14 @@ class Platform:
             hint = f"did you mean {close[0]!r}? Otherwise add" if close else "add"
             raise UnknownQueue(f"queue: {queue!r} is not declared; {hint} it to task_queues or JOBPLATFORM_QUEUES")
 
+    def know_queues(self, queues: Collection[str]) -> None:
+        """Take queues as declared that job types name whose code is not here."""
+        self._elsewhere |= frozenset(queues)
+
     def _declared_queues(self, app: Any) -> set[str]:
         jobs = [task.job for task in app.tasks.values() if getattr(task, "job", None)]
         declared = {queue for job in jobs for queue in (job.queue, job.long_queue, job.large_queue)}
-        known = {str(app.conf.task_default_queue), *self.settings.queues, *app.amqp.queues, *declared}
+        known = {str(app.conf.task_default_queue), *self.settings.queues, *app.amqp.queues, *declared, *self._elsewhere}
         return {queue for queue in known if queue}
 
     @property
@@ -131,6 +137,24 @@ class Platform:
                         raise SettingsError("DATABASE_URL: it is not set; give the URL of the job tables")
                     self._database = Database(self.settings, statement_seconds=10.0)
         return self._database
+
+    def transaction_on(self, handle: Any) -> Transaction:
+        """Give the platform's statements a place in the caller's own transaction.
+
+        :param handle: an SQLAlchemy Session or Connection.
+        """
+        from jobplatform.store.database import Transaction, connection_of
+
+        return Transaction(connection_of(handle), self.settings.schema)
+
+    def savepoint_on(self, handle: Any) -> AbstractContextManager[Transaction]:
+        """Open a savepoint in the caller's own transaction; a block that raises takes back what was written in it.
+
+        :param handle: an SQLAlchemy Session, scoped_session or Connection.
+        """
+        from jobplatform.store.database import savepoint
+
+        return savepoint(handle, self.settings.schema)
 
     @property
     def publisher(self) -> Publisher:

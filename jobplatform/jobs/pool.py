@@ -20,6 +20,7 @@ from billiard.exceptions import WorkerLostError
 from celery.concurrency import asynpool, prefork
 
 from jobplatform.journal.processes import read_process
+from jobplatform.journal.shared_log import SHARED_FILES
 
 #: So many bytes are read at once: what a pipe holds.
 _PIPE_BYTES = 65_536
@@ -137,7 +138,9 @@ class JobPool(asynpool.AsynPool):  # type: ignore[misc]
 
     def _create_worker_process(self, number: int) -> Any:
         """Read the memory of a process as it begins: the first job that it is handed may be its end."""
-        process = super()._create_worker_process(number)
+        with SHARED_FILES.lending() as lent:
+            process = super()._create_worker_process(number)
+            lent(process.pid)
         read_process(process.pid)
         return process
 

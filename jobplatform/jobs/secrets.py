@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from kombu.utils.json import dumps as kombu_json
 
+from jobplatform.jobs.hiding import NOTHING, Hiding
 from jobplatform.jobs.options import JobOptions
 from jobplatform.jobs.payload import decode_payload
 from jobplatform.masking import MASK
@@ -19,19 +20,17 @@ from jobplatform.secrecy.keyring import KeyRing
 SECRET = "secret"
 
 
-def with_secrets(message: Mapping[str, Any] | None, declared: JobOptions | None) -> Mapping[str, Any] | None:
+def with_secrets(message: Mapping[str, Any] | None, hiding: Hiding) -> Mapping[str, Any] | None:
     """Add to what a row says of its message where in the payload secrets are."""
-    if declared is None or not declared.secret:
-        return message
-    return {**(message or {}), SECRET: declared.secret_paths}
+    return {**(message or {}), SECRET: list(hiding.paths)} if hiding.paths else message
 
 
-def sealed(ring: KeyRing, job: NewJob, declared: JobOptions | None) -> NewJob:
+def sealed(ring: KeyRing, job: NewJob, hiding: Hiding) -> NewJob:
     """Give a job with its payload encrypted, if its type says so.
 
     :raises SealError: when there is no key.
     """
-    if declared is None or not declared.encrypt:
+    if not hiding.encrypt:
         return job
     return replace(job, payload=sealing.seal_payload(ring, job.payload, job.job_id, job.job_type))
 
@@ -41,6 +40,15 @@ def sealed_template(ring: KeyRing, payload: Mapping[str, Any], job_id: str, job_
     return dict(zip(("args", "kwargs"), decode_payload(
         sealing.seal_payload(ring, kombu_json(payload), job_id, job_type)), strict=True
     ))  # fmt: skip
+
+
+def sealer_of(
+    ring: KeyRing, job_type: str, hiding: Hiding
+) -> Callable[[Mapping[str, Any], str], Mapping[str, Any]] | None:
+    """Give what encrypts payloads of jobs that rows make, None where the type does not ask for it."""
+    if not hiding.encrypt:
+        return None
+    return lambda payload, job_id: sealed_template(ring, payload, job_id, job_type)
 
 
 def opened(ring: KeyRing, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -76,9 +84,9 @@ def _hides(app: Any, value: Mapping[str, Any]) -> bool:
     return declared is not None and declared.encrypt and not sealing.is_sealed(value["kwargs"])
 
 
-def masked_reprs(message: Any, declared: JobOptions | None) -> Any:
+def masked_reprs(message: Any, hiding: Hiding) -> Any:
     """Give Celery's message with nothing secret in what it shows of the arguments."""
-    if declared is None or not (declared.secret or declared.encrypt):
+    if hiding == NOTHING:
         return message
     message.headers.update(argsrepr=MASK, kwargsrepr=MASK)
     if message.sent_event:

@@ -169,6 +169,11 @@ class Signature:
             return True
         return self._extra is not None or any(item.name == name for item in self._parameters)
 
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """The names of what may be given by position, in order; none where one model takes all by name."""
+        return () if self._model is not None else tuple(item.name for item in self._positional)
+
     def json_schema(self) -> dict[str, Any]:
         """Describe the parameters, or the model, as one JSON schema object."""
         if self._model is not None:

@@ -18,6 +18,7 @@ from jobplatform.jobs.estimates import Outlook, key_of, outlook
 from jobplatform.jobs.options import JobOptions, refuse_unknown
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import Platform, platform_of
+from jobplatform.jobs.traced import traced
 from jobplatform.jobs.wishes import OURS, SHARED, Wishes, carrying, wishes_of
 from jobplatform.limits import render_key
 from jobplatform.records import NewJob, job_id_of, new_job_id, new_job_ids
@@ -69,10 +70,11 @@ class JobTask(Task):  # type: ignore[misc]
         like = self._new_job(platform, (), {}, wishes, payload="{}")
         ids: list[str] = []
         chunks = self._chunks(platform, iter(items), ids, wishes)
-        if wishes.transaction is not None:
-            transactional.submit_many(platform, like, chunks, wishes.transaction)
-        else:
-            submission.submit_many(platform, like, chunks)
+        with traced(like, one=False) as like:
+            if wishes.transaction is not None:
+                transactional.submit_many(platform, like, chunks, wishes.transaction)
+            else:
+                submission.submit_many(platform, like, chunks)
         return ids
 
     def _chunks(
@@ -114,17 +116,18 @@ class JobTask(Task):  # type: ignore[misc]
                 result = super().apply_async(args, kwargs, **{**self._declared_options(), **wishes.for_celery()})
             return self.AsyncResult(standing[0]) if standing else result
         job = self._with_keys(platform, self._new_job(platform, args, kwargs, wishes), args, kwargs, wishes)
-        job = secrets.sealed(platform.settings.encryption_keys, job, self.job)
+        job = secrets.sealed(platform.settings.encryption_keys, job, self.job.hiding)
 
         def publish(job: NewJob, text: str) -> None:
             platform.publisher.push(submission.message_of(job), text)
 
-        if keyed_jobs.is_keyed(job):
-            return self.AsyncResult(keyed_jobs.submit(platform, job, wishes.transaction, publish))
-        if wishes.transaction is not None:
-            transactional.submit(platform, job, wishes.transaction)
-        else:
-            submission.submit(platform, job, publish)
+        with traced(job) as job:
+            if keyed_jobs.is_keyed(job):
+                return self.AsyncResult(keyed_jobs.submit(platform, job, wishes.transaction, publish))
+            if wishes.transaction is not None:
+                transactional.submit(platform, job, wishes.transaction)
+            else:
+                submission.submit(platform, job, publish)
         return self.AsyncResult(job.job_id)
 
     def _with_keys(self, platform: Platform, job: NewJob, args: Any, kwargs: Any, wishes: Wishes) -> NewJob:
@@ -174,7 +177,7 @@ class JobTask(Task):  # type: ignore[misc]
             tags=(*declared.tags, *wishes.tags) or None,
             retry_rule=(wishes.retry_rule or declared.retry).as_row(),
             batch_id=wishes.batch_id,
-            message=secrets.with_secrets(membership.message_of(wishes.batch_id), declared),
+            message=secrets.with_secrets(membership.message_of(wishes.batch_id), declared.hiding),
             **foretold,
         )
 

@@ -20,13 +20,12 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
     """
     from jobplatform.store import new_jobs
     from jobplatform.store.after_commit import after_commit
-    from jobplatform.store.database import Transaction, connection_of
 
     publishes = job.due_at is None
     told = publishes and after_commit(handle, lambda: _publish(platform, job))
     if publishes and not told:
         job = replace(job, due_at=platform.clock(), enqueued_at=None)
-    transaction = Transaction(connection_of(handle), platform.settings.schema)
+    transaction = platform.transaction_on(handle)
     if job.after or job.batch_id:
         admission.check(transaction, job)
     new_jobs.insert_one(transaction, job)
@@ -36,13 +35,12 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Ch
     """Write the rows of many jobs in the caller's transaction, and publish them right after the commit."""
     from jobplatform.store import new_jobs
     from jobplatform.store.after_commit import after_commit
-    from jobplatform.store.database import Transaction, connection_of
 
     taken: list[submission.Chunk] = []
     publishes = like.due_at is None
     if publishes and not after_commit(handle, lambda: _publish_chunks(platform, like, taken)):
         like = replace(like, due_at=platform.clock(), enqueued_at=None)
-    transaction = Transaction(connection_of(handle), platform.settings.schema)
+    transaction = platform.transaction_on(handle)
     if like.after or like.batch_id:
         admission.check(transaction, like)
     for chunk in chunks:

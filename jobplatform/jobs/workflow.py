@@ -18,6 +18,7 @@ from jobplatform.jobs.platform import platform_of
 from jobplatform.jobs.signature import AWAITED
 from jobplatform.jobs.task import job_of
 from jobplatform.jobs.wishes import Wishes, carrying
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.records import Edge, Inputs, NewJob, new_job_id
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class Workflow:
         self._check()
         if not self._signatures:
             return {}
-        submission.submit_together(self.platform, self._jobs(), self._transaction(session))
+        with TRACING.grouping("submit workflow", len(self)):
+            submission.submit_together(self.platform, self._jobs(), self._transaction(session))
         return {name: self.app.AsyncResult(job_id) for job_id, name in self._names.items()}
 
     def graft(self, before: str) -> dict[str, Any]:
@@ -139,11 +141,7 @@ class Workflow:
         return {name: self.app.AsyncResult(job_id) for job_id, name in self._names.items()}
 
     def _transaction(self, session: Any) -> Transaction | None:
-        if session is None:
-            return None
-        from jobplatform.store.database import Transaction, connection_of
-
-        return Transaction(connection_of(session), self.platform.settings.schema)
+        return None if session is None else self.platform.transaction_on(session)
 
     def _check(self) -> None:
         cycle = find_cycle(self._edges)

@@ -77,6 +77,7 @@ class Rows:
     progress: list[dict[str, Any]]
     stale: list[dict[str, Any]]
     failures: list[FailedAttempt]
+    logs: list[dict[str, Any]]
 
 
 def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows:
@@ -86,7 +87,8 @@ def rows_of(news: News, facts: Mapping[str, RetryFacts], decide: Decide) -> Rows
     """
     progress = [_progress_row(entry) for entry in news.progress.values()]
     failures = failures_of(news, facts)
-    rows = Rows([], [], [], [], progress, [_stale_row(entry) for entry in news.stale], failures)
+    logs = [_log_row(entry, entry.logs) for entry in news.attempts.values() if entry.logs]
+    rows = Rows([], [], [], [], progress, [_stale_row(entry) for entry in news.stale], failures, logs)
     pairs = zip(failures, decide(failures), strict=True)
     decisions = {(failed.job_id, failed.attempt): (failed, decision) for failed, decision in pairs}
     furthest: dict[str, dict[str, Any]] = {}
@@ -158,10 +160,12 @@ def _job_row(entry: Entry) -> dict[str, Any]:
         "worker_id": entry.worker,
         "started_at": entry.started,
         "completed_at": None if state is State.PROCESSING else entry.at,
+        # When the attempt did, whatever becomes of the job.
+        "ended_at": None if state is State.PROCESSING else entry.at,
         "result": entry.result,
     }
     if entry.kind is Kind.PARKED:
-        row.update(completed_at=None, hold_reason=(entry.error or {}).get("message"), hold_by=PLATFORM)
+        row.update(completed_at=None, ended_at=None, hold_reason=(entry.error or {}).get("message"), hold_by=PLATFORM)
     elif entry.error:
         row["error_type"] = entry.error.get("type")
         row["error_message"] = entry.error.get("message")
@@ -237,6 +241,16 @@ def _decision_row(failed: FailedAttempt, decision: RetryDecision) -> dict[str, A
 def _progress_row(entry: Entry) -> dict[str, Any]:
     value = {**(entry.result or {}), "attempt": entry.attempt, "at": entry.at}
     return {"job_id": entry.job_id, "attempt": entry.attempt, "at": entry.at, "progress": value}
+
+
+def _log_row(entry: Entry, logs: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "job_id": entry.job_id,
+        "attempt": entry.attempt,
+        "at": entry.at,
+        "text": str(logs["text"]),
+        "cut": int(logs["cut"]),
+    }
 
 
 def _stale_row(entry: Entry) -> dict[str, Any]:

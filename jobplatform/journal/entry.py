@@ -2,11 +2,11 @@
 
 Version 1 has the keys ``v`` version, ``k`` kind, ``j`` job id, ``a`` attempt, ``t`` time, ``s`` start of the attempt,
 ``w`` worker, ``p`` process id, ``q`` time of enqueueing, ``r`` result, ``u`` CPU seconds and peak KiB, ``e`` error,
-``n`` the new row; an entry of kind ``lost`` has the entry of the start in ``of`` and the seconds of silence in
-``silent``, with the bytes that its process took in ``rss`` and when they were read in ``read``, or nothing there when
-no worker holds the job at all; one of kind ``unreadable`` has the queue, the size and the first bytes of a message in
-``r``, and ``j`` and ``a`` only if the message names a job. Times are in seconds since the epoch. A reader ignores
-keys that it does not know and quarantines kinds and versions that it does not know.
+``n`` the new row, ``l`` what was logged; an entry of kind ``lost`` has the entry of the start in ``of`` and the seconds
+of silence in ``silent``, with the bytes that its process took in ``rss`` and when they were read in ``read``, or
+nothing there when no worker holds the job at all; one of kind ``unreadable`` has the queue, the size and the first
+bytes of a message in ``r``, and ``j`` and ``a`` only if the message names a job. Times are in seconds since the epoch.
+A reader ignores keys that it does not know and quarantines kinds and versions that it does not know.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from enum import StrEnum
 from typing import Any
 
 from jobplatform.journal.death import death_of, describe_memory
+
+#: The text that an attempt's code has logged, and how many lines before it were cut.
+Logs = Mapping[str, Any]
 
 VERSION = 1
 #: The longest error message and traceback that are kept, in characters.
@@ -64,6 +67,7 @@ class Entry:
     row: Mapping[str, Any] | None = None
     stale: bool = False
     usage: Sequence[float] | None = None
+    logs: Mapping[str, Any] | None = None
 
 
 class UnreadableEntry(ValueError):
@@ -92,20 +96,26 @@ def started(head: str, at: float) -> str:
     return f'{{"v":1,"k":"started",{head},"t":{at:.6f},"s":{at:.6f}}}'
 
 
-def completed(head: str, start: float, at: float, result: str, cpu: float = 0.0, rss: int = 0) -> str:
+def completed(
+    head: str, start: float, at: float, result: str, cpu: float = 0.0, rss: int = 0, logs: Logs | None = None
+) -> str:
     """Write the entry of a completed attempt.
 
     :param result: JSON text of the value.
     :param cpu: CPU seconds.
     :param rss: peak memory of the process, in KiB.
     """
-    return f'{{"v":1,"k":"completed",{head},"s":{start:.6f},"t":{at:.6f},"u":[{cpu},{rss}],"r":{result}}}'
+    told = f'"l":{json.dumps(logs)},' if logs else ""
+    return f'{{"v":1,"k":"completed",{head},"s":{start:.6f},"t":{at:.6f},"u":[{cpu},{rss}],{told}"r":{result}}}'
 
 
-def ended(kind: Kind, head: str, start: float | None, at: float, error: Mapping[str, Any]) -> str:
+def ended(
+    kind: Kind, head: str, start: float | None, at: float, error: Mapping[str, Any], logs: Logs | None = None
+) -> str:
     """Write the entry of an attempt that failed or was cancelled."""
     since = "" if start is None else f'"s":{start:.6f},'
-    return f'{{"v":1,"k":"{kind}",{head},{since}"t":{at:.6f},"e":{json.dumps(error)}}}'
+    told = f'"l":{json.dumps(logs)},' if logs else ""
+    return f'{{"v":1,"k":"{kind}",{head},{since}"t":{at:.6f},{told}"e":{json.dumps(error)}}}'
 
 
 def progress(job_id: str, attempt: int, at: float, value: Mapping[str, Any]) -> str:
@@ -184,7 +194,7 @@ def parse(raw: bytes, stale: bool = False) -> Entry:
         job_id = get("j", "") if kind is Kind.UNREADABLE else value["j"]
         return Entry(
             kind, job_id, get("a", 1), get("t", 0.0), get("s"), get("w"), get("p"), get("q"),
-            get("r"), get("e"), get("n"), stale, get("u"),
+            get("r"), get("e"), get("n"), stale, get("u"), get("l"),
         )  # fmt: skip
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UnreadableEntry(f"kind {get('k')!r} is unknown or a key is missing: {error}") from error

@@ -21,6 +21,7 @@ from jobplatform.journal.outcome import ends_of, seen
 from jobplatform.records import job_of_row
 from jobplatform.states import FINAL
 from jobplatform.store import (
+    attempt_logs,
     clusters,
     dead_letters,
     dependencies,
@@ -181,10 +182,11 @@ class Mirror:
         rows = rows_of(news, facts, self.decide)
         counts["attempts"] = len(rows.jobs)
         moved = jobs.apply_transitions(transaction, rows.jobs)
-        counts["transitions"] = moved.total()
+        counts["transitions"] = sum(each.jobs for each in moved)
         ended = [row["job_id"] for row in rows.jobs if row["status"] in FINAL]
         counts.update(dependencies.settle(transaction, ended))
         counts["executions"] = executions.record(transaction, rows.executions)
+        counts["logs"] = attempt_logs.record(transaction, rows.logs)
         executions.note_stale(transaction, rows.stale)
         recorded = retry_decisions.record(transaction, rows.decisions)
         counts["decisions"] = len(recorded)

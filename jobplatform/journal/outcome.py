@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from jobplatform.decision import Outcome, Seen
+from jobplatform.decision import Moved, Outcome, Seen
 from jobplatform.journal.collapse import News, Rows
 from jobplatform.journal.entry import Entry, Kind
 from jobplatform.states import FINAL, State
@@ -44,10 +44,13 @@ def _end(entry: Entry, ended: str | None) -> dict[str, Any]:
     }
 
 
-def seen(rows: Rows, moved: Mapping[tuple[str, str], int], outcomes: Sequence[Outcome]) -> Seen:
+def seen(rows: Rows, moved: Sequence[Moved], outcomes: Sequence[Outcome]) -> Seen:
     """Sum up what a batch showed."""
-    completed = Counter({job_type: jobs for (job_type, status), jobs in moved.items() if status == State.COMPLETED})
-    return Seen(_latest(rows), completed, rows.failures, outcomes, list(_runs(rows)))
+    completed: Counter[str] = Counter()
+    for each in moved:
+        if each.status == State.COMPLETED:
+            completed[each.job_type] += each.jobs
+    return Seen(_latest(rows), completed, rows.failures, outcomes, list(_runs(rows)), moved)
 
 
 def _runs(rows: Rows) -> Iterator[tuple[str, float]]:

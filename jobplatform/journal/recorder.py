@@ -29,6 +29,7 @@ from kombu.exceptions import DecodeError
 
 from jobplatform.journal import entry
 from jobplatform.journal.bounded import BoundedRequest
+from jobplatform.journal.capture import attempt_key
 from jobplatform.journal.deeds import DEEDS
 from jobplatform.journal.entry import Kind
 from jobplatform.journal.failure import describe, describe_death, describe_interruption, describe_text, seconds_from
@@ -46,9 +47,11 @@ from jobplatform.journal.inbound import (
 from jobplatform.journal.processes import last_reading
 from jobplatform.journal.recording import Recording, sink_of
 from jobplatform.journal.result import result_meta
-from jobplatform.journal.tracer import Failure, Outcome, trace_job
+from jobplatform.journal.shared_log import SHARED_FILES
+from jobplatform.journal.tracer import Failure, Outcome, attempt_of, trace_job
 from jobplatform.journal.unfinished import GivenBack, Interrupted, Replaced
 from jobplatform.masking import mask_text, secrets_in
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)
@@ -74,6 +77,10 @@ class JobRequest(BoundedRequest):
     _row = ""
     #: What the exception told where it was raised.
     _told: Mapping[str, Any] = MappingProxyType({})
+    #: Whether what ran its code has told how it ended.
+    _ended_itself = False
+    #: What its code logged, as far as it said so itself.
+    _logs: Mapping[str, Any] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Replace what the class that Celery generates would shadow: how the job runs, and what its success says."""
@@ -83,8 +90,11 @@ class JobRequest(BoundedRequest):
 
             def on_success(self: JobRequest, result: Any, **options: Any) -> Any:
                 failed, value, runtime = result
+                self._ended_itself = True
                 if isinstance(value, Failure):
-                    value, self._told = value
+                    value, told = value
+                    self._logs = told.pop("logs", None)
+                    self._told = told
                 elif not failed:
                     self.record_success(value)
                     value = value.result
@@ -155,8 +165,7 @@ class JobRequest(BoundedRequest):
     @property
     def attempt(self) -> int:
         """The number of this attempt, from 1."""
-        given: int | None = self._request_dict.get(ATTEMPT_HEADER)
-        return given or int(self._request_dict.get("retries") or 0) + 1
+        return attempt_of(self._request_dict)
 
     @property
     def job_id(self) -> str:
@@ -193,7 +202,7 @@ class JobRequest(BoundedRequest):
         now = Recording.clock()
         key, meta = ("", "") if self.ignore_result else result_meta(self.id, outcome.result, now)
         start = now if self.started_at is None else self.started_at
-        text = entry.completed(self.head(), start, now, outcome.result, outcome.cpu_seconds, outcome.peak_rss)
+        text = entry.completed(self.head(), start, now, *outcome)
         self._tell(text, key, meta)
 
     def record_failure(self, error: dict[str, Any], kind: Kind = Kind.FAILED) -> None:
@@ -206,7 +215,12 @@ class JobRequest(BoundedRequest):
             error = {**error, "release": Recording.release}
         error = _without_secrets(error, _secrets(self, declared))
         failed = kind is Kind.FAILED and not error.get("interrupted")
-        self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error), failed=failed)
+        logs = self._log()
+        self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error, logs), failed=failed)
+
+    def _log(self) -> Mapping[str, Any] | None:
+        """Give what its code logged, as it said or, if it was killed, as its process has written."""
+        return self._logs or SHARED_FILES.read(self.worker_pid, attempt_key(self.id, self._request_dict))
 
     def send_event(self, type: str, **fields: Any) -> None:
         """Send an event to who watches; of a failure it tells no secrets."""
@@ -223,12 +237,21 @@ class JobRequest(BoundedRequest):
             return
         self._outcome_known = True
         if self.started_at is not None:
+            if TRACING.on and not self._ended_itself:
+                self._span(self.started_at)
             DEEDS.end(self.queue, self.name, failed)
         sink = sink_of(self.message)
         if self.acknowledged:
             sink.note(text)
         else:
             sink.outcome(self.message.delivery_tag, text, result_key, result)
+
+    def _span(self, started_at: float) -> None:
+        """Span the attempt, as whatever ran it cannot any more."""
+        TRACING.killed(
+            self._request_dict, self.queue, self.name, self.job_id, attempt=self.attempt, began=started_at,
+            ended=Recording.clock(), error="killed",
+        )  # fmt: skip
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """Journal how the attempt ended, then do what Celery does."""

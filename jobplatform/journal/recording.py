@@ -37,6 +37,12 @@ class Recording:
     sealing: KeyRing = KeyRing()
     #: The largest message that is taken from publishers that know nothing of the platform, in bytes.
     message_limit: int = 16 * 1_048_576
+    #: Of which attempts what they log is kept, unless their type says: all (on), those that failed, or none (off).
+    capture_logs: str = "failed"
+    #: So many bytes of it; with 0 nothing is kept of any.
+    log_limit: int = 0
+    #: Takes secrets out of what was logged.
+    mask: Callable[[str], str] = staticmethod(lambda text: text)
 
 
 def sink_of(message: Any) -> Sink:

@@ -30,18 +30,20 @@ class Limiter:
 
     :param client: a Redis client.
     :param stale_seconds: a worker that is silent for so long counts as dead.
-    :param declared: the limits that job types declare.
+    :param declared: the limits that job types declare; None leaves those that are known.
     """
 
     name = "limiter"
     interval = 1.0
 
-    def __init__(self, database: Database, client: Any, stale_seconds: float, declared: Sequence[Limit] = ()) -> None:
+    def __init__(
+        self, database: Database, client: Any, stale_seconds: float, declared: Sequence[Limit] | None = ()
+    ) -> None:
         self.database = database
         self.client = client
         self.stale_seconds = stale_seconds
-        self.declared = declared
-        self._has_declared = False
+        self.declared = declared or ()
+        self._has_declared = declared is None
         self._rounds = 0
 
     def run_once(self, now: datetime) -> Counter[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,9 +10,7 @@ from typing import Any
 from celery.beat import Scheduler
 
 from jobplatform.jobs.platform import platform_of
-from jobplatform.jobs.secrets import sealed_template, with_secrets
-from jobplatform.scheduling.declared import rows_of_entries, rows_of_types
-from jobplatform.scheduling.fires import TypeFacts
+from jobplatform.scheduling.declared import facts_of, rows_of_entries, rows_of_types
 from jobplatform.scheduling.ticker import Ticker
 from jobplatform.store import schedules
 from jobplatform.store.database import UNREACHABLE, Database
@@ -32,7 +29,8 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
         platform = platform_of(self.app)
         self.clock = platform.clock
         self.database = Database(platform.settings, pool_size=2, only_indexes=True)
-        self.ticker = Ticker(self.database, self._facts_of, timedelta(seconds=platform.settings.stop_seconds))
+        stop_time = timedelta(seconds=platform.settings.stop_seconds)
+        self.ticker = Ticker(self.database, partial(facts_of, self.app), stop_time)
         self.synced = False
         self.schedule: dict[str, Any] = {}
         held = {row["name"] for row in rows_of_entries(self.app)}
@@ -58,23 +56,6 @@ class JobScheduler(Scheduler):  # type: ignore[misc]
         with self.database.transaction() as transaction:
             schedules.put_declared(transaction, rows)
         self.synced = True
-
-    def _facts_of(self, job_type: str) -> TypeFacts:
-        declared = getattr(self.app.tasks.get(job_type), "job", None)
-        if declared is None:
-            return TypeFacts()
-        return TypeFacts(
-            declared.max_retries,
-            declared.timeout,
-            declared.soft_timeout,
-            declared.retry.as_row(),
-            declared.deadline,
-            with_secrets(None, declared),
-            partial(self._sealed, job_type) if declared.encrypt else None,
-        )
-
-    def _sealed(self, job_type: str, payload: Mapping[str, Any], job_id: str) -> Mapping[str, Any]:
-        return sealed_template(self.app.jobplatform.settings.encryption_keys, payload, job_id, job_type)
 
     def close(self) -> None:
         """Close the connections."""

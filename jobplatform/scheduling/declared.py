@@ -8,6 +8,9 @@ from typing import Any
 
 from celery.schedules import BaseSchedule, crontab, schedule
 
+from jobplatform.jobs.secrets import sealer_of, with_secrets
+from jobplatform.scheduling.fires import TypeFacts
+
 #: The columns of a declared row that its code need not name.
 DEFAULTS: Mapping[str, Any] = {
     "timezone": "UTC",
@@ -76,3 +79,19 @@ def expression_of(when: Any) -> str | None:
         return None
     seconds = when.total_seconds() if isinstance(when, timedelta) else float(when)
     return f"@every {seconds:g}s" if seconds >= 1 else None
+
+
+def facts_of(app: Any, job_type: str) -> TypeFacts:
+    """Tell what the code says of a job type, beyond what its schedules say."""
+    declared = getattr(app.tasks.get(job_type), "job", None)
+    if declared is None:
+        return TypeFacts()
+    return TypeFacts(
+        declared.max_retries,
+        declared.timeout,
+        declared.soft_timeout,
+        declared.retry.as_row(),
+        declared.deadline,
+        with_secrets(None, declared.hiding),
+        sealer_of(app.jobplatform.settings.encryption_keys, job_type, declared.hiding),
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from jobplatform.errors import ScheduleError, SealError
 from jobplatform.jobs.schedule import Overlap
+from jobplatform.metrics.tracing import TRACING
 from jobplatform.recurrence import parse
 from jobplatform.scheduling.fires import TypeFacts, id_of, job_of, rule_of
 from jobplatform.scheduling.misfire import Plan, plan
@@ -97,7 +98,7 @@ class Ticker:
             if row["overlap"] == Overlap.CANCEL_OTHER and State.PROCESSING in before.values():
                 wait = self.stop_time
         facts = self.facts_of(row["job_type"])
-        return [job_of(row, fire, now, facts, wait) for fire in decision.fires]
+        return [_traced(job_of(row, fire, now, facts, wait)) for fire in decision.fires]
 
     def _begin(self, transaction: Transaction, rows: Sequence[Row], now: datetime) -> Counter[str]:
         written = []
@@ -110,6 +111,14 @@ class Ticker:
                 written.append(_planned(row, Plan((), first), ()))
         schedules.put_plans(transaction, written)
         return +Counter(planned=len(written))
+
+
+def _traced(job: dict[str, Any]) -> dict[str, Any]:
+    """Let what a schedule makes begin a trace."""
+    if not TRACING.on:
+        return job
+    with TRACING.sending(job["queue"], job["job_type"], job["job_id"]) as context:
+        return {**job, "message": {**(job["message"] or {}), "headers": context}}
 
 
 def plan_of(row: Row, due: datetime, now: datetime) -> Plan | str:

@@ -87,6 +87,24 @@ FIND_BROKEN = Statement(
     {"after": 0, "hash": None, "limit": 10_000},
 )
 
+FIRST_PREVIOUS = Statement(
+    "read_first_previous",
+    """
+    select hash from @audit_seals where audit_id < (select min(audit_id) from @audit_log)
+    order by audit_id desc limit 1
+    """,
+    {},
+)
+
+LAST_BEFORE = Statement(
+    "last_deed_before",
+    """
+    select audit_id, hash from @audit_log where audit_id <= (select max(audit_id) - %(rows)s from @audit_log)
+    order by audit_id desc limit 1
+    """,
+    {"rows": 10_000},
+)
+
 READ_HASH = Statement("read_audit_hash", "select hash from @audit_log where audit_id = %(audit_id)s", {"audit_id": 1})
 
 
@@ -121,7 +139,7 @@ def broken(transaction: Transaction, part: int = 10_000) -> int | None:
 
     :param part: rows that are looked at together.
     """
-    after, before = 0, None
+    after, before = 0, _first_previous(transaction)
     while found := transaction.rows(FIND_BROKEN, after=after, hash=before, limit=part):
         (row,) = found
         if not row["sound"]:
@@ -129,3 +147,17 @@ def broken(transaction: Transaction, part: int = 10_000) -> int | None:
         after = row["last"]
         before = transaction.rows(READ_HASH, audit_id=after)[0]["hash"]
     return None
+
+
+def broken_lately(transaction: Transaction, rows: int) -> int | None:
+    """Name the first of the last rows that was changed, or that another stood before; None when there is none."""
+    found = transaction.rows(LAST_BEFORE, rows=rows)
+    after, before = (found[0]["audit_id"], found[0]["hash"]) if found else (0, _first_previous(transaction))
+    judged = transaction.rows(FIND_BROKEN, after=after, hash=before, limit=rows)
+    return next((int(row["audit_id"]) for row in judged if not row["sound"]), None)
+
+
+def _first_previous(transaction: Transaction) -> bytes | None:
+    """Give the hash that the first row is bound to: that of the last one which was taken out, if any was."""
+    found = transaction.rows(FIRST_PREVIOUS)
+    return found[0]["hash"] if found else None

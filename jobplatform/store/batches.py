@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -113,16 +113,36 @@ READ_PROGRESS = Statement(
     {"batch_id": _ID},
 )
 
+# Who may not look everywhere sees the batches of which they see every job, and that have one.
+_SCOPE = """((%(in_queues)s::text[] is null and %(in_tenants)s::text[] is null) or (
+            not exists (select from @jobs own where own.batch_id = b.batch_id and not coalesce(
+                (%(in_queues)s::text[] is null or own.queue = any(%(in_queues)s::text[]))
+                and (%(in_tenants)s::text[] is null or own.tenant = any(%(in_tenants)s::text[])), false))
+            and exists (select from @jobs own where own.batch_id = b.batch_id)))"""
+
+FIND_BATCH = Statement(
+    "find_batch",
+    f"select b.name from @batches b where b.batch_id = %(batch_id)s::uuid and {_SCOPE}",
+    {"batch_id": _ID, "in_queues": ["celery"], "in_tenants": None},
+)
+
 LIST_BATCHES = Statement(
     "list_batches",
     f"""
     select {FIELDS}, now() as at from @batches b
-    where (not %(unfinished)s or complete_at is null)
+    where (not %(unfinished)s or complete_at is null) and {_SCOPE}
         and (%(before_time)s::timestamptz is null
             or (b.created_at, b.batch_id) < (%(before_time)s::timestamptz, %(before_id)s::uuid))
     order by b.created_at desc, b.batch_id desc limit %(limit)s
     """,
-    {"unfinished": True, "before_time": _NOW, "before_id": _ID, "limit": 1},
+    {
+        "unfinished": True,
+        "in_queues": ["celery"],
+        "in_tenants": None,
+        "before_time": _NOW,
+        "before_id": _ID,
+        "limit": 1,
+    },
 )
 
 
@@ -190,7 +210,7 @@ def cancel_some(transaction: Transaction, batch_id: str, reason: str, limit: int
     return len(jobs.cancel(transaction, found, reason)) if found else 0
 
 
-def retry_failed(database: Database, batch_id: str) -> int:
+def retry_failed(database: Database, batch_id: str, by: str | None = None) -> int:
     """Let all failed jobs of a batch run once more, some in each transaction; returns how many do.
 
     :raises BatchNotFound: when there is none.
@@ -203,8 +223,19 @@ def retry_failed(database: Database, batch_id: str) -> int:
             rows = transaction.rows(LIST_FAILED, batch_id=batch_id, after=last, limit=_PAGE)
             if not rows:
                 return count
-            replayed = dead_letters.replay(transaction, [row["job_id"] for row in rows])
+            replayed = dead_letters.replay(transaction, [row["job_id"] for row in rows], by)
         count, last = count + len(replayed), rows[-1]["job_id"]
+
+
+def find(
+    transaction: Transaction, batch_id: str, queues: Collection[str] | None, tenants: Collection[str] | None
+) -> None:
+    """Insist on a batch that is in the scope of who asks; None is everywhere.
+
+    :raises BatchNotFound: when there is none.
+    """
+    if not transaction.rows(FIND_BATCH, batch_id=batch_id, **_scope(queues, tenants)):
+        raise BatchNotFound(batch_id)
 
 
 def show(transaction: Transaction, batch_id: str) -> tuple[Row, Progress]:
@@ -221,12 +252,24 @@ def show(transaction: Transaction, batch_id: str) -> tuple[Row, Progress]:
 
 
 def listed(
-    transaction: Transaction, unfinished: bool, limit: int, before: tuple[datetime, str] | None = None
+    transaction: Transaction,
+    unfinished: bool,
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+    queues: Collection[str] | None = None,
+    tenants: Collection[str] | None = None,
 ) -> Sequence[Row]:
     """List batches, newest first; their counts lag by a moment.
 
     :param unfinished: only those that have never finished.
     :param before: (created_at, batch_id) of the last one of the page before.
+    :param queues: with ``tenants`` the scope of who asks; None is everywhere.
     """
     time, batch_id = before or (None, None)
-    return transaction.rows(LIST_BATCHES, unfinished=unfinished, limit=limit, before_time=time, before_id=batch_id)
+    place = {"before_time": time, "before_id": batch_id, "limit": limit}
+    return transaction.rows(LIST_BATCHES, unfinished=unfinished, **place, **_scope(queues, tenants))
+
+
+def _scope(queues: Collection[str] | None, tenants: Collection[str] | None) -> dict[str, list[str] | None]:
+    known = {"in_queues": queues, "in_tenants": tenants}
+    return {name: None if values is None else sorted(values) for name, values in known.items()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from jobplatform.errors import ClusterNotFound, JobOptionError
 from jobplatform.store.database import Transaction
+from jobplatform.store.dead_letters import IN_SCOPE
 from jobplatform.store.statement import Statement
 
 Row = Mapping[str, Any]
@@ -78,8 +79,8 @@ COUNT_ERRORS = Statement(
     {"rows": "[]"},
 )
 
-_COLUMNS = """fingerprint, error_type, text, dependency, left(sample, 500) as sample, job_types, releases, errors,
-        first_seen, last_seen, state, muted, assignee, resolved_at, reopened, merged_into"""
+_COLUMNS = """fingerprint, error_type, text, dependency, left(sample, 500) as sample, sample_job::text, job_types,
+        releases, errors, first_seen, last_seen, state, muted, assignee, resolved_at, reopened, merged_into"""
 
 LIST_CLUSTERS = Statement(
     "list_clusters",
@@ -127,11 +128,12 @@ SHOW_CLUSTER = Statement(
 
 LIST_CLUSTER_LETTERS = Statement(
     "list_cluster_letters",
-    """
-    select dlq_id, job_id::text, job_type, reason, failed_at from @dead_letter_jobs
-    where resolved_at is null and fingerprint = any(%(family)s) order by dlq_id desc limit %(limit)s
+    f"""
+    select dlq_id, job_id::text, job_type, reason, failed_at from @dead_letter_jobs d
+    where resolved_at is null and fingerprint = any(%(family)s) and {IN_SCOPE}
+    order by dlq_id desc limit %(limit)s
     """,
-    {"family": [EXAMPLE], "limit": 10},
+    {"family": [EXAMPLE], "in_queues": None, "in_tenants": ["acme"], "limit": 10},
 )
 
 LIST_MERGED = Statement(
@@ -217,9 +219,20 @@ def show(transaction: Transaction, fingerprint: str, family: Sequence[str]) -> R
     return found[0]
 
 
-def open_letters(transaction: Transaction, family: Sequence[str], limit: int = 10) -> Sequence[Row]:
-    """List the open dead letters of a cluster, newest first."""
-    return transaction.rows(LIST_CLUSTER_LETTERS, family=list(family), limit=limit)
+def open_letters(
+    transaction: Transaction,
+    family: Sequence[str],
+    queues: Collection[str] | None = None,
+    tenants: Collection[str] | None = None,
+    limit: int = 10,
+) -> Sequence[Row]:
+    """List the open dead letters of a cluster, newest first.
+
+    :param queues: with ``tenants`` the scope of who asks; None is everywhere.
+    """
+    scope = {"in_queues": None if queues is None else sorted(queues)}
+    scope["in_tenants"] = None if tenants is None else sorted(tenants)
+    return transaction.rows(LIST_CLUSTER_LETTERS, family=list(family), **scope, limit=limit)
 
 
 def notes(transaction: Transaction, family: Sequence[str]) -> Sequence[Row]:

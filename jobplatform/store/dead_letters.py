@@ -24,6 +24,8 @@ class LetterFilter:
 
     :param fingerprints: of the errors; a cluster and all that were merged into it.
     :param failed_after: inclusive.
+    :param in_queues: with ``in_tenants`` the scope of who asks, by the rows of the jobs; nothing else is there for
+        them.
     """
 
     dlq_ids: tuple[int, ...] | None = None
@@ -32,6 +34,8 @@ class LetterFilter:
     fingerprints: tuple[str, ...] | None = None
     failed_after: datetime | None = None
     open_only: bool = True
+    in_queues: frozenset[str] | None = None
+    in_tenants: frozenset[str] | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Give the parameters of ``MATCHES``."""
@@ -42,21 +46,29 @@ class LetterFilter:
             "fingerprints": None if self.fingerprints is None else list(self.fingerprints),
             "failed_after": self.failed_after,
             "open_only": self.open_only,
+            "in_queues": None if self.in_queues is None else sorted(self.in_queues),
+            "in_tenants": None if self.in_tenants is None else sorted(self.in_tenants),
         }
 
     @property
     def names_any(self) -> bool:
         """Whether it says which dead letters at all."""
-        return self != LetterFilter(open_only=self.open_only)
+        return replace(self, open_only=True, in_queues=None, in_tenants=None) != LetterFilter()
 
 
+#: The condition of a scope, on the table ``d``: a dead letter is where its job is.
+IN_SCOPE = """((%(in_queues)s::text[] is null and %(in_tenants)s::text[] is null) or exists (
+            select from @jobs own where own.job_id = d.job_id
+                and (%(in_queues)s::text[] is null or own.queue = any(%(in_queues)s::text[]))
+                and (%(in_tenants)s::text[] is null or own.tenant = any(%(in_tenants)s::text[]))))"""
 #: The condition of a filter, on the table ``d``.
-MATCHES = """(not %(open_only)s or d.resolved_at is null)
+MATCHES = f"""(not %(open_only)s or d.resolved_at is null)
         and (%(dlq_ids)s::bigint[] is null or d.dlq_id = any(%(dlq_ids)s::bigint[]))
         and (%(job_type)s::text is null or d.job_type = %(job_type)s)
         and (%(error_type)s::text is null or d.error_type = %(error_type)s)
         and (%(fingerprints)s::text[] is null or d.fingerprint = any(%(fingerprints)s::text[]))
-        and (%(failed_after)s::timestamptz is null or d.failed_at >= %(failed_after)s)"""
+        and (%(failed_after)s::timestamptz is null or d.failed_at >= %(failed_after)s)
+        and {IN_SCOPE}"""
 EXAMPLE: dict[str, Any] = LetterFilter((1, 2), "shop.charge", "TimeoutError", ("f",), _NOW).parameters()
 
 BURY_JOBS = Statement(
@@ -90,6 +102,14 @@ LIST_DEAD_LETTERS = Statement(
     {**EXAMPLE, "before_id": 1000, "limit": 50},
 )
 
+COUNT_DEAD_LETTERS = Statement(
+    "count_dead_letters",
+    f"""
+    select count(*)::int as letters from (select from @dead_letter_jobs d where {MATCHES} limit %(limit)s) as found
+    """,
+    {**EXAMPLE, "limit": 100},
+)
+
 SHOW_DEAD_LETTER = Statement(
     "show_dead_letter",
     """
@@ -100,8 +120,9 @@ SHOW_DEAD_LETTER = Statement(
             where o.job_id = d.job_id and o.attempt < d.attempt) as earlier,
         (select json_agg(o.dlq_id order by o.attempt) from @dead_letter_jobs o
             where o.job_id = d.job_id and o.attempt > d.attempt) as later,
-        (select true from @jobs j where j.job_id = d.job_id and j.message ? 'inputs') as awaits
-    from @dead_letter_jobs d left join @job_executions e on e.execution_id = d.last_execution_id
+        case when j.message ? 'inputs' then true end as awaits, j.queue, j.tenant, j.message->'secret' as secret
+    from @dead_letter_jobs d left join @jobs j on j.job_id = d.job_id
+        left join @job_executions e on e.execution_id = d.last_execution_id
     where d.dlq_id = %(dlq_id)s
     """,
     {"dlq_id": 1},
@@ -200,6 +221,14 @@ def listed(
     :param before_id: the dlq_id of the last row of the page before this one.
     """
     return transaction.rows(LIST_DEAD_LETTERS, **chosen.parameters(), before_id=before_id, limit=limit)
+
+
+def count(transaction: Transaction, chosen: LetterFilter, cap: int) -> int:
+    """Count dead letters.
+
+    :param cap: where counting stops; it means "as many or more".
+    """
+    return int(transaction.rows(COUNT_DEAD_LETTERS, **chosen.parameters(), limit=cap)[0]["letters"])
 
 
 def show(transaction: Transaction, dlq_id: int) -> Row | None:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from jobplatform.states import FINAL, states_sql
+from jobplatform.store.cancellations import count_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -94,7 +95,7 @@ LOCK_BLOCKED = Statement(
 # The least of what the edges of a job ask for: to cancel it, to hold it, to wait, or to let it go.
 RELEASE_BLOCKED = Statement(
     "release_blocked",
-    """
+    f"""
     with ripe as materialized (
         select b.job_id, case
             when exists (select from @job_dependencies d where d.job_id = b.job_id and d.outcome = 'unmet'
@@ -103,7 +104,7 @@ RELEASE_BLOCKED = Statement(
             when exists (select from @job_dependencies d where d.job_id = b.job_id and d.outcome = 'unmet') then 'hold'
             else 'release' end as step
         from unnest(%(job_ids)s::uuid[]) as b(job_id)
-    )
+    ), released as (
     update @jobs as j
     set status = case ripe.step when 'cancel' then 'CANCELLED' when 'hold' then 'PAUSED'
             else case when j.scheduled_at > now() then 'SCHEDULED' else 'PENDING' end end,
@@ -118,7 +119,9 @@ RELEASE_BLOCKED = Statement(
         hold_by = case ripe.step when 'hold' then 'platform' end,
         updated_at = now()
     from ripe where j.job_id = ripe.job_id and j.status = 'BLOCKED' and ripe.step <> 'wait'
-    returning j.job_id::text, ripe.step
+    returning j.job_id::text, ripe.step, j.job_type, j.queue
+    ), counted as ({count_sql("released where step = 'cancel'")})
+    select job_id, step from released
     """,
     {"job_ids": [_ID], "held": ""},
 )

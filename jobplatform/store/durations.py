@@ -44,7 +44,9 @@ LIST_TYPES = Statement(
     """
     select e.job_type, e.p10, e.p50, e.p90, e.chance, e.runs, e.decided_by, e.longest, e.widening, e.updated_at,
         c.judged, c.below, c.above, c.within, c.error, c.seconds, l.timeout
-    from (select * from @duration_estimates where key = '' order by job_type limit %(limit)s) e
+    from (
+        select * from @duration_estimates where key = '' and job_type > %(after)s order by job_type limit %(limit)s
+    ) e
     left join lateral (
         select sum(judged)::int as judged, sum(below)::int as below, sum(above)::int as above,
             sum(within)::int as within, sum(error) as error, sum(seconds) as seconds
@@ -55,7 +57,7 @@ LIST_TYPES = Statement(
     ) l on true
     order by e.job_type
     """,
-    {"limit": 100, "since": _NOW},
+    {"limit": 100, "since": _NOW, "after": ""},
 )
 
 LIST_COVERAGE = Statement(
@@ -160,9 +162,12 @@ def of_type(transaction: Transaction, job_type: str, limit: int = MOST_KEYS + 1)
     return transaction.rows(LIST_OF_TYPE, job_type=job_type, limit=limit)
 
 
-def types(transaction: Transaction, since: datetime, limit: int) -> Sequence[Row]:
-    """List job types with what is foretold of all their jobs, and how true that was since a day."""
-    return transaction.rows(LIST_TYPES, since=since, limit=limit)
+def types(transaction: Transaction, since: datetime, limit: int, after: str = "") -> Sequence[Row]:
+    """List job types with what is foretold of all their jobs, and how true that was since a day.
+
+    :param after: the last type of the page before.
+    """
+    return transaction.rows(LIST_TYPES, since=since, limit=limit, after=after)
 
 
 def coverage(transaction: Transaction, job_type: str, limit: int) -> Sequence[Row]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobplatform.decision import RetryFacts
+from jobplatform.decision import BOUNDS, Moved, RetryFacts
 from jobplatform.records import PLATFORM, STEPS, DueJob
 from jobplatform.states import UNFINISHED, State, rank_sql, states_sql
 from jobplatform.store import dependencies
+from jobplatform.store.cancellations import count_sql
 from jobplatform.store.database import Transaction
 from jobplatform.store.statement import Statement
 
@@ -38,13 +38,17 @@ APPLY_TRANSITIONS = Statement(
         trial = j.trial and r.status = 'PROCESSING', updated_at = now()
     from json_to_recordset(%(rows)s) as r(job_id uuid, status text, attempt int, rank int, worker_id text,
         started_at float8, completed_at float8, due_at float8, result jsonb, error_type text, error_message text,
-        fingerprint text, deaths int, hold_reason text, hold_by text, gate text)
+        fingerprint text, deaths int, hold_reason text, hold_by text, gate text, ended_at float8)
     where j.job_id = r.job_id and (r.attempt, r.rank) > (j.attempt, {rank_sql("j.status")})
-    returning j.job_type, j.status
+    returning j.job_type, j.queue, j.status, r.ended_at - r.started_at as ran,
+        case when r.ended_at is not null then r.started_at - extract(epoch from j.enqueued_at)::float8 end as waited
     )
-    select job_type, status, count(*)::int as jobs from moved group by job_type, status
+    select job_type, queue, status, count(*)::int as jobs,
+        width_bucket(ran, %(bounds)s::float8[]) as run, width_bucket(waited, %(bounds)s::float8[]) as wait,
+        coalesce(sum(greatest(ran, 0)), 0) as run_seconds, coalesce(sum(greatest(waited, 0)), 0) as wait_seconds
+    from moved group by job_type, queue, status, run, wait
     """,
-    {"rows": "[]"},
+    {"rows": "[]", "bounds": list(BOUNDS)},
 )
 
 APPLY_PROGRESS = Statement(
@@ -78,7 +82,7 @@ CLAIM_DUE = Statement(
                 or (status = 'PAUSED' and coalesce(hold_until > %(now)s, true)))
         order by due_at limit %(limit)s
         for update skip locked
-    )
+    ), claimed as (
     update @jobs as j
     set status = case due.step when 'void' then 'CANCELLED' when 'expire' then 'CANCELLED' when 'unhold' then due.was
             when 'hold' then due.was when 'pause' then 'PAUSED' when 'park' then 'PAUSED'
@@ -105,6 +109,8 @@ CLAIM_DUE = Statement(
         j.expires_at, j.deadline_at, j.timeout, j.soft_timeout, j.root_id::text, j.parent_id::text, j.message,
         j.tenant, j.limit_key, j.units, j.trial, due.step, due.was in ('PENDING', 'PAUSED') and j.attempt > 1 as again,
         due.was = 'PENDING' and (j.deaths > 0 or j.error_type is not distinct from 'Interrupted') as first
+    ), counted as ({count_sql("claimed where step = 'expire'")})
+    select * from claimed
     """,
     {"now": _NOW, "limit": 1, "publish": True, "again_after": timedelta(seconds=6)},
 )
@@ -148,12 +154,14 @@ CANCEL_JOBS = Statement(
     with open as materialized (
         select job_id, status as was from @jobs
         where job_id = any(%(job_ids)s::uuid[]) and status in {states_sql(UNFINISHED)} order by job_id for update
-    )
+    ), cancelled as (
     update @jobs as j set status = 'CANCELLED', due_at = case when open.was in ('PENDING', 'PROCESSING') then now() end,
         completed_at = now(), updated_at = now(), error_type = 'Cancelled', error_message = %(reason)s, gate = null,
         hold_reason = null, hold_by = null, hold_until = null
     from open where j.job_id = open.job_id
-    returning j.job_id::text, open.was
+    returning j.job_id::text, open.was, j.job_type, j.queue
+    ), counted as ({count_sql("cancelled")})
+    select job_id, was from cancelled
     """,
     {"job_ids": [_ID], "reason": ""},
 )
@@ -182,17 +190,14 @@ HASTEN_JOBS = Statement(
 )
 
 
-def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
-    """Apply state changes that are ahead of their rows; the others change nothing.
-
-    Returns how many jobs changed, by their type and what they are now.
-    """
+def apply_transitions(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[Moved]:
+    """Apply state changes that are ahead of their rows, and tell what became of jobs; the others change nothing."""
     if not rows:
-        return Counter()
+        return []
     # In the order in which a cancellation locks its rows: otherwise the two may wait for each other.
     ordered = sorted(rows, key=lambda row: str(row["job_id"]))
-    moved = transaction.rows(APPLY_TRANSITIONS, rows=json.dumps(ordered))
-    return Counter({(row["job_type"], row["status"]): row["jobs"] for row in moved})
+    moved = transaction.rows(APPLY_TRANSITIONS, rows=json.dumps(ordered), bounds=list(BOUNDS))
+    return [Moved(**row) for row in moved]
 
 
 def apply_progress(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -16,6 +16,11 @@ TRY_LEAD = Statement(
     """,
     {"space": 1, "key": 1, "silence": "15s"},
 )
+# Held until the transaction ends, so that nobody leads meanwhile.
+TRY_VACANT = Statement(
+    "try_vacant", "select pg_try_advisory_xact_lock(%(space)s, %(key)s) as vacant", {"space": 1, "key": 1}
+)
+
 PROBE = Statement(
     "probe",
     """
@@ -41,8 +46,7 @@ class Probe:
 
 def try_lead(session: Transaction) -> bool:
     """Try to take the leader's lock of this schema; it is held until the session's connection ends."""
-    key = zlib.crc32(session.schema.encode()) & 0x7FFFFFFF
-    (found,) = session.rows(TRY_LEAD, space=_SPACE, key=key, silence=f"{SILENCE_SECONDS}s")
+    (found,) = session.rows(TRY_LEAD, space=_SPACE, key=_key(session), silence=f"{SILENCE_SECONDS}s")
     return bool(found["leads"])
 
 
@@ -50,3 +54,12 @@ def probe(session: Transaction) -> Probe:
     """Ask the server how it is; raises when the connection is gone."""
     (found,) = session.rows(PROBE)
     return Probe(float(found["now"]), bool(found["read_only"]))
+
+
+def is_vacant(transaction: Transaction) -> bool:
+    """Tell whether no controller leads; if so, none will until the transaction has ended."""
+    return bool(transaction.rows(TRY_VACANT, space=_SPACE, key=_key(transaction))[0]["vacant"])
+
+
+def _key(session: Transaction) -> int:
+    return zlib.crc32(session.schema.encode()) & 0x7FFFFFFF

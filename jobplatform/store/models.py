@@ -62,8 +62,11 @@ _ABOUT = """
 
 LIST_MODELS = Statement(
     "list_models",
-    f"select {_ABOUT} from @models where kind = any(%(kinds)s::text[]) order by version desc limit %(limit)s",
-    {"kinds": [RETRY], "limit": 20},
+    f"""
+    select {_ABOUT} from @models where kind = any(%(kinds)s::text[]) and version < %(before)s
+    order by version desc limit %(limit)s
+    """,
+    {"kinds": [RETRY], "before": 2**31 - 1, "limit": 20},
 )
 
 SHOW_MODEL = Statement("show_model", f"select {_ABOUT} from @models where version = %(version)s", {"version": 1})
@@ -195,9 +198,14 @@ def add(transaction: Transaction, row: Row) -> int:
     return int(transaction.rows(ADD_MODEL, **{**row, **values})[0]["version"])
 
 
-def newest(transaction: Transaction, kinds: Sequence[str] = KINDS, limit: int = 20) -> Sequence[Row]:
-    """List the newest models of some kinds, the last first, without their artifacts."""
-    return transaction.rows(LIST_MODELS, kinds=list(kinds), limit=limit)
+def newest(
+    transaction: Transaction, kinds: Sequence[str] = KINDS, limit: int = 20, before: int | None = None
+) -> Sequence[Row]:
+    """List the newest models of some kinds, the last first, without their artifacts.
+
+    :param before: the version of the last model of the page before.
+    """
+    return transaction.rows(LIST_MODELS, kinds=list(kinds), before=before or 2**31 - 1, limit=limit)
 
 
 def show(transaction: Transaction, version: int) -> Row | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from jobplatform.store.database import Transaction
@@ -23,6 +23,8 @@ QUARANTINE = Statement(
     {"rows": "[]"},
 )
 
+# Journal entries are of all queues, so they are of no queue.
+_SCOPE = "(%(in_queues)s::text[] is null or queue = any(%(in_queues)s::text[]))"
 _SHOWN = """quarantine_id, kind, queue, size, size = length(entry) as complete, job_id::text, reason, quarantined_at,
         resolution, resolved_at"""
 
@@ -34,11 +36,11 @@ LIST_QUARANTINE = Statement(
     where (%(kind)s::text is null or kind = %(kind)s)
         and (%(queue)s::text is null or queue = %(queue)s)
         and (not %(open_only)s or resolved_at is null)
-        and (%(before_id)s::bigint is null or quarantine_id < %(before_id)s)
+        and (%(before_id)s::bigint is null or quarantine_id < %(before_id)s) and {_SCOPE}
     order by quarantine_id desc
     limit %(limit)s
     """,
-    {"kind": "message", "queue": "celery", "open_only": True, "before_id": 1000, "limit": 50},
+    {"kind": "message", "queue": "celery", "open_only": True, "before_id": 1000, "limit": 50, "in_queues": None},
 )
 
 COUNT_QUARANTINED = Statement(
@@ -61,12 +63,12 @@ CLAIM_QUARANTINED = Statement(
     where resolved_at is null
         and (%(quarantine_ids)s::bigint[] is null or quarantine_id = any(%(quarantine_ids)s::bigint[]))
         and (%(kind)s::text is null or kind = %(kind)s)
-        and (%(queue)s::text is null or queue = %(queue)s)
+        and (%(queue)s::text is null or queue = %(queue)s) and {_SCOPE}
     order by quarantine_id
     limit %(limit)s
     for update skip locked
     """,
-    {"quarantine_ids": [1, 2], "kind": "message", "queue": "celery", "limit": 1000},
+    {"quarantine_ids": [1, 2], "kind": "message", "queue": "celery", "limit": 1000, "in_queues": ["celery"]},
 )
 
 RESOLVE_QUARANTINED = Statement(
@@ -96,15 +98,16 @@ def list_quarantine(
     open_only: bool = True,
     limit: int = 50,
     before_id: int | None = None,
+    in_queues: Collection[str] | None = None,
 ) -> Sequence[Row]:
     """List what is in quarantine without its bytes, newest first.
 
     :param open_only: leave out what was resolved.
     :param before_id: the quarantine_id of the last row of the page before this one.
+    :param in_queues: the scope of who asks: messages of these queues alone.
     """
-    return transaction.rows(
-        LIST_QUARANTINE, kind=kind, queue=queue, open_only=open_only, limit=limit, before_id=before_id
-    )
+    found = {"kind": kind, "queue": queue, "open_only": open_only, "in_queues": _array(in_queues)}
+    return transaction.rows(LIST_QUARANTINE, limit=limit, before_id=before_id, **found)
 
 
 def count_open(transaction: Transaction, cap: int = 10_000) -> int:
@@ -126,13 +129,22 @@ def claim(
     kind: str | None = None,
     queue: str | None = None,
     limit: int = 1000,
+    in_queues: Collection[str] | None = None,
 ) -> Sequence[Row]:
-    """Read open rows with their bytes, oldest first, and lock them until the transaction ends."""
+    """Read open rows with their bytes, oldest first, and lock them until the transaction ends.
+
+    :param in_queues: the scope of who asks: messages of these queues alone.
+    """
     ids = None if quarantine_ids is None else list(quarantine_ids)
-    return transaction.rows(CLAIM_QUARANTINED, quarantine_ids=ids, kind=kind, queue=queue, limit=limit)
+    found = {"kind": kind, "queue": queue, "in_queues": _array(in_queues)}
+    return transaction.rows(CLAIM_QUARANTINED, quarantine_ids=ids, limit=limit, **found)
 
 
 def resolve(transaction: Transaction, quarantine_ids: Sequence[int], resolution: str) -> list[int]:
     """Mark open rows as resolved and return their ids."""
     rows = transaction.rows(RESOLVE_QUARANTINED, quarantine_ids=list(quarantine_ids), resolution=resolution)
     return [row["quarantine_id"] for row in rows]
+
+
+def _array(values: Collection[str] | None) -> list[str] | None:
+    return None if values is None else sorted(values)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -104,24 +104,43 @@ END_REPLAY = Statement(
     "end_replay",
     """
     update @replays set state = %(state)s, reason = %(reason)s, ended_at = %(now)s
-    where replay_id = %(replay_id)s and state = 'running'
+    where replay_id = %(replay_id)s and state in ('running', 'paused')
     """,
     {"replay_id": 1, "state": "done", "reason": "", "now": _NOW},
+)
+
+PAUSE_REPLAY = Statement(
+    "pause_replay",
+    """
+    update @replays set state = 'paused', reason = %(reason)s where replay_id = %(replay_id)s and state = 'running'
+    """,
+    {"replay_id": 1, "reason": ""},
+)
+
+RESUME_REPLAY = Statement(
+    "resume_replay",
+    "update @replays set state = 'running', reason = null where replay_id = %(replay_id)s and state = 'paused'",
+    {"replay_id": 1},
 )
 
 _COUNTS = """(select coalesce(json_object_agg(state, jobs), '{}') from (
             select state, count(*) as jobs from @replay_jobs j where j.replay_id = r.replay_id group by state
         ) as counted) as counts"""
 
+# Who may not look everywhere sees the replays that were asked for within what they may look at.
+_SCOPE = """(%(in_queues)s::jsonb is null or coalesce(%(in_queues)s::jsonb @> (r.chosen->'in_queues'), false))
+        and (%(in_tenants)s::jsonb is null or coalesce(%(in_tenants)s::jsonb @> (r.chosen->'in_tenants'), false))"""
+
 LIST_REPLAYS = Statement(
     "list_replays",
-    """
+    f"""
     select r.replay_id, r.state, r.jobs, r.rate, r.step, r.asked_by, r.asked_at, r.ended_at, r.reason, r.chosen
     from @replays r
-    where (not %(running)s or r.state = 'running') and (%(before_id)s::bigint is null or r.replay_id < %(before_id)s)
+    where (not %(running)s or r.state in ('running', 'paused')) and {_SCOPE}
+        and (%(before_id)s::bigint is null or r.replay_id < %(before_id)s)
     order by r.replay_id desc limit %(limit)s
     """,
-    {"running": False, "before_id": None, "limit": 1},
+    {"running": False, "in_queues": '["mail"]', "in_tenants": None, "before_id": None, "limit": 1},
 )
 
 SHOW_REPLAY = Statement(
@@ -129,9 +148,9 @@ SHOW_REPLAY = Statement(
     f"""
     select r.replay_id, r.state, r.reason, r.jobs, r.canaries, r.rate, r.step, r.step_size, r.stop_on, r.chosen,
         r.asked_by, r.asked_at, r.ended_at, {_COUNTS}
-    from @replays r where r.replay_id = %(replay_id)s
+    from @replays r where r.replay_id = %(replay_id)s and {_SCOPE}
     """,
-    {"replay_id": 1},
+    {"replay_id": 1, "in_queues": None, "in_tenants": '["acme"]'},
 )
 
 PRUNE_REPLAY_JOBS = Statement(
@@ -175,7 +194,7 @@ def ask(transaction: Transaction, chosen: LetterFilter, wish: Wish, limit: int) 
 
     :param limit: the most, of which the oldest are taken.
     """
-    told = {name: value for name, value in asdict(chosen).items() if value is not None and name != "open_only"}
+    told = {name: value for name, value in chosen.parameters().items() if value is not None and name != "open_only"}
     text = json.dumps(told, default=str)
     found = transaction.rows(
         ASK_REPLAY, **chosen.parameters(), limit=limit, chosen=text, rate=wish.rate, canaries=wish.canaries,
@@ -208,20 +227,49 @@ def note_step(transaction: Transaction, replay_id: int, step: int, size: int, ne
 
 
 def end(transaction: Transaction, replay_id: int, state: str, reason: str, now: datetime) -> bool:
-    """End a replay that runs; what was not sent stays a dead letter."""
+    """End a replay that runs or is paused; what was not sent stays a dead letter."""
     return transaction.count(END_REPLAY, replay_id=replay_id, state=state, reason=reason, now=now) == 1
 
 
+def pause(transaction: Transaction, replay_id: int, reason: str) -> bool:
+    """Send nothing more of a replay that runs, until it is resumed; how its jobs end is noted all the same."""
+    return transaction.count(PAUSE_REPLAY, replay_id=replay_id, reason=reason) == 1
+
+
+def resume(transaction: Transaction, replay_id: int) -> bool:
+    """Let a paused replay go on in the step in which it was."""
+    return transaction.count(RESUME_REPLAY, replay_id=replay_id) == 1
+
+
 def listed(
-    transaction: Transaction, running: bool = False, limit: int = 50, before_id: int | None = None
+    transaction: Transaction,
+    running: bool = False,
+    limit: int = 50,
+    before_id: int | None = None,
+    queues: Collection[str] | None = None,
+    tenants: Collection[str] | None = None,
 ) -> Sequence[Row]:
-    """List replays, newest first."""
-    return transaction.rows(LIST_REPLAYS, running=running, limit=limit, before_id=before_id)
+    """List replays, newest first.
+
+    :param running: only those that have not ended.
+    :param queues: with ``tenants`` the scope of who asks.
+    """
+    return transaction.rows(LIST_REPLAYS, running=running, limit=limit, before_id=before_id, **_scope(queues, tenants))
 
 
-def show(transaction: Transaction, replay_id: int) -> Row | None:
-    """Read a replay with its counts, None when there is none of this id."""
-    return next(iter(transaction.rows(SHOW_REPLAY, replay_id=replay_id)), None)
+def show(
+    transaction: Transaction,
+    replay_id: int,
+    queues: Collection[str] | None = None,
+    tenants: Collection[str] | None = None,
+) -> Row | None:
+    """Read a replay with its counts, None when there is none of this id in the scope of who asks."""
+    return next(iter(transaction.rows(SHOW_REPLAY, replay_id=replay_id, **_scope(queues, tenants))), None)
+
+
+def _scope(queues: Collection[str] | None, tenants: Collection[str] | None) -> dict[str, str | None]:
+    known = {"in_queues": queues, "in_tenants": tenants}
+    return {name: None if values is None else json.dumps(sorted(values)) for name, values in known.items()}
 
 
 def prune(transaction: Transaction, before: datetime, limit: int) -> int:

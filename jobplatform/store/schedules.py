@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -107,11 +107,12 @@ HOLD_UNDECLARED = Statement(
 LIST_SCHEDULES = Statement(
     "list_schedules",
     """
-    select * from @job_schedules
-    where (%(names)s::text[] is null or name = any(%(names)s::text[])) and name > %(after)s order by name
-    limit %(limit)s
+    select s.*, (select t.options from @job_types t where t.name = s.job_type) as options from @job_schedules s
+    where (%(names)s::text[] is null or name = any(%(names)s::text[])) and name > %(after)s
+        and (%(queues)s::text[] is null or queue = any(%(queues)s::text[]))
+    order by name limit %(limit)s
     """,
-    {"names": None, "after": "", "limit": 100},
+    {"names": None, "after": "", "queues": ["celery"], "limit": 100},
 )
 
 DELETE_SCHEDULES = Statement(
@@ -230,14 +231,22 @@ def resume_due(transaction: Transaction, now: datetime) -> list[str]:
     return [row["name"] for row in transaction.rows(RESUME_DUE_SCHEDULES, now=now)]
 
 
-def listed(transaction: Transaction, names: Sequence[str] | None, limit: int, after: str = "") -> list[dict[str, Any]]:
-    """List schedules by name.
+def listed(
+    transaction: Transaction,
+    names: Sequence[str] | None,
+    limit: int,
+    after: str = "",
+    queues: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
+    """List schedules by name; ``options`` are those of their job types, None where nobody has told of one.
 
     :param names: None for all.
     :param after: the last name of the page before.
+    :param queues: of which they are; None for all.
     """
-    chosen = None if names is None else list(names)
-    return [dict(row) for row in transaction.rows(LIST_SCHEDULES, names=chosen, after=after, limit=limit)]
+    chosen, scope = (None if each is None else sorted(each) for each in (names, queues))
+    rows = transaction.rows(LIST_SCHEDULES, names=chosen, after=after, queues=scope, limit=limit)
+    return [dict(row) for row in rows]
 
 
 def remove(transaction: Transaction, names: Sequence[str]) -> list[str]:

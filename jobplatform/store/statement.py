@@ -30,6 +30,11 @@ class Statement:
         if registered:
             self.registry[name] = self
 
+    @property
+    def tables(self) -> frozenset[str]:
+        """Name the tables that the statement speaks of; functions of ours are among them."""
+        return frozenset(_TABLE.findall(self.sql))
+
     def text(self, schema: str) -> str:
         """Give the statement for the tables of one schema."""
         return _render(self.sql, schema)

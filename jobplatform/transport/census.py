@@ -84,6 +84,14 @@ def has_lanes(client: Any) -> bool:
     return any(client.exists(keys.lanes(name.decode())) for name in client.smembers(keys.LANE_LISTS))
 
 
+def holds_anything(client: Any) -> bool:
+    """Tell whether Redis holds messages, leases or news of jobs."""
+    if client.exists(keys.LEASES, keys.STARTS) or client.xlen(keys.JOURNAL) or has_lanes(client):
+        return True
+    lists = (name for name in client.scan_iter(count=1_000, _type="list") if not name.startswith(b"jp:bell:"))
+    return any(not name.endswith(b".pidbox") for name in lists)
+
+
 def jobs_near_head(client: Any, queue: str, priority: int, among: int) -> set[str]:
     """Name the jobs whose messages are the next of a list to be handed out."""
     found = (_ID.search(raw) for raw in client.lrange(keys.queue_list(queue, priority), -among, -1))

@@ -146,6 +146,11 @@ class Committer:
             self.ledger.counts["given_back"] += self.give_back_held(tags)
 
     @property
+    def loop_wait(self) -> float:
+        """Tell for how many seconds the event loop has not come to what is due."""
+        return self._lateness.now()
+
+    @property
     def takes(self) -> bool:
         """Tell whether this worker may take messages."""
         return self.order.duty is Duty.WORK and not self.closing

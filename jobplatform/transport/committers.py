@@ -23,15 +23,20 @@ def committer_of(connection_parameters: dict[str, Any], options: dict[str, Any])
     return _committers[key]
 
 
+def driven_committers() -> list[Committer]:
+    """List those of this process that an event loop drives: those of its worker."""
+    found = list(_committers.items())
+    return [committer for (pid, *_place), committer in found if pid == os.getpid() and committer.driven]
+
+
 def retire_committers() -> None:
     """Let this process take no more messages, as it is about to end."""
-    for (pid, *_place), committer in _committers.items():
-        if pid == os.getpid() and committer.driven:
-            committer.retire()
+    for committer in driven_committers():
+        committer.retire()
 
 
 def close_committers(**_: Any) -> None:
     """Write this process's last news and give back what it did not start; called when a worker shuts down."""
-    for (pid, *_place), committer in _committers.items():
-        if pid == os.getpid() and committer.driven and not committer.close():
+    for committer in driven_committers():
+        if not committer.close():
             logger.error("%d pieces of news could not be written before the worker ended", len(committer.ledger))

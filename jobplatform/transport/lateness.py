@@ -35,6 +35,11 @@ class Lateness:
         """Expect no more ticks."""
         self._due = None
 
+    def now(self) -> float:
+        """Give for how many seconds the timer has been due; 0 where no loop drives it."""
+        due = self._due
+        return 0.0 if due is None else max(0.0, self.clock() - due)
+
     def take(self) -> float | None:
         """Give the worst wait since the last call, in seconds; None where no loop drives the timer."""
         due = self._due

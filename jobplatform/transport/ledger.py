@@ -43,6 +43,8 @@ class Ledger:
         #: How many leases were settled, ever, and when the last one was, or the first of those now held was taken.
         self.settled = 0
         self.settled_at = 0.0
+        #: When a message was taken last.
+        self.taken_at = clock()
         #: The number of the last commit that Redis has confirmed.
         self.confirmed = 0
         #: Told when Redis turns out to have forgotten a commit.
@@ -78,8 +80,9 @@ class Ledger:
 
     def hold(self, tag: str, queue_list: str, message: bytes) -> None:
         """Note that this process holds a lease on a message that came from a queue list, and has not opened it."""
+        self.taken_at = self.clock()
         if not self.held:
-            self.settled_at = self.clock()
+            self.settled_at = self.taken_at
         self.held[tag] = Lease(queue_list, message)
         self._unopened.add(tag)
 

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jobplatform.metrics.names import WORKERS_WANTED
 from jobplatform.settings import Settings
 
 #: What a pod takes to end beyond the time that its running jobs have.
 _LEAVING_SECONDS = 15
 _LONGEST_GRACE = 3_600
 #: The metric, as an adapter has to serve it to a HorizontalPodAutoscaler without KEDA.
-METRIC = "jobplatform_workers_wanted"
+METRIC = WORKERS_WANTED.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,24 @@ pytest.register_assert_rewrite("fleet", "worker_suite")
 
 # The client of a test finds the jobs by name, as shared tasks of every application of the process.
 import suite_jobs  # noqa: E402, F401
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each process that shares the tests begin with some of the long ones: the last to begin is waited for alone.
+
+    Of what is shared out by stealing, each process is given a part of the list to begin with.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    items[:] = [
+        item
+        for number in range(processes)
+        for item in (
+            *long[number::processes],
+            *others[len(others) * number // processes : len(others) * (number + 1) // processes],
+        )
+    ]
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def test_running_jobs_add_to_their_batch(fleet: Fleet, tmp_path: Path) -> None:
     assert calls["success"]["total"] == calls["success"]["completed"] == 6 * 21 + 1
 
 
+@pytest.mark.long
 def test_counts_are_exact_and_callbacks_come_once_while_controllers_are_killed(fleet: Fleet, tmp_path: Path) -> None:
     """One large batch, and small ones that are over all the time; a kill meets each step of counting and calling."""
     fleet.start_worker("-c", "2")

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 def test_workflows_are_measured_beside_celery(tmp_path: Path) -> None:
     found = tmp_path / "workflows.json"
     command = [sys.executable, "-m", "benchmarks.workflows", "--quick", "--json", str(found)]

@@ -194,6 +194,7 @@ def check(fleet: Fleet, submitted: dict[str, Outcome], ledger: Path) -> None:
     assert fleet.rows("select * from @journal_quarantine") == []
 
 
+@pytest.mark.long
 def test_thousand_outcomes(fleet: Fleet, ledger: Path) -> None:
     """Every way to end, in a prefork pool."""
     worker = fleet.start_worker("-c", "4", "-Q", "celery")

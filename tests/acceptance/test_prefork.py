@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pool_jobs
+import pytest
 from fleet import Fleet
 
 from jobplatform.devstack.stack import DevStack
@@ -35,6 +36,7 @@ def test_jobs_outlive_processes_that_are_replaced_after_three(stack: DevStack, t
         assert (found["runs"], found["attempts"]) == (JOBS, 1)
 
 
+@pytest.mark.long
 def test_jobs_that_kill_their_processes_start_once_even_if_several_die_together(
     stack: DevStack, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ class Waves:
         return int(self.fleet.rows(sql, since=since, kind=f"%/{kind}/%")[0]["jobs"])
 
 
+@pytest.mark.long
 def test_a_model_lets_itself_in_gives_its_reasons_and_goes_when_what_it_learnt_is_wrong(
     stack: DevStack, tmp_path: Path, server: FlakyServer
 ) -> None:

@@ -133,6 +133,7 @@ def surge_waits(fleet: Fleet) -> list[float]:
     return [row["wait"] for row in found]
 
 
+@pytest.mark.long
 def test_a_surge_that_a_schedule_announces_finds_workers_and_none_ends_busy(fleet: Fleet) -> None:
     with steady_load(fleet):
         eventually(lambda: alive(fleet) == LEAST, 60, fleet.describe)

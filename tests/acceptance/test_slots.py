@@ -68,6 +68,7 @@ def kill_worker(worker: Process, deaths: dict[int, int]) -> None:
     deaths.update({each.pid: time.monotonic_ns() for each in tree})
 
 
+@pytest.mark.long
 def test_a_limit_holds_over_workers_that_are_killed_and_no_slot_is_lost(fleet: Fleet, tmp_path: Path) -> None:
     ledger, chance = tmp_path / "ledger", random.Random(7)
     ledger.touch()

@@ -59,6 +59,9 @@ def test_a_job_of_an_unknown_type_waits_for_a_worker_that_knows_it(fleet: Fleet)
     }
     assert fleet.rows("select * from @dead_letter_jobs") == []
     assert fleet.rows("select * from @journal_quarantine") == []
+    # Who has the code of no job is told of it by the controller, which has.
+    (told,) = fleet.rows("select queue, words from @job_types where name = 'suite_jobs.add'")
+    assert told == {"queue": "celery", "words": "Add numbers."}
 
 
 def test_a_type_that_only_some_workers_of_a_queue_know_ends_where_it_is_known(fleet: Fleet) -> None:

@@ -57,6 +57,7 @@ def assert_nothing_burned(fleet: Fleet) -> None:
 
 # A worker that is told to end while it runs a job interrupts that at once, so that none can end quietly beside its job.
 @pytest.mark.parametrize("fleet", [{"JOBPLATFORM_DRAIN_SECONDS": "0"}], indirect=True)
+@pytest.mark.long
 def test_scale_in_ends_no_busy_worker(fleet: Fleet, marks: Path) -> None:
     with KeptFleet(fleet, fleet_min=1) as kept, Load(fleet, marks, BEYOND_CORDON) as load:
         for _ in range(CYCLES):

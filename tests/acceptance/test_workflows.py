@@ -51,6 +51,7 @@ def test_a_random_graph_runs_in_order(fleet: Fleet, tmp_path: Path) -> None:
         assert all(place[f"end {before}"] < place[f"begin {name}"] for before in names), name
 
 
+@pytest.mark.long
 def test_a_join_of_many_fires_once_while_controllers_are_killed(fleet: Fleet, tmp_path: Path) -> None:
     fleet.start_worker("-c", "2")
     book = tmp_path / "book"

@@ -133,6 +133,25 @@ def test_a_token_counts_until_it_is_revoked_or_over(desk: Desk) -> None:
     assert counts == [True, False, True, False]
 
 
+def test_nobody_makes_or_takes_over_who_may_do_more(desk: Desk, database: Database) -> None:
+    people.add_user(desk, ROOT, "ann", PASSWORD, "admin")
+    people.add_user(desk, ROOT, "bob", PASSWORD, "viewer", scope=Scope(frozenset({"mail"})))
+    clerk = Actor("clerk", Via.TOKEN, ROLES["viewer"] | {Permission.USERS_WRITE}, Scope(frozenset({"mail"})))
+    mail, all_queues = Scope(frozenset({"mail"})), Scope()
+    for role, more, scope in (("operator", (), mail), ("viewer", ("jobs.payload",), mail), ("viewer", (), all_queues)):
+        with pytest.raises(Forbidden):
+            people.add_user(desk, clerk, "eve", PASSWORD, role, more, scope)
+        with pytest.raises(Forbidden):
+            people.change_user(desk, clerk, "bob", role, more, scope=scope)
+    with pytest.raises(Forbidden):
+        people.change_user(desk, clerk, "ann", password=PASSWORD + "!")
+    people.add_user(desk, clerk, "eve", PASSWORD, "viewer", scope=mail)
+    people.change_user(desk, clerk, "bob", disabled=True)
+    for name in ("", "ann/ci", "a\x00b", "x" * 101):
+        with pytest.raises(JobOptionError, match="without a /"):
+            people.add_user(desk, ROOT, name, PASSWORD, "viewer")
+
+
 def test_somebody_is_left_to_administer(desk: Desk) -> None:
     people.add_user(desk, ROOT, "ann", PASSWORD, "admin")
     for change in ({"role": "viewer"}, {"disabled": True}):

@@ -302,12 +302,15 @@ def test_submit_writes_the_row_that_was_asked_for(cli_environment: CliEnvironmen
     )
     cli_environment.env["JOBPLATFORM_IMPORTS"] = "shop"
     submit = ("jobplatform", "submit", "shop.charge")
-    now = cli_environment.spawn(tmp_path, *submit, '{"order": 7}', "--priority", "4")
+    now = cli_environment.spawn(
+        tmp_path, *submit, '{"order": 7}', "--priority", "4", "--tenant", "acme", "--tag", "vip"
+    )
     later = cli_environment.spawn(tmp_path, *submit, "[8]", "--in", "1h", "--json")
     refused = cli_environment.spawn(tmp_path, *submit, '{"ordre": 7}')
     assert (now.returncode, later.returncode) == (0, 0), now.stderr + later.stderr
     job = cli_environment.json("jobs", "show", now.stdout.strip())
     assert (job["job_type"], job["status"], job["priority"]) == ("shop.charge", "PENDING", 4)
+    assert (job["tenant"], job["tags"]) == ("acme", ["vip"])
     assert job["payload"] == {"args": [], "kwargs": {"order": 7}}
     job = cli_environment.json("jobs", "show", json.loads(later.stdout)["job_id"])
     assert (job["status"], job["payload"]["args"]) == ("SCHEDULED", [8])

@@ -42,8 +42,7 @@ def app(settings: Settings, database: Database, client: Any, monkeypatch: pytest
     made = Celery("letters", set_as_current=False)
     jobplatform.attach(made, settings)
     made.finalize()
-    for module in ("letter_edit", "replaying"):
-        monkeypatch.setattr(f"jobplatform.cli.{module}.open_app", lambda settings: made)
+    monkeypatch.setattr("jobplatform.cli.desk.open_app", lambda settings: made)
     yield made
     made.jobplatform.close()
     made.close()
@@ -214,6 +213,7 @@ def test_dead_letters_are_resolved_without_a_run(cli_environment: CliEnvironment
     assert cli_environment.run("dlq", "resolve", "1").exit_code == Exit.CONFLICT
     assert cli_environment.run("dlq", "resolve", "9").exit_code == Exit.NOT_FOUND
     assert cli_environment.run("dlq", "resolve").exit_code == Exit.USAGE
+    assert cli_environment.json("dlq", "resolve", "--cluster", "f", "--dry-run") == {"matching": 1}
     assert cli_environment.json("dlq", "resolve", "--cluster", "f") == {"resolved": [2]}
 
 

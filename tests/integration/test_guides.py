@@ -37,14 +37,18 @@ def test_the_snippets_of_a_guide_run_one_after_the_other(app: Celery, database: 
     with database.session() as session:
         count = session.connection.exec_driver_sql(f'select count(*) from "{database.schema}".jobs').scalar()
     counts = {
+        "agents": 0,
         "batches": 10,
         "dead-letters": 1,
         "durations": 1,
         "errors": 0,
         "expiry": 4,
+        "flower": 1,
         "limits": 1,
+        "quick-start": 1,
         "retries": 0,
         "schedules": 0,
+        "testing": 0,
         "uniqueness": 3,
         "workflows": 9,
     }

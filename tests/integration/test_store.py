@@ -66,6 +66,7 @@ def test_every_statement_can_be_planned(database: Database, name: str) -> None:
         ("list_overdue", "idx_jobs_waiting"),
         ("lock_ripe", "idx_batches_ripe"),
         ("list_cancelling", "idx_batches_cancelling"),
+        ("list_roots", "idx_jobs_root"),
     ],
 )
 def test_the_hot_look_ups_use_their_partial_indexes(database: Database, name: str, index: str) -> None:

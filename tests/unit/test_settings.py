@@ -29,10 +29,13 @@ def test_values_are_read_and_defaults_kept() -> None:
         ({"JOBPLATFORM_LEASE_SECONDS": "1", "JOBPLATFORM_HEARTBEAT_SECONDS": "0.2"}, "not 2 or more"),
         ({"JOBPLATFORM_DRAIN_SECONDS": "-1"}, "JOBPLATFORM_DRAIN_SECONDS: -1.0 is not 0 or more"),
         ({"JOBPLATFORM_DRAIN_SECONDS": "nan"}, "JOBPLATFORM_DRAIN_SECONDS: nan is not 0 or more"),
+        ({"JOBPLATFORM_KEEP_TYPES": "shop.mail"}, "no list as shop.mail=1"),
+        ({"JOBPLATFORM_KEEP_TYPES": "shop.mail=-1"}, "no list as shop.mail=1"),
         ({"JOBPLATFORM_SCHEMA": 'x"; drop'}, "plain identifier"),
         ({"JOBPLATFORM_SHCEMA": "x"}, "no such setting"),
         ({"REDIS_URL": "http://x"}, "redis://"),
         ({"DATABASE_URL": "mysql://x"}, "postgresql://"),
+        ({"JOBPLATFORM_METRICS_BIND": "http://x:9100/"}, "JOBPLATFORM_METRICS_BIND: 'http://x:9100/' is no address"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(environ: dict[str, str], words: str) -> None:

@@ -1,0 +1,1 @@
+"""What browsers and programs reach by HTTP: pages, the API, and what keeps both safe."""
