@@ -292,3 +292,25 @@ class RestoreRefused(JobPlatformError):
 
 class TargetRefused(JobPlatformError):
     """Nobody may be told of an alert there, or whoever was told did not take it."""
+
+
+class QueryRefused(JobPlatformError, ValueError):
+    """A filter that was typed cannot be read; nothing was looked for.
+
+    :param position: of the character where it goes wrong, the first is 1.
+    """
+
+    def __init__(self, position: int, problem: str, fix: str) -> None:
+        super().__init__(f"filter, at character {position}: {problem}; {fix}")
+        self.position, self.problem, self.fix = position, problem, fix
+
+    def __reduce__(self) -> tuple[type[QueryRefused], tuple[int, str, str]]:
+        return type(self), (self.position, self.problem, self.fix)
+
+
+class BulkNotFound(JobPlatformError, LookupError):
+    """No bulk action has this number."""
+
+    def __init__(self, bulk_id: int) -> None:
+        super().__init__(f"bulk action {bulk_id}: there is none of this number; see the list of them")
+        self.bulk_id = bulk_id

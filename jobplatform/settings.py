@@ -501,6 +501,16 @@ class Settings:
         "Seconds by which a schedule may be late before that is an alert; 0 for never.",
         0,
     )
+    submit_rate: float = _setting(
+        "JOBPLATFORM_SUBMIT_RATE",
+        500.0,
+        float,
+        "Jobs a second that one user or token may submit over HTTP in the long run; 0 for any.",
+        0,
+    )
+    submit_burst: float = _setting(
+        "JOBPLATFORM_SUBMIT_BURST", 5000.0, float, "Jobs that one of them may submit at once after a pause.", 1
+    )
     mask_keys: tuple[str, ...] = _setting(
         "JOBPLATFORM_MASK_KEYS",
         (),

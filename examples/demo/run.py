@@ -23,7 +23,7 @@ from jobplatform.devstack.supervisor import Supervisor, stop_on_signals
 from jobplatform.devstack.up import process_specs
 from jobplatform.jobs.batch import Batch
 from jobplatform.settings import load_settings
-from jobplatform.store import listing
+from jobplatform.store import search
 from jobplatform.store.database import Database
 from jobplatform.store.listing import JobFilter
 from jobplatform.store.migrate import upgrade
@@ -180,7 +180,7 @@ def _work(watch: Watch, options: Options, display: Display) -> tuple[Plan, Progr
 
 def _job_of_type(database: Database, job_type: str) -> str | None:
     with database.session() as session:
-        found = listing.list_jobs(session, JobFilter(job_type=job_type), limit=1)
+        found = search.find(session, JobFilter(job_type=job_type), limit=1).rows
     return found[0]["job_id"] if found else None
 
 

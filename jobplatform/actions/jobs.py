@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,17 +12,18 @@ from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.payloads import shown
 from jobplatform.actions.permission import Permission
-from jobplatform.actions.steering import Chosen, Steered, Verb, steer
+from jobplatform.actions.steering import Chosen, Count, Steered, Verb, counted, steer, within
 from jobplatform.errors import JobNotFound, JobOptionError
 from jobplatform.jobs.eta import Eta
 from jobplatform.maintenance import prospect
 from jobplatform.masking import mask_text
 from jobplatform.states import UNFINISHED, WAITING, State
-from jobplatform.store import attempt_logs, dead_letters, executions, graphs, holds, listing, retry_decisions
+from jobplatform.store import attempt_logs, dead_letters, executions, graphs, holds, listing, retry_decisions, search
 from jobplatform.store import jobs as job_rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 from jobplatform.store.pauses import Hold
+from jobplatform.store.search import Found
 
 Row = Mapping[str, Any]
 
@@ -33,11 +34,8 @@ _MOVABLE = (*sorted(WAITING), State.RETRYING)
 MISSING = "job {}: there is no such job; see: jobplatform jobs list"
 
 
-class Page(NamedTuple):
-    """A page of rows, and where the next one begins; None when there is none."""
-
-    rows: Sequence[Row]
-    next: Any
+#: A page of jobs, where the next one begins, and how far was looked.
+Page = Found
 
 
 class Shown(NamedTuple):
@@ -53,18 +51,22 @@ class Shown(NamedTuple):
 def list_jobs(
     desk: Desk, actor: Actor, chosen: JobFilter, limit: int, after: tuple[datetime, str] | None = None
 ) -> Page:
-    """List jobs, newest first."""
+    """List jobs, newest first.
+
+    :raises Forbidden: when the filter looks into payloads, which the actor may not see.
+    """
     with desk.look() as session:
-        rows = listing.list_jobs(session, within(actor, chosen), limit + 1, after)
-    page = rows[:limit]
-    return Page(page, (page[-1]["created_at"], page[-1]["job_id"]) if len(rows) > limit else None)
+        return search.find(session, within(actor, chosen), limit, after)
 
 
 @action("jobs.count", Permission.JOBS_READ)
-def count_jobs(desk: Desk, actor: Actor, chosen: JobFilter, cap: int) -> int:
-    """Count jobs, up to a number that means as many or more."""
+def count_jobs(desk: Desk, actor: Actor, chosen: JobFilter, cap: int) -> Count:
+    """Count jobs, up to a number, and among so many as a few pages look at.
+
+    :raises Forbidden: when the filter looks into payloads, which the actor may not see.
+    """
     with desk.look() as session:
-        return listing.count_jobs(session, within(actor, chosen), cap)
+        return counted(session, within(actor, chosen), cap)
 
 
 @action("jobs.show", Permission.JOBS_READ)
@@ -207,16 +209,35 @@ def _to_move(queue: str | None, priority: int | None) -> Verb:
     return Verb("jobs.move", do, _MOVABLE, rule, {"queue": queue, "priority": priority})
 
 
+#: What can be done to all jobs of a filter.
+VERBS = ("jobs.retry", "jobs.cancel", "jobs.pause", "jobs.resume", "jobs.move")
+
+
+def verb_of(actor: Actor, name: str, values: Mapping[str, Any], reason: str | None) -> Verb:
+    """Give a verb by the name of its action.
+
+    :param values: ``cascade``; ``until``, in ISO 8601; ``queue`` and ``priority``.
+    :raises JobOptionError: when a value is missing, or one is too many.
+    """
+    takes = {"jobs.cancel": {"cascade"}, "jobs.pause": {"until"}, "jobs.move": {"queue", "priority"}}.get(name, set())
+    for odd in sorted(values.keys() - takes):
+        raise JobOptionError(f"{odd}: {name} takes no such value; leave it out")
+    why = reason or "asked in bulk"
+    if name == "jobs.cancel":
+        return _to_cancel(actor, why, bool(values.get("cascade")))
+    if name == "jobs.pause":
+        until = values.get("until")
+        return _to_pause(Hold(why, actor.name, until and datetime.fromisoformat(until)))
+    if name == "jobs.move":
+        return _to_move(values.get("queue"), values.get("priority"))
+    return _TO_RESUME if name == "jobs.resume" else _to_retry(actor)
+
+
 def _resumed(transaction: Transaction, ids: Sequence[str]) -> dict[str, str]:
     return dict.fromkeys(holds.resume(transaction, ids), "resumed")
 
 
 _TO_RESUME = Verb("jobs.resume", _resumed, (State.PAUSED,), "only jobs that are paused can be resumed")
-
-
-def within(actor: Actor, chosen: JobFilter) -> JobFilter:
-    """Give a filter within the actor's scope."""
-    return replace(chosen, in_queues=actor.scope.queues, in_tenants=actor.scope.tenants)
 
 
 def _edges_of(session: Transaction, actor: Actor, job_id: str) -> list[Row]:
@@ -238,7 +259,15 @@ def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:
 
     :raises JobNotFound: also when it is out of the actor's scope: that it is there is not to be told.
     """
-    job = listing.show_job(session, job_id)
+    job = listing.show_job(session, job_id) if _is_id(job_id) else None
     if job is None or not actor.scope.holds(job["queue"], job["tenant"]):
         raise JobNotFound(MISSING.format(job_id))
     return job
+
+
+def _is_id(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

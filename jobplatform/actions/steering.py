@@ -9,8 +9,10 @@ from typing import Any
 
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.permission import Permission
+from jobplatform.errors import Forbidden
 from jobplatform.states import State
-from jobplatform.store import listing
+from jobplatform.store import listing, search
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 
@@ -19,6 +21,8 @@ PAGE = 1_000
 _MOST = 10_000_000
 #: So many of those that a dry run has counted are named.
 _SAMPLE = 5
+#: Pages of a search that a count looks through, and pages of one that has to be whole.
+_COUNTED, _ALL = 5, 10_000
 
 #: Does something to some jobs and tells what it did, by job id; a job that is left out did not allow it.
 Deed = Callable[[Transaction, Sequence[str]], Mapping[str, str]]
@@ -40,6 +44,20 @@ class Verb:
     rule: str
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
+
+
+class Count(int):
+    """How many jobs match.
+
+    :ivar whole: whether all were counted; if not, there are so many or more.
+    """
+
+    whole: bool
+
+    def __new__(cls, jobs: int, whole: bool) -> Count:
+        made = super().__new__(cls, jobs)
+        made.whole = whole
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +105,13 @@ def steer(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen, dry_run: bool = 
 
 
 def _counted(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
+    if not chosen.job_ids:
+        meant = narrowed(actor, verb, chosen.filter)
+        with desk.look() as session:
+            count = counted(session, meant, _MOST, _ALL)
+        some = next(_pages(desk, meant), [])[:_SAMPLE]
+        return Steered(verb.rule, {"matching": count}, sample=tuple(some))
     with desk.look() as session:
-        if not chosen.job_ids:
-            meant = narrowed(actor, verb, chosen.filter)
-            count = listing.count_jobs(session, meant, _MOST)
-            some = listing.select_jobs(session, meant, _SAMPLE, None)
-            return Steered(verb.rule, {"matching": count}, sample=tuple(job_id for _, job_id in some))
         found = listing.within(session, chosen.job_ids, actor.scope.queues, actor.scope.tenants)
     missing = tuple(job_id for job_id in chosen.job_ids if job_id not in found)
     return Steered(
@@ -103,7 +122,17 @@ def _counted(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
 def narrowed(actor: Actor, verb: Verb, asked: JobFilter) -> JobFilter:
     """Give a filter within the actor's scope, and in the states of the verb if it names none."""
     states = asked.states or tuple(map(str, verb.states))
-    return replace(asked, states=states, in_queues=actor.scope.queues, in_tenants=actor.scope.tenants)
+    return within(actor, replace(asked, states=states))
+
+
+def within(actor: Actor, chosen: JobFilter) -> JobFilter:
+    """Give a filter within the actor's scope.
+
+    :raises Forbidden: when it looks into payloads, which the actor may not see.
+    """
+    if chosen.payload and not actor.may(Permission.JOBS_PAYLOAD):
+        raise Forbidden("filter", str(Permission.JOBS_PAYLOAD))
+    return replace(chosen, in_queues=actor.scope.queues, in_tenants=actor.scope.tenants)
 
 
 def _by_id(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
@@ -131,11 +160,27 @@ def _by_filter(desk: Desk, actor: Actor, verb: Verb, chosen: Chosen) -> Steered:
 
 
 def _pages(desk: Desk, chosen: JobFilter) -> Iterator[list[str]]:
-    last = None
+    place = None
     while True:
         with desk.look() as session:
-            found = listing.select_jobs(session, chosen, PAGE, last)
-        if not found:
+            found = search.find_ids(session, chosen, PAGE, place)
+        if found.rows:
+            yield [row["job_id"] for row in found.rows]
+        if found.next is None:
             return
-        yield [job_id for _, job_id in found]
-        last = found[-1]
+        place = found.next
+
+
+def counted(session: Transaction, chosen: JobFilter, cap: int, pages: int = _COUNTED) -> Count:
+    """Count the jobs that match.
+
+    :param cap: where counting stops.
+    :param pages: how often so many jobs are looked at as one page looks at.
+    """
+    jobs, place = 0, None
+    for _ in range(pages):
+        found, place = search.count(session, chosen, cap - jobs, place)
+        jobs += found
+        if place is None or jobs >= cap:
+            break
+    return Count(jobs, whole=place is None and jobs < cap)

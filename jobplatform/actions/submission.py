@@ -23,11 +23,12 @@ from jobplatform.errors import (
 )
 from jobplatform.jobs import client
 from jobplatform.jobs.platform import platform_of
-from jobplatform.jobs.published import options_of
+from jobplatform.jobs.published import OURS, options_of
 from jobplatform.store import job_types, listing
 from jobplatform.store.database import UNREACHABLE, Transaction
 
 logger = logging.getLogger(__name__)
+
 
 Row = Mapping[str, Any]
 
@@ -134,6 +135,8 @@ def _prepared(
     platform_of(app).know_queues({row["queue"] for row in told.values()})
     ready, wrong = [], list[Problem]()
     for place, each in enumerate(asked):
+        if each.job_type.startswith(OURS):
+            raise JobOptionError(f"job type: {each.job_type[:100]!r} is the platform's own, which submits it by itself")
         row, task = told.get(each.job_type), app.tasks.get(each.job_type)
         if check_known and row is None and task is None:
             raise UnknownJobType(f"job type: {each.job_type!r} is known to no controller; see: jobplatform types list")

@@ -26,8 +26,8 @@ def open_desk(
 
     :param settings: None reads them from the environment.
     :param by: another name to go by; who is logged in is written down beside it.
-    :param pool_size: connections kept open.
     :param statement_seconds: the longest that one statement may run.
+    :param pool_size: connections kept open.
     """
     known = settings or require_settings()
     with open_database(known, pool_size, statement_seconds) as database:

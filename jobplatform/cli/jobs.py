@@ -12,7 +12,7 @@ import click
 from jobplatform.actions import jobs as actions
 from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
-from jobplatform.cli.output import Output, json_option
+from jobplatform.cli.output import Output, iso, json_option
 from jobplatform.cli.parameters import CURSOR, JOB_ID
 from jobplatform.cli.selection import filtered
 from jobplatform.cli.steering import COMMANDS
@@ -43,6 +43,8 @@ def list_jobs(limit: int, page: tuple[datetime, str] | None, output: Output, cho
     with open_desk() as (desk, actor):
         found = actions.list_jobs(desk, actor, chosen, limit, page)
     output.page("jobs", found.rows, _COLUMNS, CURSOR.write(*found.next) if found.next else None)
+    if found.reach:
+        output.note(f"looked at {found.reach.looked:,} jobs, back to {iso(found.reach.back_to)}; --page goes on there")
 
 
 @jobs.command("show")

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 #: A worker that is ready looks after so many seconds whether a controller is alive.
 _LOOK_SECONDS = 1.0
+#: Where the platform's own jobs are; named only, as it stands above this.
+_OWN_JOBS = "jobplatform.actions.bulk_job"
 _REQUEST = "jobplatform.journal.recorder:JobRequest"
 _BACKEND = "jobplatform.jobs.backend:JobBackend"
 _CONTROL = "jobplatform.jobs.control:JobControl"
@@ -157,6 +159,11 @@ def _connect_signals(app: Any) -> None:
             sender.timer.call_after(_LOOK_SECONDS, _report_controller, (app,))
             _open_door(app)
 
+    def bring_own_jobs(sender: Any = None, **_: Any) -> None:
+        if sender is app:
+            app.loader.import_task_module(_OWN_JOBS)
+
+    signals.import_modules.connect(bring_own_jobs, weak=False)
     signals.worker_init.connect(refuse, weak=False)
     signals.celeryd_after_setup.connect(prepare, weak=False)
     signals.worker_ready.connect(ready, weak=False)

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
+#: How the names of the platform's own job types begin, which nobody else submits.
+OURS = "jobplatform."
 #: What a submission takes over as it is, where it says nothing itself.
 _PLAIN = ("priority", "max_retries", "timeout", "soft_timeout", "deadline", "tags", "limit_key", "units")
 
@@ -54,7 +56,7 @@ def hiding_of(row: Row | None) -> Hiding:
 
 
 def _is_theirs(name: str) -> bool:
-    return not name.startswith("celery.") and len(name) <= 100
+    return not name.startswith(("celery.", OURS)) and len(name) <= 100
 
 
 def _row(app: Any, name: str, task: Any) -> Row:

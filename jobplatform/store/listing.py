@@ -1,7 +1,8 @@
-"""Read-only lists of jobs, newest first, each page at the same cost."""
+"""What is asked of jobs: a filter, one job whole, and how many there are in each state."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from jobplatform.states import State
 from jobplatform.store.database import Transaction
+from jobplatform.store.payload_path import PayloadTerm, as_jsonpath
 from jobplatform.store.statement import Statement
 
 Row = Mapping[str, Any]
@@ -22,14 +24,18 @@ class JobFilter:
     """Which jobs a list shows; None lets every job pass.
 
     ``created_after`` is inclusive and ``created_before`` exclusive; ``root_id`` selects a root job with all
-    that it led to. ``in_queues`` and ``in_tenants`` are the scope of who asks; nothing else is there for them.
+    that it led to. ``error_texts`` all stand in the last error's message, and all of ``payload`` in the arguments.
+    ``in_queues`` and ``in_tenants`` are the scope of who asks; nothing else is there for them.
     """
 
     states: tuple[str, ...] | None = None
     job_type: str | None = None
     queue: str | None = None
     tag: str | None = None
+    tenant: str | None = None
     error_type: str | None = None
+    error_texts: tuple[str, ...] | None = None
+    payload: tuple[PayloadTerm, ...] | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     root_id: str | None = None
@@ -40,23 +46,29 @@ class JobFilter:
 
 _SCOPE = """(%(in_queues)s::text[] is null or queue = any(%(in_queues)s::text[]))
         and (%(in_tenants)s::text[] is null or tenant = any(%(in_tenants)s::text[]))"""
-_MATCHES = f"""{_SCOPE} and (%(states)s::text[] is null or status = any(%(states)s::text[]))
+MATCHES = f"""{_SCOPE} and (%(states)s::text[] is null or status = any(%(states)s::text[]))
         and (%(job_type)s::text is null or job_type = %(job_type)s)
         and (%(queue)s::text is null or queue = %(queue)s)
         and (%(tag)s::text is null or tags @> array[%(tag)s::text])
         and (%(error_type)s::text is null or error_type = %(error_type)s)
+        and (%(tenant)s::text is null or tenant = %(tenant)s)
+        and (%(error_texts)s::text[] is null or error_message ilike all(%(error_texts)s::text[]))
+        and (%(payload)s::jsonpath is null or jsonb_path_exists(payload, %(payload)s::jsonpath, '{{}}', true))
         and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
         and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
         and (%(root_id)s::uuid is null or root_id = %(root_id)s::uuid or job_id = %(root_id)s::uuid)
         and (%(batch_id)s::uuid is null or batch_id = %(batch_id)s::uuid)
         and (%(before_time)s::timestamptz is null
             or (created_at, job_id) < (%(before_time)s::timestamptz, %(before_id)s::uuid))"""
-_EXAMPLE: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "states": ["FAILED", "RETRYING"],
     "job_type": "shop.charge",
     "queue": "celery",
     "tag": "vip",
     "error_type": "TimeoutError",
+    "tenant": "acme",
+    "error_texts": ["%reset%"],
+    "payload": '$ ? (@."args"[0] == 42)',
     "created_after": _NOW,
     "created_before": _NOW,
     "root_id": None,
@@ -67,37 +79,6 @@ _EXAMPLE: dict[str, Any] = {
     "before_id": _ID,
     "limit": 50,
 }
-
-# The order names the table, since a bare job_id would be the text of the output, which has no index.
-LIST_JOBS = Statement(
-    "list_jobs",
-    f"""
-    select job_id::text, job_type, status, priority, queue, attempt, retry_count, max_retries, created_at,
-        updated_at, scheduled_at, started_at, completed_at, due_at, worker_id, error_type,
-        left(error_message, 500) as error_message, tags, tenant, root_id::text, parent_id::text, batch_id::text
-    from @jobs as j
-    where {_MATCHES}
-    order by j.created_at desc, j.job_id desc
-    limit %(limit)s
-    """,
-    _EXAMPLE,
-)
-
-SELECT_JOBS = Statement(
-    "select_jobs",
-    f"""
-    select job_id::text, created_at from @jobs as j where {_MATCHES}
-    order by j.created_at desc, j.job_id desc
-    limit %(limit)s
-    """,
-    _EXAMPLE,
-)
-
-COUNT_JOBS = Statement(
-    "count_jobs",
-    f"select count(*) as jobs from (select from @jobs as j where {_MATCHES} limit %(limit)s) as found",
-    _EXAMPLE,
-)
 
 JOBS_WITHIN = Statement(
     "jobs_within",
@@ -135,33 +116,6 @@ READ_SERVER_VERSION = Statement(
 )
 
 
-def list_jobs(
-    transaction: Transaction, filter: JobFilter, limit: int, before: tuple[datetime, str] | None = None
-) -> Sequence[Row]:
-    """List jobs, newest first.
-
-    :param limit: the most rows of the page.
-    :param before: (created_at, job_id) of the last row of the page before this one.
-    """
-    return transaction.rows(LIST_JOBS, **_parameters(filter, limit, before))
-
-
-def select_jobs(
-    transaction: Transaction, filter: JobFilter, limit: int, before: tuple[datetime, str] | None = None
-) -> list[tuple[datetime, str]]:
-    """List (created_at, job_id) of jobs, newest first, a page as ``list_jobs`` gives it."""
-    rows = transaction.rows(SELECT_JOBS, **_parameters(filter, limit, before))
-    return [(row["created_at"], row["job_id"]) for row in rows]
-
-
-def count_jobs(transaction: Transaction, filter: JobFilter, cap: int) -> int:
-    """Count jobs.
-
-    :param cap: where counting stops; it means "as many or more".
-    """
-    return int(transaction.rows(COUNT_JOBS, **_parameters(filter, cap, None))[0]["jobs"])
-
-
 def within(
     transaction: Transaction, job_ids: Sequence[str], queues: Collection[str] | None, tenants: Collection[str] | None
 ) -> dict[str, str]:
@@ -173,20 +127,6 @@ def within(
 
 def _array(values: Collection[str] | None) -> list[str] | None:
     return None if values is None else sorted(values)
-
-
-def _parameters(filter: JobFilter, limit: int, before: tuple[datetime, str] | None) -> dict[str, Any]:
-    before_time, before_id = before or (None, None)
-    values = {name: getattr(filter, name) for name in JobFilter.__dataclass_fields__}
-    return {
-        **values,
-        "states": list(filter.states) if filter.states else None,
-        "in_queues": _array(filter.in_queues),
-        "in_tenants": _array(filter.in_tenants),
-        "before_time": before_time,
-        "before_id": before_id,
-        "limit": limit,
-    }
 
 
 def count_by_state(transaction: Transaction, cap: int = 100_000) -> dict[str, int]:
@@ -206,3 +146,24 @@ def show_job(transaction: Transaction, job_id: str) -> Row | None:
 def server_version(transaction: Transaction) -> int:
     """Ask PostgreSQL for its version: major times 10,000 plus minor."""
     return int(transaction.rows(READ_SERVER_VERSION)[0]["version"])
+
+
+def parameters(filter: JobFilter, limit: int, before: tuple[datetime, str] | None) -> dict[str, Any]:
+    """Give a filter as statements take it, for a page of so many rows after a place."""
+    before_time, before_id = before or (None, None)
+    values = {name: getattr(filter, name) for name in JobFilter.__dataclass_fields__}
+    return {
+        **values,
+        "states": list(filter.states) if filter.states else None,
+        "error_texts": [_containing(text) for text in filter.error_texts] if filter.error_texts else None,
+        "payload": as_jsonpath(filter.payload or ()),
+        "in_queues": _array(filter.in_queues),
+        "in_tenants": _array(filter.in_tenants),
+        "before_time": before_time,
+        "before_id": before_id,
+        "limit": limit,
+    }
+
+
+def _containing(text: str) -> str:
+    return "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -230,7 +231,8 @@ def moments(row: Row) -> dict[str, datetime | None]:
 
 @deed("apply_transitions")
 def _apply_transitions(writing: Writing, parameters: Mapping[str, Any]) -> list[Row]:
-    moved: Counter[tuple[str, str]] = Counter()
+    moved: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
+    bounds = parameters["bounds"]
     for news in json.loads(parameters["rows"]):
         job = writing.tables.get("jobs", news["job_id"])
         if job is None or (news["attempt"], news["rank"]) <= (job["attempt"], RANK[State(job["status"])]):
@@ -245,8 +247,26 @@ def _apply_transitions(writing: Writing, parameters: Mapping[str, Any]) -> list[
             worker_id=news.get("worker_id") or job["worker_id"],
             deaths=news.get("deaths") or job["deaths"],
         )
-        moved[job["job_type"], news["status"]] += 1
-    return [{"job_type": kind, "status": status, "jobs": jobs} for (kind, status), jobs in moved.items()]
+        ran, waited = _spans(news, job)
+        kind = (job["job_type"], job["queue"], news["status"], _bucket(ran, bounds), _bucket(waited, bounds))
+        moved[kind].append((max(ran or 0.0, 0.0), max(waited or 0.0, 0.0)))
+    return [
+        {**dict(zip(("job_type", "queue", "status", "run", "wait"), kind, strict=True)), "jobs": len(spans),
+         "run_seconds": sum(ran for ran, _ in spans), "wait_seconds": sum(waited for _, waited in spans)}
+        for kind, spans in moved.items()
+    ]  # fmt: skip
+
+
+def _spans(news: Row, job: Row) -> tuple[float | None, float | None]:
+    """Tell for how many seconds an attempt that has ended ran, and waited before."""
+    begun, ended, queued = news.get("started_at"), news.get("ended_at"), job["enqueued_at"]
+    if ended is None or begun is None:
+        return None, None
+    return ended - begun, None if queued is None else begun - queued
+
+
+def _bucket(seconds: float | None, bounds: Sequence[float]) -> int | None:
+    return None if seconds is None else bisect_right(bounds, seconds)
 
 
 @deed("read_retry_facts")

@@ -33,6 +33,8 @@ USED = "jp:used"
 TOKENS = "jp:tokens"
 TIMED = "jp:timed"
 LANE_LISTS = "jp:lane_lists"
+#: How much a name has done of late, by name; pace.lua tells of it.
+PACES = "jp:pace:"
 JOURNAL = "jp:journal"
 CONTROLLER = "jp:controller"
 SEPARATOR = "\x06\x16"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from jobplatform import __version__
+from jobplatform.actions import activity
 from jobplatform.actions.desk import Desk
-from jobplatform.web import api, entrance, pages
+from jobplatform.web import api, documents, entrance, live, pages
 from jobplatform.web.guard import Guard
 from jobplatform.web.page import STATIC
 from jobplatform.web.problem import answer_problems
@@ -23,8 +26,11 @@ def make_app(desk: Desk) -> FastAPI:
     """
     app = FastAPI(title="jobplatform", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.desk = desk
+    app.state.live = live.Live(partial(activity.marks, desk))
     app.include_router(entrance.router)
     app.include_router(api.router, prefix="/api/v1")
+    app.include_router(documents.router)
+    app.include_router(live.router)
     app.include_router(pages.router)
     app.mount("/static", _Files(directory=STATIC), name="static")
     app.add_middleware(Guard, hosts=desk.settings.web_hosts, payload_limit=desk.settings.payload_limit)

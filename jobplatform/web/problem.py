@@ -20,22 +20,13 @@ from jobplatform.web.page import page
 
 _log = logging.getLogger(__name__)
 
-_STATUSES: tuple[tuple[type[errors.JobPlatformError], int], ...] = (
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (errors.NotSignedIn, 401),
     (errors.SignInRefused, 401),
     (errors.TooOften, 429),
     (errors.Forbidden, 403),
-    (errors.JobNotFound, 404),
-    (errors.ReplayNotFound, 404),
-    (errors.WorkerNotFound, 404),
-    (errors.ScheduleNotFound, 404),
-    (errors.BatchNotFound, 404),
-    (errors.ClusterNotFound, 404),
     (errors.ModelNotFound, 404),
-    (errors.UserNotFound, 404),
-    (errors.NotQuarantined, 404),
-    (errors.UnknownJobType, 404),
-    (errors.UnknownQueue, 404),
+    (LookupError, 404),
     (errors.TransitionRefused, 409),
     (errors.BatchClosed, 409),
     (errors.SchemaConflict, 409),
@@ -86,8 +77,10 @@ def problem_of(error: Exception) -> Problem:
 def _of_ours(error: errors.JobPlatformError) -> Problem:
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
     again = math.ceil(getattr(error, "retry_after", _AGAIN if status == 503 else 0)) or None
-    known = ("field", "permission", "job_id")
+    known = ("field", "permission", "job_id", "position")
     more = {name: getattr(error, name) for name in known if getattr(error, name, None) is not None}
+    if isinstance(error, errors.PayloadProblems):
+        more["errors"] = [{"pointer": each[0], "problem": each[1]} for each in error.problems]
     return Problem(status, _WORDS.sub("-", type(error).__name__).lower(), str(error), again, more)
 
 
@@ -105,6 +98,8 @@ def _of_backend(error: Exception) -> Problem:
         return Problem(503, "busy", "another change is under way; try again", _AGAIN)
     if isinstance(error, database.UNREACHABLE):
         return Problem(503, "store-unavailable", "PostgreSQL cannot be reached; try again", _AGAIN)
+    if isinstance(error, database.REFUSED):
+        return Problem(422, "value-refused", "a value does not fit the tables, or is there already; give another")
     if isinstance(error, inspection.UNREACHABLE):
         return Problem(503, "store-unavailable", "Redis cannot be reached; try again", _AGAIN)
     return Problem(500, "fault", "something went wrong that nobody expected; give the request id to an administrator")
@@ -145,5 +140,5 @@ def answer_problems(app: FastAPI) -> None:
         return answer(request, error)
 
     ours = (HTTPException, RequestValidationError, errors.JobPlatformError)
-    for kind in (Exception, *ours, *database.UNREACHABLE, *inspection.UNREACHABLE):
+    for kind in (Exception, *ours, *database.UNREACHABLE, *database.REFUSED, *inspection.UNREACHABLE):
         app.add_exception_handler(kind, reply)

@@ -61,6 +61,9 @@ def visit(request: Request) -> Visit:
     :raises NotSignedIn: when nobody is known.
     :raises Forbidden: when a permission is missing.
     """
+    known: Visit | None = getattr(request.state, "visit", None)
+    if known is not None:
+        return known
     desk, actor = desk_of(request), actor_of(request)
     if actor is None:
         raise NotSignedIn
@@ -70,7 +73,7 @@ def visit(request: Request) -> Visit:
     except Forbidden as error:
         note_refusal(desk, actor, error)
         raise
-    request.state.actor = actor
+    request.state.actor, request.state.visit = actor, Visit(desk, actor)
     return Visit(desk, actor)
 
 

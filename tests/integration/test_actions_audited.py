@@ -25,6 +25,7 @@ from jobplatform.actions import (
     backups,
     batches,
     breakers,
+    bulk,
     clusters,
     fleet,
     jobs,
@@ -44,6 +45,7 @@ from jobplatform.actions import (
 )
 from jobplatform.actions.action import ACTIONS, Action
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
+from jobplatform.actions.bulk import Wish
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.actions.plans import Blast
@@ -69,6 +71,7 @@ for _module in pkgutil.iter_modules(jobplatform.actions.__path__):
     importlib.import_module(f"jobplatform.actions.{_module.name}")
 
 WRITING = sorted(name for name, each in ACTIONS.items() if each.writes)
+AT_ALL = Wish("jobs.retry", "type:shop.mail")
 ROOT = at_terminal("root")
 NOTHING = "audited.nothing"
 HOLD = Hold("a move", "root")
@@ -196,6 +199,8 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
     "batches.cancel": lambda at: batches.cancel(at.desk, ROOT, at.batch(), "enough"),
     "batches.close": lambda at: batches.close(at.desk, ROOT, at.batch()),
     "batches.retry_failed": lambda at: batches.retry_failed(at.desk, ROOT, at.batch()),
+    "bulk.cancel": lambda at: bulk.cancel(at.desk, ROOT, bulk.start(at.desk, ROOT, AT_ALL)),
+    "bulk.start": lambda at: bulk.start(at.desk, ROOT, AT_ALL),
     "breakers.force": lambda at: breakers.force(at.desk, ROOT, [at.name()], "open"),
     "clusters.assign": lambda at: clusters.assign(at.desk, ROOT, at.cluster(), "ann"),
     "clusters.merge": lambda at: clusters.merge(at.desk, ROOT, at.cluster(), at.cluster()),

@@ -83,7 +83,9 @@ def steps(tx: Any) -> list[Callable[[], Any]]:
     now, again = datetime.now(UTC), timedelta(seconds=6)
 
     def apply(*rows: Mapping[str, Any]) -> Any:
-        return sorted(map(str, jobs.apply_transitions(tx, rows).items()))
+        # How long a job waited follows from the clocks of the two.
+        moved = jobs.apply_transitions(tx, rows)
+        return sorted(str((each.job_type, each.queue, each.status, each.jobs, each.run)) for each in moved)
 
     def claim(at: datetime) -> Any:
         return sorted(

@@ -20,7 +20,7 @@ def data(value: Any, sees_payloads: bool = True) -> Any:
 def test_values_come_by_name_and_secrets_do_not() -> None:
     found = data({"user": "ann", "api_key": "k", "nested": [{"Authorization": "Bearer x", "db_password": "p"}]})
     assert found == {"user": "ann", "api_key": MASK, "nested": [{"Authorization": MASK, "db_password": MASK}]}
-    assert data(Page(({"job_id": "a"},), None)) == {"rows": [{"job_id": "a"}], "next": None}
+    assert data(Page(({"job_id": "a"},), None)) == {"rows": [{"job_id": "a"}], "next": None, "reach": None}
 
 
 def test_payloads_and_results_take_a_permission() -> None:

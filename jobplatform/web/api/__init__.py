@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from jobplatform.web.api import jobs
+from jobplatform.web.api import (
+    batches,
+    bulk,
+    clusters,
+    jobs,
+    letters,
+    models,
+    overview,
+    people,
+    quarantine,
+    queues,
+    schedules,
+    workers,
+)
 
 router = APIRouter()
-for part in (jobs,):
+for part in (overview, jobs, bulk, queues, workers, schedules, batches, letters, clusters, quarantine, models, people):
     router.include_router(part.router)

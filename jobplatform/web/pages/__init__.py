@@ -4,8 +4,29 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from jobplatform.web.pages import overview
+from jobplatform.web.pages import (
+    bulk,
+    decisions,
+    job,
+    jobs,
+    letters,
+    metrics,
+    models,
+    overview,
+    queues,
+    schedules,
+    settings,
+    steer,
+    submit,
+    workers,
+    workflow,
+)
 
 router = APIRouter(include_in_schema=False)
-for part in (overview,):
+# The list before the job: an address that names a list is none of a job.
+_PARTS = (
+    overview, jobs, steer, bulk, workflow, job, submit, queues, workers, schedules, letters, models, metrics, decisions,
+    settings,
+)  # fmt: skip
+for part in _PARTS:
     router.include_router(part.router)
