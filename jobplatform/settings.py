@@ -466,13 +466,18 @@ class Settings:
         "Networks of webhooks that may be reached although they are not public, as 10.1.2.0/24.",
     )
     alert_secret: str = _setting(
-        "JOBPLATFORM_ALERT_SECRET", "", str, "With which webhooks are signed (HMAC-SHA256); empty for no signature."
+        "JOBPLATFORM_ALERT_SECRET",
+        "",
+        str,
+        "With which webhooks are signed (HMAC-SHA256); empty for no signature.",
+        secret=True,
     )
     alert_smtp: str = _setting(
         "JOBPLATFORM_ALERT_SMTP",
         "",
         str,
         "The server that sends mails of alerts, smtp://user:password@host:587 (STARTTLS) or smtps://host:465.",
+        secret=True,
     )
     alert_mail: tuple[str, ...] = _setting(
         "JOBPLATFORM_ALERT_MAIL", (), _names, "Who gets mails of alerts; the first address is the sender as well."
@@ -575,10 +580,11 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no text may show: the passwords in the URLs, and the keys."""
-        urls = (self.database_url, self.redis_url, self.broker_url)
+        urls = (self.database_url, self.redis_url, self.broker_url, self.alert_smtp)
         written = [found[1] for url in urls if (found := _PASSWORD.search(url))]
         keys = [key for ring in (self.signing_keys, self.encryption_keys) for key in ring.keys.values()]
-        return (*written, *map(unquote, written), *(b64encode(key).decode() for key in keys))
+        alone = (self.alert_secret,) if self.alert_secret else ()
+        return (*written, *map(unquote, written), *(b64encode(key).decode() for key in keys), *alone)
 
     @property
     def stale_seconds(self) -> float:

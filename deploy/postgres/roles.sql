@@ -35,16 +35,21 @@ set local search_path = :"schema";
 grant select, insert, update, delete on all tables in schema :"schema" to jp_app, jp_web;
 grant usage on all sequences in schema :"schema" to jp_app, jp_web;
 grant execute on all functions in schema :"schema" to jp_app, jp_web, jp_client, jp_worker, jp_beat;
-revoke all on users, sessions, api_tokens from jp_app;
+revoke all on users, sessions, api_tokens, sign_in_slots, agent_plans from jp_app;
+-- What is over is forgotten after a time.
+grant select (session_hash, ends_at), delete on sessions to jp_app;
+grant select (expires_at, revoked_at), delete on api_tokens to jp_app;
+-- What job types take is told by the code that the controller has.
+revoke insert, update, delete on job_types from jp_web;
 revoke insert, update, delete on jobplatform_version from jp_app, jp_web;
--- Rows of the audit log are only ever added; a trigger says so to the owner too.
-revoke all on audit_log from jp_app, jp_web;
-grant select, insert on audit_log to jp_app, jp_web;
+-- Rows of the audit log are only ever added, and a trigger says so to the owner too, who alone prunes what is sealed.
+revoke all on audit_log, audit_seals from jp_app, jp_web;
+grant select, insert on audit_log, audit_seals to jp_app, jp_web;
 
 -- Who submits: rows are added, and made due when Redis did not take their messages.
 grant select, insert, update on jobs, idempotency_keys, batches to jp_client;
 grant select, insert on job_dependencies to jp_client;
-grant insert on batch_changes to jp_client;
+grant insert on batch_changes, cancellations to jp_client;
 grant select on job_executions, duration_estimates, hungry_types, pauses to jp_client;
 grant usage on all sequences in schema :"schema" to jp_client;
 
@@ -52,18 +57,19 @@ grant usage on all sequences in schema :"schema" to jp_client;
 grant select, update on jobs to jp_worker;
 grant select on job_executions, job_dependencies, batches to jp_worker;
 grant select, insert, update, delete on job_effects to jp_worker;
+grant insert on cancellations to jp_worker;
 
 -- What fires schedules: it makes jobs, and cancels those before.
 grant select, insert, update on jobs, job_schedules to jp_beat;
 grant select, insert on job_dependencies to jp_beat;
 grant select on duration_estimates to jp_beat;
 grant select, insert, update, delete on pauses to jp_beat;
-grant insert on batch_changes to jp_beat;
+grant insert on batch_changes, cancellations to jp_beat;
 grant usage on all sequences in schema :"schema" to jp_beat;
 
 -- Who only looks, at everything but secrets of people.
 grant select on all tables in schema :"schema" to jp_readonly;
-revoke all on users, sessions, api_tokens, audit_log from jp_readonly;
+revoke all on users, sessions, api_tokens, sign_in_slots, agent_plans, audit_log, audit_seals from jp_readonly;
 
 -- A path that nobody else writes to, and bounds for who forgets to set them.
 select format('alter role %I in database %I set %s', role.name, current_database(), setting)

@@ -16,6 +16,7 @@ from jobplatform.errors import Forbidden, InvalidPayload, JobNotFound, JobOption
 from jobplatform.jobs.editing import Change, changed, check_payload, kept, readable
 from jobplatform.jobs.letter_lines import check_line
 from jobplatform.jobs.payload import encode_payload
+from jobplatform.masking import unmasked
 from jobplatform.store import dead_letters, letter_files
 from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import LetterFilter
@@ -226,7 +227,7 @@ def _seen(session: Transaction, actor: Actor, dlq_id: int) -> Row:
 
 
 def _mended(row: Row, before: Any, payload: Any | None, changes: Sequence[Change]) -> dict[str, Any]:
-    made = changed(before if payload is None else payload, changes)
+    made = changed(before if payload is None else unmasked(payload, before), changes)
     if row["awaits"] and made["args"][:1] != before["args"][:1]:
         raise InvalidPayload("args[0]", "it is made of the results of other jobs when the job runs", "leave it alone")
     return made

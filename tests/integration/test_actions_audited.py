@@ -29,6 +29,7 @@ from jobplatform.actions import (
     clusters,
     fleet,
     jobs,
+    keys,
     letters,
     limits,
     models,
@@ -57,6 +58,7 @@ from jobplatform.errors import Forbidden
 from jobplatform.jobs.editing import parse_setting
 from jobplatform.limits import Limit
 from jobplatform.records import new_job_id
+from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.settings import Settings
 from jobplatform.store import audit, migrate
 from jobplatform.store import batches as batch_rows
@@ -75,6 +77,7 @@ AT_ALL = Wish("jobs.retry", "type:shop.mail")
 ROOT = at_terminal("root")
 NOTHING = "audited.nothing"
 HOLD = Hold("a move", "root")
+RING = KeyRing({"k": bytes(32)})
 PASSWORD = "correct horse battery"
 _numbers = itertools.count(1)
 
@@ -221,6 +224,7 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
     "jobs.submit_many": lambda at: submission.submit_many(
         at.desk, ROOT, [Submission(NOTHING, [])] * 2
     ),
+    "keys.rotate": lambda at: keys.rotate(replace(at.desk, settings=replace(at.desk.settings, encryption_keys=RING)), ROOT),
     "letters.edit": lambda at: letters.edit(
         at.desk, ROOT, (at.letter().dlq_ids or ())[0], None, [parse_setting("kwargs.x=1")]
     ),

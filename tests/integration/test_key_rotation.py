@@ -55,7 +55,7 @@ def test_keys_are_rotated_and_payloads_shown(cli_environment: CliEnvironment, se
     seen = {"args": ["canary"], "kwargs": {"card": "***", "n": 7}}
     assert shown(OLD, root, ids[0]) == shown(BOTH, allowed, ids[0]) == seen
     assert shown(NEW, root, ids[0]) == shown(KeyRing(), root, ids[0]) == "encrypted"
-    assert shown(OLD, reader, ids[0]) == shown(OLD, reader, plain) == "hidden"
+    assert shown(OLD, reader, ids[0]) == shown(OLD, reader, plain) == payloads.WITHHELD
     assert shown(KeyRing(), root, plain) == {"args": ["x"], "kwargs": {"token": "***", "n": 1}}
 
     assert keys.rotate(desk(BOTH), root, dry_run=True).left == 9
