@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -10,6 +11,7 @@ import jobplatform
 
 @jobplatform.job(secret=("card", "customer.iban"), max_retries=0)
 def pay(card: str, customer: dict[str, Any], token: str) -> None:
+    logging.getLogger("shop").warning("%s is charged", card)
     password = os.environ["DATABASE_URL"].partition("@")[0].rpartition(":")[2]
     raise ValueError(
         f"{card} of {customer['iban']} declined by https://shop:canary-url@bank.example/pay, {password}, token={token}"
@@ -19,6 +21,7 @@ def pay(card: str, customer: dict[str, Any], token: str) -> None:
 @jobplatform.job(encrypt=True, max_retries=0)
 def hide(note: str, fails: bool = False) -> dict[str, str]:
     if fails:
+        logging.getLogger("shop").warning("%s is looked for", note)
         raise ValueError(f"nothing is known of {note}")
     return {"note": note}
 

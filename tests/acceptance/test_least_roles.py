@@ -23,6 +23,8 @@ from processes import eventually
 from jobplatform.cli import main
 from jobplatform.devstack.stack import DevStack
 from jobplatform.jobs.attach import attach
+from jobplatform.store import tables
+from jobplatform.store.database import Database
 
 USERS = ("jp_worker", "jp_controller", "jp_web", "jp_client", "jp_beat", "jp_flower")
 
@@ -158,3 +160,56 @@ def test_what_no_role_may_do_is_refused(fleet: Fleet) -> None:
             client.hgetall("unacked")
         with pytest.raises(redis.exceptions.NoPermissionError):
             client.publish("/0.celery.pidbox", "shutdown")
+
+
+#: Every table; a new one stands here once the roles say who may do what with it.
+TABLES = frozenset({
+    "agent_plans", "alert_mutes", "alert_notices", "alerts", "api_tokens", "attempt_logs", "audit_log",
+    "audit_seals", "batch_changes", "batches", "breakers", "bulk_actions", "cancellations", "cluster_notes",
+    "dead_letter_jobs", "duration_coverage", "duration_estimates", "error_clusters", "fleet_wishes", "hungry_types",
+    "idempotency_keys", "job_dependencies", "job_effects", "job_executions", "job_schedules", "job_types", "jobs",
+    "journal_quarantine", "limits", "model_trials", "models", "pauses", "queue_orders", "queue_samples",
+    "replacements", "replay_jobs", "replays", "request_keys", "retry_decisions", "scale_decisions", "sessions",
+    "sign_in_slots", "tenant_weights", "users", "verdicts", "worker_samples", "workers",
+})  # fmt: skip
+_OWN, _PEOPLE = ("jobplatform_version",), ("users", "sessions", "api_tokens", "sign_in_slots", "agent_plans")
+#: By role: what it may do with every table (read, add, write, delete), and with those that are others.
+GRANTS: dict[str, tuple[str, dict[str, str]]] = {
+    "jp_app": ("radw", {**dict.fromkeys(_PEOPLE, ""), "sessions": "d", "api_tokens": "d"}),
+    "jp_web": ("radw", {"job_types": "r"}),
+    "jp_client": ("", {
+        **dict.fromkeys(("jobs", "idempotency_keys", "batches"), "raw"), "job_dependencies": "ra",
+        **dict.fromkeys(("batch_changes", "cancellations"), "a"),
+        **dict.fromkeys(("job_executions", "duration_estimates", "hungry_types", "pauses"), "r"),
+    }),
+    "jp_worker": ("", {
+        "jobs": "rw", **dict.fromkeys(("job_executions", "job_dependencies", "batches"), "r"), "job_effects": "radw",
+        "cancellations": "a",
+    }),
+    "jp_beat": ("", {
+        **dict.fromkeys(("jobs", "job_schedules"), "raw"), "job_dependencies": "ra", "duration_estimates": "r",
+        "pauses": "radw", **dict.fromkeys(("batch_changes", "cancellations"), "a"),
+    }),
+    "jp_readonly": ("r", dict.fromkeys((*_PEOPLE, "audit_log", "audit_seals"), "")),
+}  # fmt: skip
+for _role in ("jp_app", "jp_web"):
+    GRANTS[_role][1].update({**dict.fromkeys(_OWN, "r"), "audit_log": "ra", "audit_seals": "ra"})
+
+
+def test_each_table_is_granted_to_those_who_need_it(fleet: Fleet) -> None:
+    with closing(Database(fleet.settings)) as database, database.session() as session:
+        known = {table.name for table in tables.ours(session)}
+    assert known == TABLES
+    found = fleet.rows(
+        """
+        select role, table_name, (select string_agg(letter, '') from unnest(array['r', 'a', 'd', 'w'],
+            array['select', 'insert', 'delete', 'update']) as p(letter, privilege)
+            where has_table_privilege(role, format('%%I.%%I', %(schema)s, table_name), privilege)) as may
+        from unnest(%(roles)s::text[]) as r(role), unnest(%(tables)s::text[]) as t(table_name)
+        """,
+        schema=fleet.settings.schema, roles=list(GRANTS), tables=[*TABLES, *_OWN],
+    )  # fmt: skip
+    for row in found:
+        usual, others = GRANTS[row["role"]]
+        wanted = others.get(row["table_name"], usual)
+        assert set(row["may"] or "") == set(wanted), (row["role"], row["table_name"])

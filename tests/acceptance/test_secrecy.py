@@ -81,6 +81,8 @@ def test_secrets_reach_no_log_and_no_error_and_encrypted_ones_no_store(fleet: Fl
     }
     errors = fleet.rows("select error_message, traceback from @job_executions where error_message is not null")
     assert len(errors) == 2 and all("***" in row["error_message"] and "***" in row["traceback"] for row in errors)
+    logs = fleet.rows("select text from @attempt_logs")
+    assert len(logs) == 2 and all("***" in row["text"] for row in logs)
     for name, text in told(fleet).items():
         if name not in ("jobs", "dead_letter_jobs"):
             assert "canary" not in text, name

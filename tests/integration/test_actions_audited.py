@@ -77,7 +77,6 @@ AT_ALL = Wish("jobs.retry", "type:shop.mail")
 ROOT = at_terminal("root")
 NOTHING = "audited.nothing"
 HOLD = Hold("a move", "root")
-RING = KeyRing({"k": bytes(32)})
 PASSWORD = "correct horse battery"
 _numbers = itertools.count(1)
 
@@ -107,6 +106,10 @@ class Place:
         self.desk = replace(self.desk, settings=there, database=made)
         self.cli = CliEnvironment({**self.cli.env, "JOBPLATFORM_SCHEMA": schema}, made)
         backups.restore(self.desk, ROOT, file, str, keep_redis=True)
+
+    def with_keys(self) -> Desk:
+        ring = KeyRing({"k": bytes(32)})
+        return replace(self.desk, settings=replace(self.desk.settings, encryption_keys=ring))
 
     def job(self, state: str = "PENDING") -> Chosen:
         return Chosen((self.cli.add(state),))
@@ -224,7 +227,7 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
     "jobs.submit_many": lambda at: submission.submit_many(
         at.desk, ROOT, [Submission(NOTHING, [])] * 2
     ),
-    "keys.rotate": lambda at: keys.rotate(replace(at.desk, settings=replace(at.desk.settings, encryption_keys=RING)), ROOT),
+    "keys.rotate": lambda at: keys.rotate(at.with_keys(), ROOT),
     "letters.edit": lambda at: letters.edit(
         at.desk, ROOT, (at.letter().dlq_ids or ())[0], None, [parse_setting("kwargs.x=1")]
     ),

@@ -116,6 +116,14 @@ def test_an_edit_without_the_key_is_refused() -> None:
         changed(sealed(), [])
 
 
+@pytest.mark.parametrize("options", [{"encrypt": True}, {"secret": ("card",)}])
+def test_no_plan_of_an_agent_keeps_what_is_hidden(options: dict[str, Any]) -> None:
+    with pytest.raises(JobOptionError, match="'free'"):
+
+        @jobplatform.job(name="sealed.tool", tool=True, **options)
+        def pay(card: str) -> None: ...
+
+
 @pytest.mark.parametrize(
     "options", [{"unique": jobplatform.Unique("{card}")}, {"duration_key": ["card"]}, {"limit_key": "card:{card}"}]
 )
