@@ -12,7 +12,7 @@ from starlette.types import Scope
 from jobplatform import __version__
 from jobplatform.actions import activity
 from jobplatform.actions.desk import Desk
-from jobplatform.web import api, documents, entrance, live, pages
+from jobplatform.web import api, documents, entrance, live, pages, probes
 from jobplatform.web.guard import Guard
 from jobplatform.web.page import STATIC
 from jobplatform.web.problem import answer_problems
@@ -31,6 +31,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.include_router(api.router, prefix="/api/v1")
     app.include_router(documents.router)
     app.include_router(live.router)
+    app.include_router(probes.router)
     app.include_router(pages.router)
     app.mount("/static", _Files(directory=STATIC), name="static")
     app.add_middleware(Guard, hosts=desk.settings.web_hosts, payload_limit=desk.settings.payload_limit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 from web_place import add_user, browser, desk_at, token_of
 
+import jobplatform.actions
 from jobplatform.actions import people
 from jobplatform.actions.action import ACTIONS
 from jobplatform.actions.actor import Scope, at_terminal
@@ -27,7 +30,15 @@ _ID = "00000000-0000-7000-8000-000000000000"
 #: Actions of which the parameters take more than the route: they are refused later, and for this.
 _LATER = {"letters.export": Permission.JOBS_PAYLOAD}
 #: Actions that no route does, and why.
-_UNREACHED: dict[str, str] = {}
+for _module in pkgutil.iter_modules(jobplatform.actions.__path__):
+    importlib.import_module(f"jobplatform.actions.{_module.name}")
+
+_UNREACHED = {
+    "backups.make": "a file of the server's own disk, with all payloads: from a terminal of its machine",
+    "backups.restore": "into an empty database, in which nobody can sign in yet",
+    "metrics.read": "at /metrics, in the words of Prometheus",
+    "retention.prune": "as the owner of the tables: from a terminal; the controller does the rest by itself",
+}
 
 
 @pytest.fixture

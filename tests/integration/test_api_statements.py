@@ -25,7 +25,7 @@ _MOST = 3
 #: What shows many things at once, or asks once a kind: none of them asks once a row.
 _MORE = {
     "/overview": 8, "/jobs/{job_id}": 4, "/jobs/{job_id}/eta": 5, "/decisions": 4, "/fleet/replacements": 4,
-    "/clusters/{cluster}": 6,
+    "/clusters/{cluster}": 6, "/audit/verify": 4,
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from jobplatform.web.api import (
+    alerts,
     batches,
     bulk,
     clusters,
@@ -20,5 +21,8 @@ from jobplatform.web.api import (
 )
 
 router = APIRouter()
-for part in (overview, jobs, bulk, queues, workers, schedules, batches, letters, clusters, quarantine, models, people):
+_PARTS = (
+    overview, jobs, bulk, queues, workers, schedules, batches, letters, clusters, quarantine, models, people, alerts,
+)  # fmt: skip
+for part in _PARTS:
     router.include_router(part.router)

@@ -27,6 +27,7 @@ router = noun("jobs")
 Q = Annotated[
     str, Query(alias="q", max_length=query.LONGEST, description="A filter, such as `type:mail state:failed since:2h`.")
 ]
+Attempt = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Of which attempt; the last if left out.")]
 #: Where counting stops.
 _COUNTED = 10_000
 
@@ -135,6 +136,13 @@ def graph(request: Request, visit: Visiting, job_id: UUID, limit: Limit = 1_000)
     """List the jobs that hang together with one by dependencies."""
     found = jobs.graph(*visit, str(job_id), limit)
     return answer(request, {"jobs": found[:limit], "complete": len(found) <= limit})
+
+
+@router.get("/jobs/{job_id}/logs")
+@does("jobs.logs")
+def logs(request: Request, visit: Visiting, job_id: UUID, attempt: Attempt = None) -> Response:
+    """Show what the code of an attempt has logged: of the last that has a log, unless one is named."""
+    return answer(request, {"log": jobs.logs(*visit, str(job_id), attempt)})
 
 
 @router.get("/jobs/{job_id}/eta")
