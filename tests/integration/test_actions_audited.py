@@ -304,6 +304,7 @@ def test_each_action_that_writes_has_an_example() -> None:
     assert sorted(EXAMPLES) == WRITING
 
 
+@pytest.mark.owner
 def test_each_action_that_writes_is_written_down_and_refused_to_who_may_nothing(place: Place) -> None:
     nobody = Actor("nobody", Via.PAGE, frozenset(), Scope(), "192.0.2.1")
     for name in WRITING:

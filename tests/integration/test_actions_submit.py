@@ -42,6 +42,9 @@ from jobplatform.store import job_types as rows
 from jobplatform.store.database import Database
 from jobplatform.transport import census, keys
 
+#: What the controller tells of job types is written here as well.
+pytestmark = pytest.mark.owner
+
 ROOT = at_terminal("root")
 SECRET = "4111111111111111"
 
