@@ -5,10 +5,12 @@ OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Acceptance tests of what no version of Celery has to do with.
-OF_STORES := batches benchmarks chaos clock_skew demo deploy full_redis health keys lost_memory partition poison \
-	postgres_outages rescue retries scaling slots stall worker_fleet worker_modules workflows
+OF_STORES := batches benchmarks bulk chaos clock_skew dashboard demo deploy full_redis health keys lost_memory partition poison \
+	postgres_outages rescue restore retries scaling slots stall worker_fleet worker_modules workflows
 # Acceptance tests whose stores fail: they want more of the machine than others, which mostly wait.
 OUTAGES := chaos full_redis lost_memory outages partition postgres_outages
+# Tests of pages share one browser and one platform, which tests that are shared out would begin again and again.
+PAGES := dashboard
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test oldest check docs bench chaos format lock clean
@@ -32,8 +34,9 @@ up: $(READY) ## Start PostgreSQL, Redis, worker, controller and beat on this mac
 test: $(READY) ## Run all tests; they start servers of their own.
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/unit tests/integration
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal $(patsubst %,tests/acceptance/test_%.py,$(OUTAGES))
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/acceptance \
-		$(patsubst %,--ignore=tests/acceptance/test_%.py,$(OUTAGES))
+	@$(BIN)/python -m pytest -q tests/acceptance/test_$(PAGES).py & pages=$$!; \
+		$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/acceptance \
+		$(patsubst %,--ignore=tests/acceptance/test_%.py,$(OUTAGES) $(PAGES)); rest=$$?; wait $$pages && exit $$rest
 
 $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 	@$(PYTHON) -m venv --clear $(OLDEST)
@@ -44,10 +47,11 @@ $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 		echo "import site; site.addsitedir('$$lower')" > "$$upper/lower.pth"
 	@touch $@
 
-oldest: $(OLDEST)/.ready ## Run what touches Celery with the oldest Celery that is supported.
+oldest: $(OLDEST)/.ready ## Run what touches Celery with the oldest Celery that is supported, in its default pool.
 	@$(OLDEST)/bin/python -c "import celery, kombu; print('with Celery', celery.__version__, 'and kombu', kombu.__version__)"
 	@$(OLDEST)/bin/python -m pytest -q -n 3 --dist worksteal tests/unit/test_pool.py tests/unit/test_credit.py \
 		tests/integration/test_transport.py tests/integration/test_submission.py tests/acceptance \
+		-k "not threads and not solo" \
 		$(addprefix --ignore=tests/acceptance/test_,$(addsuffix .py,$(OF_STORES)))
 
 check: $(READY) ## Lint, type-check, check the layers and build the documentation.

@@ -29,10 +29,10 @@ from jobplatform.web.rule import Served, served
 _ID = "00000000-0000-7000-8000-000000000000"
 #: Actions of which the parameters take more than the route: they are refused later, and for this.
 _LATER = {"letters.export": Permission.JOBS_PAYLOAD}
-#: Actions that no route does, and why.
 for _module in pkgutil.iter_modules(jobplatform.actions.__path__):
     importlib.import_module(f"jobplatform.actions.{_module.name}")
 
+#: Actions that no route does, and why.
 _UNREACHED = {
     "backups.make": "a file of the server's own disk, with all payloads: from a terminal of its machine",
     "backups.restore": "into an empty database, in which nobody can sign in yet",
