@@ -31,6 +31,10 @@ class InvalidPayload(JobPlatformError, ValueError):
         return type(self), (self.field, self.problem, self.fix)
 
 
+class SealError(JobPlatformError):
+    """Something encrypted cannot be read, or something cannot be encrypted, by this process."""
+
+
 class PayloadProblems(InvalidPayload):
     """A payload does not fit the schema of its job type; nothing was written.
 

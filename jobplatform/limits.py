@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from string import Formatter
 
 from jobplatform.errors import LimitError
 
@@ -69,6 +70,11 @@ def check_key(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise LimitError(f"limit_key: {key!r} has 1 to 200 letters, digits or _.:@/+- and nothing else")
     return key
+
+
+def names_in(template: str) -> list[str]:
+    """Name what a template asks for, without the paths into it."""
+    return [re.split(r"[.\[]", name)[0] for _, name, _, _ in Formatter().parse(template) if name is not None]
 
 
 def render_key(template: str, values: Mapping[str, object]) -> str:

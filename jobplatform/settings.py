@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
+from urllib.parse import unquote
 
 from jobplatform.errors import SettingsError
+from jobplatform.secrecy.keyring import KeyRing, parse_keys
 
 Network = IPv4Network | IPv6Network
 
@@ -19,6 +22,7 @@ _POOL = re.compile(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
 #: A port or a range of them, after a host and a colon or alone.
 _BIND = re.compile(r"^(?:[^\s/]*:)?\d{1,5}(?:-\d{1,5})?$")
 _IDENTIFIER = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
+_PASSWORD = re.compile(r"^[\w+]+://[^/?#:@]*:([^/?#]+)@")
 #: What stands before the hosts, the hosts, the database, and the parameters.
 _SEVERAL_HOSTS = re.compile(r"^(\w+\+\w+://(?:[^/?]*@)?)([^/?@]*,[^/?@]*)(/[^?]*)?(?:\?(.*))?$")
 
@@ -59,8 +63,16 @@ def _hosts_as_query(url: re.Match[str]) -> str:
     return f"{head}{name or '/'}?{'&'.join([*parameters, *filter(None, [query])])}"
 
 
-def _setting(env: str, default: Any, parse: Callable[[str], Any], meaning: str, low: float | None = None) -> Any:
-    return field(default=default, metadata={"env": env, "parse": parse, "meaning": meaning, "low": low})
+def _sealing_keys(text: str) -> KeyRing:
+    return parse_keys(text, exactly=32)
+
+
+def _setting(
+    env: str, default: Any, parse: Callable[[str], Any], meaning: str, low: float | None = None, secret: bool = False
+) -> Any:
+    """Describe a field; one that is secret is shown nowhere."""
+    told = {"env": env, "parse": parse, "meaning": meaning, "low": low, "secret": secret}
+    return field(default=default, repr=not secret, metadata=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +88,17 @@ class Settings:
         str,
         "PostgreSQL with the job tables, as postgresql://user@host:port/name. "
         "Of several servers, as user@host1:port1,host2:port2, the one that takes writes is used.",
+        secret=True,
     )
-    redis_url: str = _setting("REDIS_URL", "", str, "Redis with the queues and the journal, as redis://host:port/0.")
+    redis_url: str = _setting(
+        "REDIS_URL", "", str, "Redis with the queues and the journal, as redis://host:port/0.", secret=True
+    )
     broker_url: str = _setting(
         "JOBPLATFORM_BROKER_URL",
         "",
         str,
         "Another broker for the messages; the journal stays on REDIS_URL unless this is a Redis as well.",
+        secret=True,
     )
     schema: str = _setting("JOBPLATFORM_SCHEMA", "public", str, "The PostgreSQL schema of the tables.")
     imports: tuple[str, ...] = _setting(
@@ -450,13 +466,18 @@ class Settings:
         "Networks of webhooks that may be reached although they are not public, as 10.1.2.0/24.",
     )
     alert_secret: str = _setting(
-        "JOBPLATFORM_ALERT_SECRET", "", str, "With which webhooks are signed (HMAC-SHA256); empty for no signature."
+        "JOBPLATFORM_ALERT_SECRET",
+        "",
+        str,
+        "With which webhooks are signed (HMAC-SHA256); empty for no signature.",
+        secret=True,
     )
     alert_smtp: str = _setting(
         "JOBPLATFORM_ALERT_SMTP",
         "",
         str,
         "The server that sends mails of alerts, smtp://user:password@host:587 (STARTTLS) or smtps://host:465.",
+        secret=True,
     )
     alert_mail: tuple[str, ...] = _setting(
         "JOBPLATFORM_ALERT_MAIL", (), _names, "Who gets mails of alerts; the first address is the sender as well."
@@ -495,6 +516,29 @@ class Settings:
     submit_burst: float = _setting(
         "JOBPLATFORM_SUBMIT_BURST", 5000.0, float, "Jobs that one of them may submit at once after a pause.", 1
     )
+    mask_keys: tuple[str, ...] = _setting(
+        "JOBPLATFORM_MASK_KEYS",
+        (),
+        _names,
+        "Names of keys, separated by commas, whose values are masked in what is shown and logged, besides those that "
+        "are known for it, such as password and token.",
+    )
+    signing_keys: KeyRing = _setting(  # noqa: RUF009 - it is a field
+        "JOBPLATFORM_SIGNING_KEYS",
+        KeyRing(),
+        parse_keys,
+        "Keys that sign messages, as `name:base64,name:base64`, of 32 bytes or more each. The first signs, all verify; "
+        "with any, a worker runs no message that is not signed. Every process needs the same.",
+        secret=True,
+    )
+    encryption_keys: KeyRing = _setting(  # noqa: RUF009 - it is a field
+        "JOBPLATFORM_ENCRYPTION_KEYS",
+        KeyRing(),
+        _sealing_keys,
+        "Keys that encrypt the payloads of job types that ask for it, as `name:base64,name:base64`, of 32 bytes each. "
+        "The first encrypts, all decrypt.",
+        secret=True,
+    )
 
     def __post_init__(self) -> None:
         self.web_address  # noqa: B018
@@ -532,6 +576,15 @@ class Settings:
                 raise SettingsError(
                     f"{item.metadata['env']}: {getattr(self, item.name)!r} is not {low} or more; raise it"
                 )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no text may show: the passwords in the URLs, and the keys."""
+        urls = (self.database_url, self.redis_url, self.broker_url, self.alert_smtp)
+        written = [found[1] for url in urls if (found := _PASSWORD.search(url))]
+        keys = [key for ring in (self.signing_keys, self.encryption_keys) for key in ring.keys.values()]
+        alone = (self.alert_secret,) if self.alert_secret else ()
+        return (*written, *map(unquote, written), *(b64encode(key).decode() for key in keys), *alone)
 
     @property
     def stale_seconds(self) -> float:
@@ -589,7 +642,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         try:
             values[item.name] = item.metadata["parse"](text)
         except ValueError as error:
-            raise SettingsError(f"{env}: {text!r} cannot be read: {error}; correct it") from error
+            what = "it" if item.metadata["secret"] else repr(text)
+            raise SettingsError(f"{env}: {what} cannot be read: {error}; correct it") from error
     return Settings(**values)
 
 
@@ -606,6 +660,7 @@ def page() -> str:
     ]
     for item in fields(Settings):
         default = ",".join(item.default) if isinstance(item.default, tuple) else item.default
+        default = "" if isinstance(default, KeyRing) else default
         lines.append(
             f"| `{item.metadata['env']}` | {f'`{default}`' if default != '' else ''} | {item.metadata['meaning']} |"
         )

@@ -6,9 +6,11 @@ import itertools
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import least_roles
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -20,6 +22,11 @@ from jobplatform.store import migrate
 from jobplatform.store.database import Database
 
 _schemas = itertools.count(1)
+#: Whether the tests run under the role that the web process has, but for those that are marked ``owner``.
+if "JOBPLATFORM_TEST_LEAST" in os.environ:
+    # Under another name, as the platform refuses settings of its own that it does not know; the tests' workers see it.
+    os.environ["TEST_LEAST"] = os.environ.pop("JOBPLATFORM_TEST_LEAST")
+LEAST = bool(os.environ.get("TEST_LEAST"))
 
 # How long an example takes on a busy machine says nothing about the code.
 _patient = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,17 +46,28 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
 
 
 @pytest.fixture
-def settings(stack: DevStack) -> Settings:
-    """Settings with a schema of the test's own, on an empty Redis."""
+def settings(stack: DevStack, request: pytest.FixtureRequest) -> Settings:
+    """Settings with a schema of the test's own, on an empty Redis; of the web's least role where that is asked for."""
     schema = f"t{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
-    return Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema)
+    made = Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema)
+    if not LEAST or request.node.get_closest_marker("owner"):
+        return made
+    migrated = Database(made)
+    migrate.upgrade(migrated)
+    migrated.close()
+    # Tests name their queues as they like; which keys each role has is shown where one life of a job is.
+    least_roles.allow(stack, "~*")
+    least_roles.grant(stack, schema)
+    least = least_roles.urls(stack, "jp_web")
+    return replace(made, database_url=least["DATABASE_URL"], redis_url=least["REDIS_URL"])
 
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     """A migrated database."""
     made = Database(settings)
-    migrate.upgrade(made)
+    if "//jp_web@" not in settings.database_url:
+        migrate.upgrade(made)
     yield made
     made.close()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from jobplatform import masking
 from jobplatform.actions.actor import Actor
 from jobplatform.settings import Settings
 from jobplatform.store import audit
@@ -32,6 +33,9 @@ class Desk:
     redis: Callable[[], Any]
     application: Callable[[], Any]
     now: Callable[[], datetime] = _now
+
+    def __post_init__(self) -> None:
+        masking.hide(self.settings.mask_keys, self.settings.secrets)
 
     @contextmanager
     def look(self) -> Iterator[Transaction]:

@@ -16,6 +16,7 @@ from jobplatform.actions.steering import Chosen, Count, Steered, Verb, counted, 
 from jobplatform.errors import JobNotFound, JobOptionError
 from jobplatform.jobs.eta import Eta
 from jobplatform.maintenance import prospect
+from jobplatform.masking import mask_text
 from jobplatform.states import UNFINISHED, WAITING, State
 from jobplatform.store import attempt_logs, dead_letters, executions, graphs, holds, listing, retry_decisions, search
 from jobplatform.store import jobs as job_rows
@@ -74,7 +75,7 @@ def show_job(desk: Desk, actor: Actor, job_id: str) -> Shown:
     with desk.look() as session:
         job = _seen(session, actor, job_id)
         return Shown(
-            shown(actor, job),
+            shown(desk, actor, job),
             executions.of_job(session, job_id),
             retry_decisions.of_job(session, job_id),
             _edges_of(session, actor, job_id),
@@ -93,7 +94,8 @@ def logs(desk: Desk, actor: Actor, job_id: str, attempt: int | None = None) -> R
     """Give what the code of an attempt has logged: of the last that has a log, unless one is named; None without."""
     with desk.look() as session:
         _seen(session, actor, job_id)
-        return attempt_logs.read(session, job_id, attempt)
+        found = attempt_logs.read(session, job_id, attempt)
+    return None if found is None else {**found, "text": mask_text(found["text"])}
 
 
 @action("jobs.graph", Permission.JOBS_READ)

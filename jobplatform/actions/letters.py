@@ -13,9 +13,10 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.payloads import require, shown
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import Forbidden, InvalidPayload, JobNotFound, JobOptionError, TransitionRefused
-from jobplatform.jobs.editing import Change, changed, check_payload
+from jobplatform.jobs.editing import Change, changed, check_payload, kept, readable
 from jobplatform.jobs.letter_lines import check_line
 from jobplatform.jobs.payload import encode_payload
+from jobplatform.masking import unmasked
 from jobplatform.store import dead_letters, letter_files
 from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import LetterFilter
@@ -94,7 +95,7 @@ def count_letters(desk: Desk, actor: Actor, chosen: LetterFilter, cap: int) -> i
 def show_letter(desk: Desk, actor: Actor, dlq_id: int) -> Row:
     """Show a dead letter with its payloads, its reason and what became of it."""
     with desk.look() as session:
-        return shown(actor, _seen(session, actor, dlq_id))
+        return shown(desk, actor, _seen(session, actor, dlq_id))
 
 
 @action("letters.resolve", Permission.LETTERS_RESOLVE, writes=True)
@@ -125,20 +126,22 @@ def edit(desk: Desk, actor: Actor, dlq_id: int, payload: Any | None, changes: Se
     :param payload: a whole one; None changes the one that there is.
     :raises InvalidPayload: for what a submission would refuse.
     :raises TransitionRefused: when it is resolved already.
+    :raises SealError: when it is encrypted, and this process has not the key.
     """
     if payload is None and not changes:
         raise JobOptionError("payload: nothing says what to change; give a payload, or changes of the one there is")
-    app, limit = desk.application(), desk.settings.payload_limit
+    app, limit, ring = desk.application(), desk.settings.payload_limit, desk.settings.encryption_keys
     about = {"dlq_id": dlq_id, "whole": payload is not None, "changes": [list(each.path) for each in changes]}
     with desk.change(actor, "letters.edit", about) as change:
         row = _seen(change.transaction, actor, dlq_id)
-        before = row["payload"] if row["edited_payload"] is None else row["edited_payload"]
+        before = readable(ring, row, row["payload"] if row["edited_payload"] is None else row["edited_payload"])
         made = _mended(row, before, payload, changes)
         checked = check_payload(app, row["job_type"], made, limit, bool(row["awaits"]))
-        text = encode_payload(made["args"], made["kwargs"], limit)
+        text = kept(ring, row, encode_payload(made["args"], made["kwargs"], limit))
         if not dead_letters.edit(change.transaction, dlq_id, text, actor.name):
             raise TransitionRefused(f"dead letter {dlq_id} is resolved already: {row['resolution']}")
-    both = shown(actor, {"job_type": row["job_type"], "payload": before, "edited_payload": made})
+    seen = {"job_type": row["job_type"], "payload": before, "edited_payload": made, "secret": row["secret"]}
+    both = shown(desk, actor, seen)
     return Edited(dlq_id, checked=checked, **both)
 
 
@@ -224,7 +227,7 @@ def _seen(session: Transaction, actor: Actor, dlq_id: int) -> Row:
 
 
 def _mended(row: Row, before: Any, payload: Any | None, changes: Sequence[Change]) -> dict[str, Any]:
-    made = changed(before if payload is None else payload, changes)
+    made = changed(before if payload is None else unmasked(payload, before), changes)
     if row["awaits"] and made["args"][:1] != before["args"][:1]:
         raise InvalidPayload("args[0]", "it is made of the results of other jobs when the job runs", "leave it alone")
     return made

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     ALERTS_READ = "alerts.read"
     ALERTS_WRITE = "alerts.write"
     RETENTION_WRITE = "retention.write"
+    KEYS_WRITE = "keys.write"
 
 
 _VIEWER = frozenset(each for each in Permission if each.endswith(".read")) - {

@@ -167,7 +167,7 @@ def _why_not(quarantine_id: int, row: Row | None) -> str:
 
 @contextmanager
 def _publisher(settings: Settings) -> Iterator[Publisher]:
-    publisher = Publisher(settings.journal_url, settings.connect_seconds)
+    publisher = Publisher(settings.journal_url, settings.connect_seconds, ring=settings.signing_keys)
     try:
         yield publisher
     finally:

@@ -15,6 +15,7 @@ from jobplatform.actions.schedules import admit_queue, find, job_now
 from jobplatform.errors import JobOptionError, TransitionRefused
 from jobplatform.jobs.payload import decode_payload, encode_payload
 from jobplatform.jobs.schedule import Schedule
+from jobplatform.masking import unmasked
 from jobplatform.recurrence import between, parse
 from jobplatform.scheduling.declared import DEFAULTS
 from jobplatform.scheduling.fires import id_of
@@ -86,6 +87,8 @@ def change_schedule(desk: Desk, actor: Actor, name: str, cron: str | None, says:
         (before,) = find(change.transaction, actor, [name])
         if before["origin"] == "code":
             raise TransitionRefused(f"schedule {name} is declared by code; change it there")
+        if "payload_template" in says:
+            says = {**says, "payload_template": unmasked(says["payload_template"], before["payload_template"])}
         row = _row(before, cron or before["cron_expression"], says, desk.settings.payload_limit)
         admit_queue(actor, "schedules.change", row["queue"])
         rows.put(change.transaction, [row])
@@ -116,7 +119,7 @@ def backfill(
     about = {"schedule": name, "since": since, "until": until, "in_turn": in_turn}
     with desk.change(actor, "schedules.backfill", about) as change:
         gaps = _gaps(change.transaction, actor, name, since, until)
-        made = [job_now(gaps.row, fire, now) for fire in _fires(gaps, in_turn)]
+        made = [job_now(desk, gaps.row, fire, now) for fire in _fires(gaps, in_turn)]
         new_jobs.insert_values(change.transaction, made)
         change.outcome["made"] = len(made)
     return _counted(gaps)

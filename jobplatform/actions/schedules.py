@@ -12,6 +12,8 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.payloads import shown
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import Forbidden, ScheduleNotFound
+from jobplatform.jobs.published import hiding_of
+from jobplatform.jobs.secrets import sealer_of, with_secrets
 from jobplatform.recurrence import Cron, parse
 from jobplatform.scheduling.fires import TypeFacts, job_of, rule_of
 from jobplatform.scheduling.lint import lint
@@ -62,7 +64,7 @@ def list_schedules(desk: Desk, actor: Actor, limit: int, after: str = "") -> Pag
     """
     with desk.look() as session:
         found = rows.listed(session, None, limit + 1, after, queues_of(actor))
-    page = [{**shown(actor, row), "why": row["problem"] or row["hold_reason"]} for row in found[:limit]]
+    page = [{**_shown(desk, actor, row), "why": row["problem"] or row["hold_reason"]} for row in found[:limit]]
     return Page(page, page[-1]["name"] if len(found) > limit else None)
 
 
@@ -76,7 +78,7 @@ def show_schedule(desk: Desk, actor: Actor, name: str, count: int = 5) -> Shown:
         (row,) = find(session, actor, [name])
         fires = rows.fires(session, row["schedule_id"], _FIRES)
     runs = [] if row["problem"] else _runs(desk, row["cron_expression"], row["timezone"], count)
-    return Shown(shown(actor, row), runs, fires)
+    return Shown(_shown(desk, actor, row), runs, fires)
 
 
 @action("schedules.preview", Permission.SCHEDULES_READ)
@@ -133,7 +135,7 @@ def run(desk: Desk, actor: Actor, names: Sequence[str]) -> list[dict[str, str]]:
     """Run schedules now, whatever their time, their pauses and their jobs before; gives the ids of the jobs."""
     now = desk.now()
     with desk.change(actor, "schedules.run", {"schedules": list(names)}) as change:
-        made = [job_now(row, Fire(now), now) for row in find(change.transaction, actor, names)]
+        made = [job_now(desk, row, Fire(now), now) for row in find(change.transaction, actor, names)]
         new_jobs.insert_values(change.transaction, made)
         change.outcome["job_ids"] = [job["job_id"] for job in made]
     return [{"name": name, "job_id": job["job_id"]} for name, job in zip(names, made, strict=True)]
@@ -173,11 +175,22 @@ def admit_queue(actor: Actor, asked: str, queue: str) -> None:
         raise Forbidden(asked, f"of queue {queue}")
 
 
-def job_now(row: Row, fire: Fire, now: datetime) -> dict[str, Any]:
-    """Give the job of a fire that waits for no time, only for the job before it, if there is one."""
-    job = job_of(row, fire, now, TypeFacts(), timedelta())
+def job_now(desk: Desk, row: Row, fire: Fire, now: datetime) -> dict[str, Any]:
+    """Give the job of a fire that waits for no time, only for the job before it, if there is one.
+
+    :raises SealError: when its type is encrypted, and this process has no key.
+    """
+    hiding = hiding_of(row)
+    seal = sealer_of(desk.settings.encryption_keys, row["job_type"], hiding)
+    job = job_of(row, fire, now, TypeFacts(message=with_secrets(None, hiding), seal=seal), timedelta())
     status = "PENDING" if fire.after is None else "BLOCKED"
     return {**job, "status": status, "due_at": now.timestamp(), "scheduled_at": None}
+
+
+def _shown(desk: Desk, actor: Actor, row: Row) -> dict[str, Any]:
+    """Give a schedule as somebody may see it."""
+    said = {name: value for name, value in row.items() if name != "options"}
+    return shown(desk, actor, {**said, "secret": hiding_of(row).paths})
 
 
 def _runs(desk: Desk, cron: str, timezone: str, count: int) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ COMMANDS = {
     "dlq": ("jobplatform.cli.dlq", "List, show, mend, replay and resolve dead letters."),
     "models": ("jobplatform.cli.models", "List, train, judge and steer what learns."),
     "quarantine": ("jobplatform.cli.quarantine", "List, show and replay what could not be read."),
+    "keys": ("jobplatform.cli.keys", "Make keys, and encrypt payloads again with a new one."),
     "workers": ("jobplatform.cli.workers", "List, judge, cordon, drain and replace workers."),
     "fleet": ("jobplatform.cli.fleet", "Say how many workers there are to be, and see who replaces whom."),
     "scale": ("jobplatform.cli.scale", "List and show decisions on the number of workers."),

@@ -7,6 +7,7 @@ import signal
 import threading
 from typing import Any
 
+from jobplatform import masking
 from jobplatform.controller.controller import Controller
 from jobplatform.jobs.log_lines import write_json
 from jobplatform.jobs.platform import platform_of
@@ -21,6 +22,7 @@ def run(app: Any, loglevel: str) -> None:
     logging.basicConfig(level=loglevel.upper(), format="[%(asctime)s: %(levelname)s/%(threadName)s] %(message)s")
     if platform_of(app).settings.log_format == "json":
         write_json(logging.getLogger().handlers)
+    masking.mask_logs(logging.getLogger())
     stop = threading.Event()
 
     def on_signal(*_: Any) -> None:

@@ -107,9 +107,9 @@ class Controller:
         self.client = connect(settings.journal_url, timeout=5.0)
         self.publisher: Publisher | BrokerPublisher
         if settings.leases:
-            self.publisher = Publisher(settings.journal_url, settings.connect_seconds)
+            self.publisher = Publisher(settings.journal_url, settings.connect_seconds, ring=settings.signing_keys)
         else:
-            self.publisher = BrokerPublisher(broker)
+            self.publisher = BrokerPublisher(broker, settings.signing_keys)
         self.leader = Leader(self.database)
         self.retries = Retries(self.database, settings, random.Random())
         self.estimator = Estimator(self.database, settings)

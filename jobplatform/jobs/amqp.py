@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +14,13 @@ from celery.app.amqp import AMQP
 from kombu.serialization import dumps as serialise
 from kombu.utils.json import dumps as kombu_json
 
-from jobplatform.errors import InvalidPayload
-from jobplatform.jobs import keyed_jobs, membership, submission, transactional
+from jobplatform.errors import InvalidPayload, JobOptionError
+from jobplatform.jobs import keyed_jobs, membership, secrets, submission, transactional
 from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.estimates import columns_of, key_of
+from jobplatform.jobs.hiding import Hiding
 from jobplatform.jobs.options import JobOptions
+from jobplatform.jobs.payload import decode_payload
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import STAND_IN_HEADER, attempt_of
 from jobplatform.jobs.retry import GUESSED
@@ -29,6 +31,9 @@ from jobplatform.journal.storable import find_problem
 from jobplatform.limits import render_key
 from jobplatform.metrics.tracing import TRACING
 from jobplatform.records import NewJob, job_id_of
+from jobplatform.secrecy.keyring import KeyRing
+from jobplatform.secrecy.sealing import is_sealed_payload
+from jobplatform.secrecy.signing import SIGNATURE_HEADER, sign
 from jobplatform.transport.channel import SUBMITTED_HEADER
 
 #: Headers that the columns of the row stand for, and our own.
@@ -53,7 +58,7 @@ class JobAMQP(AMQP):  # type: ignore[misc]
             if _is_own_retry(message.headers):
                 return None
             message.headers.update(membership.headers_of(carried().batch_id))
-            outgoing = Outgoing(self.app, name, message, options)
+            outgoing = Outgoing.of(self.app, name, message, options)
             if not TRACING.on:
                 return outgoing.submit(platform, producer, send)
             with TRACING.sending(outgoing.queue, name, job_id_of(message.headers["id"])) as context:
@@ -78,14 +83,26 @@ class Outgoing:
     message: Any
     options: dict[str, Any]
 
+    @classmethod
+    def of(cls, app: Any, name: str, message: Any, options: dict[str, Any]) -> Outgoing:
+        """Begin with a message as Celery has built it; the arguments of its links are encrypted already."""
+        made = cls(app, name, message, options)
+        message = secrets.masked_reprs(message, made.hiding)
+        args, kwargs, embed = message.body
+        if any(embed.values()):
+            links = secrets.sealed_links(app, app.jobplatform.settings.encryption_keys, embed)
+            message = message._replace(body=(args, kwargs, links))
+        return replace(made, message=message)
+
     def submit(self, platform: Platform, producer: Any, send: Callable[..., Any]) -> None:
         """Write the row, then send the message."""
         job = self.with_unique(self.new_job(platform), platform.clock())
-        job = keyed_jobs.with_idempotency(platform, job, carried())
+        job = keyed_jobs.with_idempotency(platform, job, carried(), hidden=self.hiding.encrypt)
+        outgoing, job = self.sealed(platform, job)
         transaction = carried().transaction
 
         def publish(job: NewJob, text: str) -> None:
-            self.publish(platform, producer, send, job, text)
+            outgoing.publish(platform, producer, send, job, text)
 
         if keyed_jobs.is_keyed(job):
             stand(keyed_jobs.submit(platform, job, transaction, publish))
@@ -93,6 +110,26 @@ class Outgoing:
             transactional.submit(platform, job, transaction)
         else:
             submission.submit(platform, job, publish)
+
+    @property
+    def hiding(self) -> Hiding:
+        """What is secret of the job: as its code says, or else what was told of it."""
+        declared = self._declared()
+        return carried().hiding if declared is None else declared.hiding
+
+    def sealed(self, platform: Platform, job: NewJob) -> tuple[Outgoing, NewJob]:
+        """Give the message and its row with the arguments encrypted, if the type says so.
+
+        :raises JobOptionError: when they are not JSON.
+        :raises SealError: when there is no key.
+        """
+        if not self.hiding.encrypt or is_sealed_payload(json.loads(job.payload)):
+            return self, job
+        if self._serializer() != "json":
+            raise JobOptionError(f"serializer: {self.name} is encrypted, and only JSON can be; leave it out")
+        job = secrets.sealed(platform.settings.encryption_keys, job, self.hiding)
+        args, kwargs = decode_payload(job.payload)
+        return replace(self, message=self.message._replace(body=(args, kwargs, self.message.body[2]))), job
 
     def new_job(self, platform: Platform) -> NewJob:
         """Give the row of the message.
@@ -130,7 +167,7 @@ class Outgoing:
             units=wishes.units or (declared.units if declared and declared.units != 1 else None),
             tags=(*(declared.tags if declared else ()), *wishes.tags) or None,
             retry_rule=self._retry_rule(),
-            message=self._extra() or None,
+            message=secrets.with_secrets(self._extra() or None, self.hiding),
             batch_id=wishes.batch_id,
             **self._foretold(platform, declared, now),
         )
@@ -150,7 +187,14 @@ class Outgoing:
             self.message.headers[SUBMITTED_HEADER] = text
         elif text:
             platform.publisher.journal(text)
+        if platform.settings.signing_keys and not platform.leases:
+            self._sign(platform.settings.signing_keys)
         send(producer, self.name, self.message, **self.options)
+
+    def _sign(self, ring: KeyRing) -> None:
+        """Sign the message for a broker of which each channel is kombu's own."""
+        kind, _, body = serialise(self.message.body, self._serializer())
+        self.message.headers[SIGNATURE_HEADER] = sign(ring, self.message.headers, self.queue, kind, body)
 
     def with_unique(self, job: NewJob, now: float) -> NewJob:
         """Give the row with its unique key, unless nothing else could stand for the message.
@@ -162,6 +206,8 @@ class Outgoing:
             return job
         declared = self._declared()
         unique = carried().unique or (declared.unique if declared else None)
+        if declared and declared.encrypt:
+            declared.refuse_keys(unique, carried().limit_key)
         return keyed_jobs.with_unique(job, unique, self._names(declared) if unique else {}, now)
 
     def _declared(self) -> JobOptions | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import signals
 
+from jobplatform import masking
 from jobplatform.errors import PoolRefused
 from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
@@ -77,6 +78,10 @@ def attach(app: Any, settings: Settings | None = None) -> Any:
     Recording.result_limit = settings.result_limit
     Recording.stop_seconds = settings.stop_seconds
     Recording.release = settings.release[:100]
+    Recording.ring = Channel.ring = settings.signing_keys
+    Recording.sealing = settings.encryption_keys
+    masking.hide(settings.mask_keys, settings.secrets)
+    Recording.mask = staticmethod(masking.mask_of_job)
     leaving.Leaving.grace = settings.drain_seconds
     Recording.message_limit = 16 * settings.payload_limit
     Recording.capture_logs, Recording.log_limit = settings.capture_logs, settings.log_limit
@@ -199,6 +204,8 @@ def prepare_worker(app: Any, worker: Any) -> None:
         Recording.direct = DirectSink(client, platform.settings.result_fresh_seconds)
     signals.worker_shutdown.connect(close_committers)
     signals.worker_process_init.connect(_let_the_main_process_finish)
+    for logger in (logging.getLogger(), logging.getLogger("celery.task"), logging.getLogger("celery.redirected")):
+        masking.mask_logs(logger)
 
 
 def _spare_the_collector() -> None:

@@ -13,6 +13,7 @@ from jobplatform.jobs.platform import platform_of
 from jobplatform.jobs.retry import DEFAULT, hopelessness
 from jobplatform.journal.failure import describe
 from jobplatform.records import job_id_of
+from jobplatform.secrecy.sealing import is_sealed, unseal
 from jobplatform.states import State
 
 #: What Celery's clients call our states.
@@ -100,7 +101,14 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
             raw = self.client.get(self.get_key_for_task(task_id))
         except self.connection_errors:
             return None
-        return self.decode_result(raw) if raw else None
+        return self._opened(self.decode_result(raw)) if raw else None
+
+    def _opened(self, meta: Any) -> Any:
+        """Give what is known of a job with its result decrypted, where this process has the key."""
+        ring = platform_of(self.app).settings.encryption_keys
+        if ring and is_sealed(meta.get("result")):
+            meta["result"] = unseal(ring, meta["result"])
+        return meta
 
     def _from_row(self, task_id: str) -> dict[str, Any]:
         from jobplatform.store.database import UNREACHABLE
@@ -114,7 +122,7 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
             row = platform.database.once(lambda session: read_result(session, job_id_of(task_id)))
         except UNREACHABLE:
             return meta
-        return meta if row is None else self._meta_of(row, meta)
+        return meta if row is None else self._opened(self._meta_of(row, meta))
 
     def _meta_of(self, row: Any, meta: dict[str, Any]) -> dict[str, Any]:
         state = _CELERY_STATES.get(row["status"], celery_states.PENDING)

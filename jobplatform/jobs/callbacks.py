@@ -41,6 +41,8 @@ def _row(event: Event, signature: Any) -> dict[str, Any]:
     if (job := job_of(signature)) is not None:
         if job.unique is not None:
             raise JobOptionError(f"{name}: {signature.task} is unique, and might not be made; give a type that is not")
+        if job.encrypt:
+            raise JobOptionError(f"{name}: {signature.task} is encrypted, and takes no counts; give a type that is not")
         args, kwargs = map(_awaiting, signature.args), signature.kwargs.items()
         job.signature.check(tuple(args), {key: _awaiting(value) for key, value in kwargs})
     with submission.collecting() as jobs:

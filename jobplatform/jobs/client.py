@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from celery import current_app
 
 from jobplatform.errors import UnknownJobType
+from jobplatform.jobs.hiding import NOTHING, Hiding
 from jobplatform.jobs.payload import encode_payload
 from jobplatform.jobs.platform import platform_of
 from jobplatform.jobs.wishes import carrying, wishes_of
@@ -21,6 +23,7 @@ def submit(
     *,
     app: Any = None,
     check_known: bool = False,
+    hiding: Hiding = NOTHING,
     **options: Any,
 ) -> Any:
     """Submit a job by the name of its type and return its ``AsyncResult``.
@@ -29,6 +32,7 @@ def submit(
 
     :param app: the attached Celery application; the current one if not given.
     :param check_known: refuse a type that this process does not know.
+    :param hiding: what is to be hidden of the job, if its code is not here to say so.
     :param options: as for ``apply_async``: ``queue``, ``priority``, ``countdown``, ``eta``, ``tags``, ``session`` ...
     :raises UnknownJobType: when the type must be known and is not.
     """
@@ -42,7 +46,7 @@ def submit(
             f"job type: {name!r} is defined by no imported module; add its module to JOBPLATFORM_IMPORTS"
         )
     encode_payload(args, kwargs or {}, platform.settings.payload_limit)
-    wishes = wishes_of(options, platform.clock())
+    wishes = replace(wishes_of(options, platform.clock()), hiding=hiding)
     if wishes.queue is not None:
         platform.check_queue(app, wishes.queue)
     with carrying(wishes) as standing:

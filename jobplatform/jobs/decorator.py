@@ -45,6 +45,8 @@ def job(
     long_queue: str | None = None,
     long_after: float | None = None,
     large_queue: str | None = None,
+    secret: Sequence[str] = (),
+    encrypt: bool = False,
     tool: bool | str = False,
     logs: bool | None = None,
     bind: bool = False,
@@ -61,8 +63,9 @@ def job(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     once, and begin in a time, over all workers), ``limit_key`` and ``units`` (whose limits they share, and how much of
     them each takes), ``duration_key`` (names of arguments whose values tell how long a job takes), ``long_queue`` and
     ``long_after`` (where jobs go that may take longer than so many seconds), ``large_queue`` (where they go while they
-    are found to take much memory), ``tool`` (whether agents are offered to submit its jobs), ``logs`` (whether what
-    attempts log is kept with them), ``bind`` (pass the task itself first).
+    are found to take much memory), ``secret`` (names of arguments, or paths into them, that are masked), ``encrypt``
+    (keep arguments and results so that only who has the key can read them), ``tool`` (whether agents are offered to
+    submit its jobs), ``logs`` (whether what attempts log is kept with them), ``bind`` (pass the task itself first).
 
     :raises JobOptionError: at import, when an option is unknown or out of range.
     """
@@ -91,6 +94,8 @@ def _declare(options: dict[str, Any], function: Callable[..., Any]) -> JobTask:
         time_limit=declared.timeout,
         soft_time_limit=declared.soft_timeout,
         acks_late=True,
+        # What an encrypted job gives back is in no line of the log.
+        **({"resultrepr_maxsize": 0} if declared.encrypt else {}),
     )(_checked(function, signature, bind))
     return made
 
@@ -103,16 +108,19 @@ def _coerced(options: dict[str, Any]) -> dict[str, Any]:
     tags = options.get("tags", ())
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
         raise JobOptionError(f"tags: {tags!r} is no list of texts; give them as ('a', 'b')")
-    names = options.get("duration_key", ())
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise JobOptionError(f"duration_key: {names!r} is no list of names; give it as ('country', 'rows')")
+    listed = {}
+    for option in ("duration_key", "secret"):
+        names = options.get(option, ())
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise JobOptionError(f"{option}: {names!r} is no list of names; give it as ('country', 'rows')")
+        listed[option] = tuple(names)
     when = options.get("schedule")
     timezone = options.pop("timezone", None)
     if isinstance(when, str):
         when = Schedule(when, timezone or "UTC")
     elif timezone is not None:
         raise JobOptionError("timezone: it stands beside a schedule that is a text; give it to the Schedule")
-    return {"retry": retry, "tags": tuple(tags), "schedule": when, "duration_key": tuple(names)}
+    return {"retry": retry, "tags": tuple(tags), "schedule": when, **listed}
 
 
 def _checked(function: Callable[..., Any], signature: Signature, bind: bool) -> Callable[..., Any]:

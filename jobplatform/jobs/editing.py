@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jobplatform.errors import InvalidPayload
 from jobplatform.jobs.payload import decode_payload, encode_payload
 from jobplatform.jobs.signature import AWAITED
 from jobplatform.journal.storable import segment
+from jobplatform.secrecy.keyring import KeyRing
+from jobplatform.secrecy.sealing import is_sealed, is_sealed_payload, seal_payload, unseal_payload
 
 _PATH = re.compile(r"(?:args|kwargs)(?:\.[^\W\d]\w*|\[-?\d+\]|\[\"(?:[^\"\\]|\\.)*\"\])*")
 _STEP = re.compile(r"\.([^\W\d]\w*)|\[(-?\d+)\]|\[(\"(?:[^\"\\]|\\.)*\")\]")
@@ -66,6 +68,8 @@ def changed(payload: Any, changes: Sequence[Change]) -> dict[str, Any]:
 
     :raises InvalidPayload: when a path leads nowhere.
     """
+    if is_sealed_payload(payload):
+        raise InvalidPayload("payload", "it is encrypted", "edit it where JOBPLATFORM_ENCRYPTION_KEYS has its key")
     args, kwargs = decode_payload(payload)
     made = {"args": copy.deepcopy(args), "kwargs": copy.deepcopy(kwargs)}
     for change in changes:
@@ -102,6 +106,28 @@ def _nowhere(path: Sequence[str | int]) -> InvalidPayload:
     return InvalidPayload(field, "the payload has no such place", "see what it has: jobplatform dlq show ID")
 
 
+def readable(ring: KeyRing, row: Mapping[str, Any], payload: Any) -> Any:
+    """Give a payload as it was before it was encrypted, and others as they are.
+
+    :param row: of the dead letter, with ``job_id`` and ``job_type``.
+    :raises SealError: when this process has not the key.
+    """
+    if not is_sealed_payload(payload):
+        return payload
+    args, kwargs = unseal_payload(ring, payload["args"], payload["kwargs"], row["job_id"], row["job_type"])
+    return {"args": args, "kwargs": kwargs}
+
+
+def kept(ring: KeyRing, row: Mapping[str, Any], text: str) -> str:
+    """Give the text of an edited payload as it is written: encrypted, if the one that failed is.
+
+    :param text: JSON text of the payload.
+    """
+    if not is_sealed_payload(row["payload"]):
+        return text
+    return seal_payload(ring, text, row["job_id"], row["job_type"])
+
+
 def check_payload(app: Any, job_type: str, payload: Any, limit: int, awaits: bool = False) -> bool:
     """Refuse what a submission would refuse, and tell whether the arguments were checked: the type is known here.
 
@@ -113,6 +139,11 @@ def check_payload(app: Any, job_type: str, payload: Any, limit: int, awaits: boo
     args, kwargs = decode_payload(payload)
     encode_payload(args, kwargs, limit)
     declared = getattr(app.tasks.get(job_type), "job", None)
+    if is_sealed(kwargs):
+        ring = app.jobplatform.settings.encryption_keys
+        if not ring:
+            return False
+        args, kwargs = unseal_payload(ring, args, kwargs, kwargs["jp_enc"]["of"], job_type)
     if declared is None:
         return False
     declared.signature.check([AWAITED, *args[1:]] if awaits else args, kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from typing import Any
 
@@ -13,19 +14,21 @@ from jobplatform.records import Idempotency, NewJob
 _LONGEST = 200
 
 
-def idempotency_of(job: NewJob, key: str, retention: float, now: float) -> Idempotency:
+def idempotency_of(job: NewJob, key: str, retention: float, now: float, secret: bytes = b"") -> Idempotency:
     """Give what makes a submission count once.
 
     :param retention: seconds for which the key counts.
     :param now: seconds since the epoch.
+    :param secret: without it nobody can tell what was submitted by trying.
     """
-    return Idempotency(key, fingerprint_of(job), now, now + retention)
+    return Idempotency(key, fingerprint_of(job, secret), now, now + retention)
 
 
-def fingerprint_of(job: NewJob) -> str:
+def fingerprint_of(job: NewJob, secret: bytes = b"") -> str:
     """Give a hash of what a submission asks for: its job type and its payload, in whatever order names stand in it."""
     content = [job.job_type, json.loads(job.payload), (job.message or {}).get("body")]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    text = json.dumps(content, sort_keys=True).encode()
+    return (hmac.digest(secret, text, "sha256").hex() if secret else hashlib.sha256(text).hexdigest())[:32]
 
 
 def check_key(key: Any) -> str | None:

@@ -35,16 +35,20 @@ def with_unique(job: NewJob, unique: Unique | None, names: Mapping[str, Any], no
     return unique.mark(job, unique.key_of(job.job_type, job.payload, names), now)
 
 
-def with_idempotency(platform: Platform, job: NewJob, wishes: Wishes) -> NewJob:
+def with_idempotency(platform: Platform, job: NewJob, wishes: Wishes, hidden: bool = False) -> NewJob:
     """Give a job with the idempotency key that its caller wishes.
 
     A running job that is begun again submits the same job under the same key, whose id it has to know before anybody
     has looked.
+
+    :param hidden: nobody without the key may guess at what was submitted; a new first key makes it another submission.
     """
     if wishes.idempotency_key is None:
         return job
     retention = wishes.idempotency_retention or platform.settings.idempotency_seconds
-    once = idempotency_of(job, wishes.idempotency_key, retention, platform.clock())
+    ring = platform.settings.encryption_keys
+    secret = ring.keys[ring.first] if hidden and ring else b""
+    once = idempotency_of(job, wishes.idempotency_key, retention, platform.clock(), secret)
     if platform.in_worker and job.parent_id and wishes.transaction is None and wishes.task_id is None:
         job = replace(job, job_id=job_id_of(f"{job.parent_id} {once.key}"))
     return replace(job, idempotency=once)

@@ -22,6 +22,9 @@ _PRIVATE = {"args": "...", "kwargs": "...", "return_value": "..."}
 class JsonLines(logging.Formatter):
     """Write a record as a line of JSON."""
 
+    #: It masks the texts in it, as to mask the line could break the JSON.
+    masks = True
+
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
         value: dict[str, Any] = {

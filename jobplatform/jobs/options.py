@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from jobplatform.errors import JobOptionError
+from jobplatform.jobs.hiding import NOTHING, Hiding
 from jobplatform.jobs.retry import DEFAULT, RetryRule
 from jobplatform.jobs.schedule import Schedule
 from jobplatform.jobs.signature import Signature
 from jobplatform.jobs.unique import Unique
-from jobplatform.limits import Limit, parse_rate
+from jobplatform.limits import Limit, names_in, parse_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,9 @@ class JobOptions:
     :param long_queue: where jobs go that may take longer than ``long_after`` seconds (which a tenth of their like
         exceed), so that short ones wait for no long one.
     :param large_queue: where jobs go while their type is found to take much more memory than others.
+    :param secret: the names of arguments, or paths into them such as ``customer.iban``, that are masked wherever jobs
+        are shown and taken out of what their errors say.
+    :param encrypt: keep arguments and results so that only who has the key can read them.
     :param tool: whether agents are offered to submit its jobs: by plans that a person approves, or ``free`` of that.
     :param logs: whether what its attempts log is kept with them; None leaves it to the settings.
     """
@@ -57,6 +61,8 @@ class JobOptions:
     long_queue: str | None = None
     long_after: float | None = None
     large_queue: str | None = None
+    secret: tuple[str, ...] = ()
+    encrypt: bool = False
     tool: bool | str = False
     logs: bool | None = None
 
@@ -77,14 +83,56 @@ class JobOptions:
         for name in self.duration_key:
             if not self.signature.takes(name):
                 raise JobOptionError(f"duration_key: {name!r} is no argument of {self.name}; name one that it takes")
+        for path in self.secret:
+            if not self.signature.takes(path.partition(".")[0]):
+                raise JobOptionError(f"secret: {path!r} is no argument of {self.name}; name one that it takes")
+        if self.encrypt:
+            self._refuse_revealing()
         if self.tool not in (True, False, "free"):
             raise JobOptionError(f"tool: {self.tool!r} is not known; give True, False or 'free'")
+        if self.tool is True and (self.secret or self.encrypt):
+            raise JobOptionError(
+                f"tool: plans of agents keep what is secret of {self.name}; leave it out, or say 'free'"
+            )
         check_units(self.units)
         _ = self.limit
         if not isinstance(self.retry, RetryRule):
             raise JobOptionError(
                 f"retry: {self.retry!r} is no RetryRule; give jobplatform.RetryRule(base=..., cap=...)"
             )
+
+    def _refuse_revealing(self) -> None:
+        """Refuse what would keep values of arguments, or hashes that anybody can guess at, beside what is encrypted."""
+        if self.duration_key:
+            raise JobOptionError(f"duration_key: it keeps what encrypt hides of {self.name}; leave out one of the two")
+        self.refuse_keys(self.unique, self.limit_key)
+
+    def refuse_keys(self, unique: Unique | None, limit_key: str | None) -> None:
+        """Refuse keys that keep arguments of an encrypted job.
+
+        :raises JobOptionError: when there is one.
+        """
+        if unique is not None:
+            raise JobOptionError(f"unique: it keeps what encrypt hides of {self.name}; leave out one of the two")
+        if limit_key and set(names_in(limit_key)) - {"tenant"}:
+            raise JobOptionError(
+                f"limit_key: {limit_key!r} keeps arguments that encrypt hides of {self.name}; name only tenant"
+            )
+
+    @property
+    def hiding(self) -> Hiding:
+        """What is to be hidden of its jobs."""
+        return Hiding(tuple(self.secret_paths), self.encrypt) if self.secret or self.encrypt else NOTHING
+
+    @property
+    def secret_paths(self) -> list[str]:
+        """Where in a payload secrets are, by name and by position."""
+        found = []
+        for path in self.secret:
+            name, dot, rest = path.partition(".")
+            place = self.signature.place_of(name)
+            found += [f"kwargs.{path}", *([] if place is None else [f"args.{place}{dot}{rest}"])]
+        return found
 
     @property
     def limit(self) -> Limit | None:

@@ -168,7 +168,10 @@ class Platform:
                     if not self.settings.journal_url:
                         raise SettingsError("REDIS_URL: it is not set; give the URL of the journal")
                     self._publisher = Publisher(
-                        self.settings.journal_url, self.settings.connect_seconds, keep=self.in_worker
+                        self.settings.journal_url,
+                        self.settings.connect_seconds,
+                        keep=self.in_worker,
+                        ring=self.settings.signing_keys,
                     )
         return self._publisher
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from jobplatform.errors import JobOptionError
+from jobplatform.jobs.hiding import NOTHING, Hiding
 from jobplatform.jobs.options import JobOptions
 from jobplatform.jobs.retry import RetryRule
 from jobplatform.jobs.unique import Unique
@@ -45,7 +46,13 @@ def options_of(row: Row) -> dict[str, Any]:
             raise JobOptionError(
                 f"{row['name']}: unique: newer code says what is not known here ({error}); upgrade this process"
             ) from error
-    return {**options, "queue": row["queue"]}
+    return {**options, "queue": row["queue"], "hiding": hiding_of(row)}
+
+
+def hiding_of(row: Row | None) -> Hiding:
+    """Tell what is to be hidden of the jobs of a type."""
+    told = (row or {}).get("options") or {}
+    return Hiding(tuple(told.get("secret") or ()), bool(told.get("encrypt")))
 
 
 def _is_theirs(name: str) -> bool:
@@ -77,7 +84,9 @@ def _routed(app: Any, name: str, task: Any) -> str:
 
 def _options(declared: JobOptions) -> dict[str, Any]:
     unique = asdict(declared.unique) if declared.unique else None
-    return {**{name: getattr(declared, name) for name in _PLAIN}, "retry": asdict(declared.retry), "unique": unique}
+    hidden = {"secret": declared.secret_paths, "encrypt": declared.encrypt} if declared.hiding != NOTHING else {}
+    plain = {name: getattr(declared, name) for name in _PLAIN}
+    return {**plain, "retry": asdict(declared.retry), "unique": unique, **hidden}
 
 
 def _schema(declared: JobOptions) -> Mapping[str, Any] | None:

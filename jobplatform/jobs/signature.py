@@ -159,8 +159,14 @@ class Signature:
         """Give arguments that fit by their names."""
         return {**dict(zip((item.name for item in self._positional), args, strict=False)), **kwargs}
 
+    def place_of(self, name: str) -> int | None:
+        """Tell at which position an argument may be given, None if it is given by name alone."""
+        return None if self._model is not None else self._places.get(name)
+
     def takes(self, name: str) -> bool:
         """Tell whether an argument may have a name."""
+        if self._model is not None and name in self._model.model_fields:
+            return True
         return self._extra is not None or any(item.name == name for item in self._parameters)
 
     @property

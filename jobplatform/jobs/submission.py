@@ -20,6 +20,7 @@ from jobplatform.jobs.estimates import Outlook
 from jobplatform.jobs.platform import Platform
 from jobplatform.journal import entry
 from jobplatform.records import NewJob, row_of, rows_like
+from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.transport.message import Message, Mould
 from jobplatform.transport.publisher import UNREACHABLE as REDIS_UNREACHABLE
 from jobplatform.transport.publisher import MaybePushed
@@ -221,14 +222,13 @@ def _insert_chunks(platform: Platform, like: NewJob, chunks: Iterable[Chunk], ta
 
 
 def publish_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> None:
-    publish_or_leave(
-        platform, [job_id for job_id, _ in chunk.pairs], lambda: platform.publisher.push_texts(_messages(like, chunk))
-    )
+    messages = partial(_messages, like, chunk, platform.settings.signing_keys)
+    publish_or_leave(platform, [job_id for job_id, _ in chunk.pairs], lambda: platform.publisher.push_texts(messages()))
 
 
-def _messages(like: NewJob, chunk: Chunk) -> dict[tuple[str, int], list[str]]:
+def _messages(like: NewJob, chunk: Chunk, ring: KeyRing) -> dict[tuple[str, int], list[str]]:
     shared = chunk.like(like)
-    fill = Mould(message_of(shared)).fill
+    fill = Mould(message_of(shared), ring).fill
     return {(shared.queue, shared.priority): [fill(job_id, payload) for job_id, payload in chunk.pairs]}
 
 
@@ -242,7 +242,8 @@ def _journal_chunk(platform: Platform, like: NewJob, chunk: Chunk) -> int:
     rows = zip(chunk.pairs, rows_like(chunk.like(like), chunk.pairs), strict=True)
     entries = [entry.submitted(job_id, at, row) for (job_id, _), row in rows]
     try:
-        platform.publisher.push_texts({} if like.due_at else _messages(like, chunk), entries)
+        messages = {} if like.due_at else _messages(like, chunk, platform.settings.signing_keys)
+        platform.publisher.push_texts(messages, entries)
     except REDIS_UNREACHABLE as error:
         if platform.in_worker:
             raise

@@ -12,7 +12,7 @@ from celery._state import get_current_worker_task
 from celery.canvas import Signature
 
 from jobplatform.errors import JobOptionError
-from jobplatform.jobs import keyed_jobs, membership, submission, transactional
+from jobplatform.jobs import keyed_jobs, membership, secrets, submission, transactional
 from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.estimates import Outlook, key_of, outlook
 from jobplatform.jobs.options import JobOptions, refuse_unknown
@@ -22,6 +22,7 @@ from jobplatform.jobs.traced import traced
 from jobplatform.jobs.wishes import OURS, SHARED, Wishes, carrying, wishes_of
 from jobplatform.limits import render_key
 from jobplatform.records import NewJob, job_id_of, new_job_id, new_job_ids
+from jobplatform.secrecy.sealing import seal_payload
 
 #: Jobs in one INSERT of ``submit_many``.
 CHUNK = 1_000
@@ -89,7 +90,10 @@ class JobTask(Task):  # type: ignore[misc]
                 args, kwargs = _arguments(item)
                 check(args, kwargs)
                 keys = self._limit_key(wishes, args, kwargs) if keyed else None, self._duration_key(args, kwargs)
-                chunks[keys].append((job_id, encode_payload(args, kwargs, limit)))
+                payload = encode_payload(args, kwargs, limit)
+                if self.job.encrypt:
+                    payload = seal_payload(platform.settings.encryption_keys, payload, job_id, self.name)
+                chunks[keys].append((job_id, payload))
                 ids.append(job_id)
             for (limit_key, key), pairs in chunks.items():
                 foretold = self._outlook(platform, wishes, queue, key, now) if key else None
@@ -99,6 +103,8 @@ class JobTask(Task):  # type: ignore[misc]
         """Submit a job as Celery's method does, with Celery's options and ours."""
         args, kwargs = args or (), kwargs or {}
         app = self._get_app()
+        if self.job.encrypt:
+            args, kwargs = secrets.opened(platform_of(app).settings.encryption_keys, self.name, args, kwargs)
         if app.conf.task_always_eager:
             return super().apply_async(args, kwargs, **options)
         if not submission.is_collecting():
@@ -110,6 +116,7 @@ class JobTask(Task):  # type: ignore[misc]
                 result = super().apply_async(args, kwargs, **{**self._declared_options(), **wishes.for_celery()})
             return self.AsyncResult(standing[0]) if standing else result
         job = self._with_keys(platform, self._new_job(platform, args, kwargs, wishes), args, kwargs, wishes)
+        job = secrets.sealed(platform.settings.encryption_keys, job, self.job.hiding)
 
         def publish(job: NewJob, text: str) -> None:
             platform.publisher.push(submission.message_of(job), text)
@@ -125,9 +132,11 @@ class JobTask(Task):  # type: ignore[misc]
 
     def _with_keys(self, platform: Platform, job: NewJob, args: Any, kwargs: Any, wishes: Wishes) -> NewJob:
         unique = wishes.unique or self.job.unique
+        if self.job.encrypt:
+            self.job.refuse_keys(unique, wishes.limit_key)
         names = self.job.signature.named(args, kwargs) if unique else {}
         job = keyed_jobs.with_unique(job, unique, names, platform.clock())
-        return keyed_jobs.with_idempotency(platform, job, wishes)
+        return keyed_jobs.with_idempotency(platform, job, wishes, hidden=self.job.encrypt)
 
     def _declared_options(self) -> dict[str, Any]:
         # Celery deprecates these as attributes of the task.
@@ -168,7 +177,7 @@ class JobTask(Task):  # type: ignore[misc]
             tags=(*declared.tags, *wishes.tags) or None,
             retry_rule=(wishes.retry_rule or declared.retry).as_row(),
             batch_id=wishes.batch_id,
-            message=membership.message_of(wishes.batch_id),
+            message=secrets.with_secrets(membership.message_of(wishes.batch_id), declared.hiding),
             **foretold,
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobplatform.errors import StoreUnavailable
 from jobplatform.jobs.platform import Platform
+from jobplatform.secrecy.sealing import unsealed
 from jobplatform.states import State
 
 
@@ -34,4 +35,9 @@ def read(platform: Platform, job_id: str) -> list[Upstream]:
         rows = platform.database.once(lambda session: dependencies.upstream(session, job_id))
     except UNREACHABLE as error:
         raise StoreUnavailable(f"what job {job_id} has waited for cannot be read: {error}; try again") from error
-    return [Upstream(**{**row, "status": State(row["status"])}) for row in rows]
+    ring = platform.settings.encryption_keys
+    opened = [unsealed(ring, row["result"]) if ring else row["result"] for row in rows]
+    return [
+        Upstream(**{**row, "status": State(row["status"]), "result": result})
+        for row, result in zip(rows, opened, strict=True)
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs.after import edges_of
 from jobplatform.jobs.deadline import Deadline, deadline_of
+from jobplatform.jobs.hiding import NOTHING, Hiding
 from jobplatform.jobs.idempotency import check_key, check_retention
 from jobplatform.jobs.membership import batch_id_of
 from jobplatform.jobs.options import check_priority, check_units
@@ -44,7 +45,8 @@ _CANVAS = ("chain", "chord", "group_id")
 class Wishes:
     """One submission's options; times are seconds since the epoch, limits are seconds.
 
-    ``celery`` holds what only Celery's own publishing understands.
+    ``hiding`` is what was told of a type whose code is not here; ``celery`` holds what only Celery's own publishing
+    understands.
     """
 
     queue: str | None = None
@@ -67,6 +69,7 @@ class Wishes:
     idempotency_key: str | None = None
     idempotency_retention: float | None = None
     batch_id: str | None = None
+    hiding: Hiding = NOTHING
     celery: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
 

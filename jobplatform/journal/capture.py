@@ -24,19 +24,22 @@ class Capture:
 
     :param limit: so many characters at most.
     :param shared: keeps what is here so far where it outlives this process; None where nothing does.
+    :param mask: takes secrets out of each line, so that none is kept anywhere.
     """
 
-    __slots__ = ("_cut", "_lines", "_size", "limit", "shared")
+    __slots__ = ("_cut", "_lines", "_mask", "_size", "limit", "shared")
 
-    def __init__(self, limit: int, shared: Shared | None = None) -> None:
+    def __init__(self, limit: int, shared: Shared | None = None, mask: Callable[[str], str] | None = None) -> None:
         self.limit = limit
         self.shared = shared
+        self._mask = mask
         self._lines: deque[str] = deque()
         self._size = 0
         self._cut = 0
 
     def add(self, line: str) -> None:
         """Take a line in, and leave out the oldest that there is no room for."""
+        line = line if self._mask is None else self._mask(line)
         line = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ... ({len(line)} characters)"
         self._lines.append(line)
         self._size += len(line) + 1
@@ -94,12 +97,13 @@ class Capturing:
     """Capture what a block logs.
 
     :param wanted: nothing is captured otherwise.
+    :param mask: takes secrets out of each line.
     """
 
     __slots__ = ("alone", "capture", "request", "task_id", "token")
 
-    def __init__(self, wanted: bool, task_id: str, request: Mapping[str, Any]) -> None:
-        self.capture = Capture(Recording.log_limit) if wanted else None
+    def __init__(self, wanted: bool, task_id: str, request: Mapping[str, Any], mask: Callable[[str], str]) -> None:
+        self.capture = Capture(Recording.log_limit, mask=mask) if wanted else None
         self.task_id = task_id
         self.request = request
         self.token: Token[Capture | None] | None = None

@@ -52,7 +52,8 @@ def collapse(entries: Iterable[Entry]) -> News:
                 news.progress[entry.job_id] = entry
         elif entry.kind is Kind.UNREADABLE:
             if entry.job_id:
-                _keep_furthest(news.attempts, replace(entry, kind=Kind.FAILED, result=None))
+                kind = Kind.PARKED if (entry.error or {}).get("parked") else Kind.FAILED
+                _keep_furthest(news.attempts, replace(entry, kind=kind, result=None))
         elif entry.kind is not Kind.SUBMITTED:
             _keep_furthest(news.attempts, entry)
     return news

@@ -138,13 +138,23 @@ def left(start: str, at: float) -> str:
     return f'{{"v":{VERSION},"k":"{Kind.LOST}","t":{at!r},"left":true,"of":{start}}}'
 
 
-def unreadable(queue: str, raw: bytes, problem: str, at: float = 0.0, job: tuple[str, int] | None = None) -> str:
+def unreadable(
+    queue: str,
+    raw: bytes,
+    problem: str,
+    at: float = 0.0,
+    job: tuple[str, int] | None = None,
+    parked: bool = False,
+) -> str:
     """Write the entry of a message that no job can be made of; the mirror puts it into quarantine.
 
     :param job: the job and the attempt that the message names; that attempt fails.
+    :param parked: it waits instead until somebody has looked, as the message may lie, and another one be good.
     """
     message = {"queue": clean(queue), "size": len(raw), "raw": base64.b64encode(raw[:RAW_LIMIT]).decode()}
     error = {"type": "InvalidMessage", "message": clean(problem, 1_000), "classes": ["InvalidMessage"], **UNSTARTED}
+    if parked:
+        error["parked"] = True
     names = dict(zip("ja", job, strict=True)) if job else {}
     return json.dumps({"v": VERSION, "k": Kind.UNREADABLE, **names, "t": at, "r": message, "e": error})
 

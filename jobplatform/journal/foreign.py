@@ -14,6 +14,7 @@ from jobplatform.journal.entry import clean
 from jobplatform.journal.failure import seed_row
 from jobplatform.journal.storable import CONTAINERS, MAX_DEPTH, encode, find_problem, is_suspicious, is_too_deep
 from jobplatform.records import job_id_of
+from jobplatform.secrecy.signing import SIGNATURE_HEADER
 
 #: Says until when a job has to be done, in seconds since the epoch.
 DEADLINE_HEADER = "jp_deadline"
@@ -21,7 +22,7 @@ DEADLINE_HEADER = "jp_deadline"
 COLUMN_HEADERS = frozenset(
     {
         "lang", "task", "id", "eta", "expires", "retries", "timelimit", "root_id", "parent_id", "argsrepr",
-        "kwargsrepr", "origin", DEADLINE_HEADER,
+        "kwargsrepr", "origin", DEADLINE_HEADER, SIGNATURE_HEADER,
     }
 )  # fmt: skip
 #: What is not true any more of a body that was read.

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobplatform.journal.foreign import DEADLINE_HEADER, timestamp
+from jobplatform.journal.recording import Recording
 from jobplatform.records import job_id_of
+from jobplatform.secrecy.signing import verify
 
 #: Headers of messages that stand for a row: the attempt, and when the message was enqueued.
 ATTEMPT_HEADER = "jp_attempt"
@@ -44,6 +46,24 @@ def raw_of(message: Any) -> bytes:
         return bytes(delivering[1])
     parts = {"headers": message.headers, "properties": message.properties, "body": message.body}
     return json.dumps(parts, default=repr).encode()
+
+
+def check_signature(message: Any) -> None:
+    """Refuse a message that is not signed as it should be; without keys every message is taken.
+
+    :raises Refused: saying what is wrong with its signature.
+    """
+    if Recording.ring:
+        verify(Recording.ring, message.headers, queue_of(message), str(message.content_type), message.body)
+
+
+def is_signed(message: Any) -> bool:
+    """Tell whether a message is to be believed; without keys every one is."""
+    try:
+        check_signature(message)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def check_headers(headers: Mapping[str, Any]) -> None:

@@ -40,6 +40,7 @@ from jobplatform.journal.inbound import (
     UNREADABLE,
     check_body,
     check_headers,
+    check_signature,
     queue_of,
     size_of,
 )
@@ -49,11 +50,16 @@ from jobplatform.journal.result import result_meta
 from jobplatform.journal.shared_log import SHARED_FILES
 from jobplatform.journal.tracer import Failure, Outcome, attempt_of, trace_job
 from jobplatform.journal.unfinished import GivenBack, Interrupted, Replaced
+from jobplatform.masking import mask_text, secrets_in
 from jobplatform.metrics.tracing import TRACING
 from jobplatform.records import job_id_of
 
 logger = logging.getLogger(__name__)
 
+#: What an error says in texts, and which events say it.
+_TEXTS = frozenset({"message", "traceback"})
+_TOLD = frozenset({"exception", "traceback"})
+_TELLING = frozenset({"task-failed", "task-retried"})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -135,6 +141,7 @@ class JobRequest(BoundedRequest):
             given = message.headers if headers is None else headers
             check_headers(given)
             self.queue = queue_of(message)
+            check_signature(message)
             super().__init__(message, headers=headers, **options)
             embed = (self._body if self._decoded else message.payload)[2]
             check_body(self._args, self._kwargs, embed)
@@ -206,6 +213,7 @@ class JobRequest(BoundedRequest):
             error = {**error, "declared": known}
         if Recording.release:
             error = {**error, "release": Recording.release}
+        error = _without_secrets(error, _secrets(self, declared))
         failed = kind is Kind.FAILED and not error.get("interrupted")
         logs = self._log()
         self._tell(entry.ended(kind, self.head(), self.started_at, Recording.clock(), error, logs), failed=failed)
@@ -213,6 +221,16 @@ class JobRequest(BoundedRequest):
     def _log(self) -> Mapping[str, Any] | None:
         """Give what its code logged, as it said or, if it was killed, as its process has written."""
         return self._logs or SHARED_FILES.read(self.worker_pid, attempt_key(self.id, self._request_dict))
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """Send an event to who watches; of a failure it tells no secrets."""
+        if type in _TELLING:
+            secrets = _secrets(self, getattr(self.task, "job", None))
+            fields = {
+                name: mask_text(value, secrets) if isinstance(value, str) and name in _TOLD else value
+                for name, value in fields.items()
+            }
+        super().send_event(type, **fields)
 
     def _tell(self, text: str, result_key: str = "", result: str = "", failed: bool = False) -> None:
         if self._outcome_known:
@@ -308,3 +326,18 @@ class JobRequest(BoundedRequest):
             self.acknowledge()
         else:
             super().reject(requeue)
+
+
+def _secrets(request: JobRequest, declared: Any) -> list[str]:
+    """Name the values that no text of a job may tell; those of an encrypted one are taken out where it runs."""
+    if declared is None or not declared.secret or declared.encrypt:
+        return []
+    return secrets_in({"args": request._args, "kwargs": request._kwargs}, declared.secret_paths)
+
+
+def _without_secrets(error: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
+    """Take secrets out of the texts of an error."""
+    return {
+        name: mask_text(value, secrets) if name in _TEXTS and isinstance(value, str) else value
+        for name, value in error.items()
+    }

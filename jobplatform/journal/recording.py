@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from jobplatform.secrecy.keyring import KeyRing
+
 
 class Sink(Protocol):
     """Where a worker's news goes: the ledger of our transport, or the journal itself under another broker."""
@@ -29,6 +31,10 @@ class Recording:
     stop_seconds: float = 10.0
     #: The version of the code that the jobs are of; empty if nobody said.
     release: str = ""
+    #: Verifies messages; with an empty one nobody does.
+    ring: KeyRing = KeyRing()
+    #: Reads and writes what is encrypted.
+    sealing: KeyRing = KeyRing()
     #: The largest message that is taken from publishers that know nothing of the platform, in bytes.
     message_limit: int = 16 * 1_048_576
     #: Of which attempts what they log is kept, unless their type says: all (on), those that failed, or none (off).

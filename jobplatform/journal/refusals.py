@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import Any
 
 from celery import signals
@@ -21,6 +22,8 @@ from jobplatform.journal.inbound import (
     UNREADABLE,
     check_body,
     check_headers,
+    check_signature,
+    is_signed,
     named,
     queue_of,
     raw_of,
@@ -33,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: So many unknown job types are remembered, so that each is warned of once.
 _REMEMBERED = 1_000
+#: Between two lines on messages that are not signed, in seconds.
+_QUIET_SECONDS = 60.0
 
 
 def refusing(consumer: Any) -> Any:
@@ -49,6 +54,8 @@ class RefusingConsumer:
     connection_errors: tuple[type[Exception], ...]
     event_dispatcher: Any
     _unknown: set[str]
+    _refused: int
+    _told_at: float
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Quarantine a message whose body cannot be read."""
@@ -82,13 +89,30 @@ class RefusingConsumer:
                 "no module of this worker defines the job type %r; its jobs are parked for one that does", name
             )
 
+    def _tell_unsigned(self, queue: str, problem: str) -> None:
+        """Log that messages are refused, once a minute: whoever can forge one can forge thousands."""
+        self._refused = getattr(self, "_refused", 0) + 1
+        now = time.monotonic()
+        if now < getattr(self, "_told_at", -_QUIET_SECONDS) + _QUIET_SECONDS:
+            return
+        logger.error(
+            "%d messages are refused and quarantined, the last one in queue %s: %s; see that every process that "
+            "publishes has JOBPLATFORM_SIGNING_KEYS", self._refused, queue, problem[:500],
+        )  # fmt: skip
+        self._told_at, self._refused = now, 0
+
     def _quarantine(self, message: Any, problem: str) -> None:
         queue = queue_of(message)
-        logger.error("a message in queue %s cannot be read and is quarantined: %s", queue, problem[:500])
+        trusted = is_signed(message)
         committer = getattr(message.channel, "committer", None)
         if committer is not None:
-            committer.ledger.counts["unreadable"] += 1
-        text = entry.unreadable(queue, raw_of(message), problem, Recording.clock(), named(message.headers))
+            committer.ledger.counts["unreadable" if trusted else "unsigned"] += 1
+        if trusted:
+            logger.error("a message in queue %s cannot be read and is quarantined: %s", queue, problem[:500])
+        else:
+            self._tell_unsigned(queue, problem)
+        job = named(message.headers)
+        text = entry.unreadable(queue, raw_of(message), problem, Recording.clock(), job, parked=not trusted)
         sink_of(message).outcome(message.delivery_tag, text)
         message.reject_log_error(logger, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=InvalidTaskError(problem))
@@ -108,6 +132,7 @@ def parked(message: Any, reason: str) -> tuple[str, str, str]:
     :param reason: with a place for the name of the job type.
     :raises ValueError: or another of ``UNREADABLE``, when no worker could make a job of the message.
     """
+    check_signature(message)
     headers = message.headers
     row = ""
     if ATTEMPT_HEADER not in headers:

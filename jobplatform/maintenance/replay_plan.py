@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobplatform.errors import InvalidPayload
+from jobplatform.errors import InvalidPayload, SealError
 from jobplatform.jobs.editing import check_payload
 from jobplatform.jobs.replay import canaries_of
 from jobplatform.store import dead_letters, pauses, replay_plans, workers
@@ -25,7 +25,7 @@ class Plan:
 
     :param by: the counts of jobs by type, queue and fingerprint; ``refused`` have not ended, or are gone.
     :param invalid: payloads that do not fit their job type any more, counted by type, field and problem.
-    :param unchecked: job types whose code is not known here.
+    :param unchecked: job types whose code is not known here, or whose key is not at hand.
     :param unknown: job types that no worker that is alive takes.
     :param limits: the limits that it meets, with the seconds that each of them takes at least.
     :param paused: the queues and job types in which it would wait.
@@ -94,6 +94,8 @@ def _check(
             try:
                 if not check_payload(app, row["job_type"], row["payload"], payload_limit, row["awaits"]):
                     unchecked.add(row["job_type"])
+            except SealError:
+                unchecked.add(row["job_type"])
             except InvalidPayload as error:
                 first = {"job_type": row["job_type"], "field": error.field, "problem": error.problem, "jobs": 0}
                 key = (row["job_type"], error.field, error.problem)

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery.schedules import BaseSchedule, crontab, schedule
 
+from jobplatform.jobs.secrets import sealer_of, with_secrets
 from jobplatform.scheduling.fires import TypeFacts
 
 #: The columns of a declared row that its code need not name.
@@ -86,5 +87,11 @@ def facts_of(app: Any, job_type: str) -> TypeFacts:
     if declared is None:
         return TypeFacts()
     return TypeFacts(
-        declared.max_retries, declared.timeout, declared.soft_timeout, declared.retry.as_row(), declared.deadline
+        declared.max_retries,
+        declared.timeout,
+        declared.soft_timeout,
+        declared.retry.as_row(),
+        declared.deadline,
+        with_secrets(None, declared.hiding),
+        sealer_of(app.jobplatform.settings.encryption_keys, job_type, declared.hiding),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +26,9 @@ class TypeFacts:
     soft_timeout: float | None = None
     retry_rule: Mapping[str, Any] | None = None
     deadline: float | None = None
+    message: Mapping[str, Any] | None = None
+    #: Encrypts a payload: (payload, job id) -> payload; None where the type does not ask for it.
+    seal: Callable[[Mapping[str, Any], str], Mapping[str, Any]] | None = None
 
 
 def rule_of(row: Mapping[str, Any]) -> Rule:
@@ -50,10 +53,13 @@ def job_of(row: Mapping[str, Any], fire: Fire, now: datetime, facts: TypeFacts, 
     """
     due = max(fire.at + delay_of(row, fire.at), now + wait if wait else fire.at)
     status = "SCHEDULED" if due > now else "PENDING"
+    job_id = id_of(row, fire.at)
+    payload = filled(row["payload_template"] or _EMPTY, {"{fire_at}": fire.at.isoformat(), "{name}": row["name"]})
     return {
-        "job_id": id_of(row, fire.at),
+        "job_id": job_id,
         "job_type": row["job_type"],
-        "payload": filled(row["payload_template"] or _EMPTY, {"{fire_at}": fire.at.isoformat(), "{name}": row["name"]}),
+        "payload": facts.seal(payload, job_id) if facts.seal else payload,
+        "message": facts.message,
         "queue": row["queue"],
         "priority": row["priority"],
         "status": status if fire.after is None else "BLOCKED",

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from jobplatform.errors import ScheduleError
+from jobplatform.errors import ScheduleError, SealError
 from jobplatform.jobs.schedule import Overlap
 from jobplatform.metrics.tracing import TRACING
 from jobplatform.recurrence import parse
@@ -75,7 +75,11 @@ class Ticker:
                 continue
             known = before.get(row["schedule_id"], Unfinished())
             decision = decide(Overlap(row["overlap"]), planned.fires, known, partial(id_of, row))
-            made += self._jobs(transaction, row, decision, now)
+            try:
+                made += self._jobs(transaction, row, decision, now)
+            except SealError as error:
+                written.append(_problem(row, str(error)))
+                continue
             written.append(_planned(row, planned, [fire.at for fire in decision.fires]))
         fired = new_jobs.insert_values(transaction, made) if made else 0
         schedules.put_plans(transaction, written)
@@ -114,7 +118,7 @@ def _traced(job: dict[str, Any]) -> dict[str, Any]:
     if not TRACING.on:
         return job
     with TRACING.sending(job["queue"], job["job_type"], job["job_id"]) as context:
-        return {**job, "message": {"headers": context}}
+        return {**job, "message": {**(job["message"] or {}), "headers": context}}
 
 
 def plan_of(row: Row, due: datetime, now: datetime) -> Plan | str:

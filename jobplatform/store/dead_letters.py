@@ -120,7 +120,7 @@ SHOW_DEAD_LETTER = Statement(
             where o.job_id = d.job_id and o.attempt < d.attempt) as earlier,
         (select json_agg(o.dlq_id order by o.attempt) from @dead_letter_jobs o
             where o.job_id = d.job_id and o.attempt > d.attempt) as later,
-        case when j.message ? 'inputs' then true end as awaits, j.queue, j.tenant
+        case when j.message ? 'inputs' then true end as awaits, j.queue, j.tenant, j.message->'secret' as secret
     from @dead_letter_jobs d left join @jobs j on j.job_id = d.job_id
         left join @job_executions e on e.execution_id = d.last_execution_id
     where d.dlq_id = %(dlq_id)s

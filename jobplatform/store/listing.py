@@ -104,7 +104,8 @@ SHOW_JOB = Statement(
         result, progress, error_type, error_message, fingerprint, worker_id, created_at, updated_at,
         scheduled_at, enqueued_at, due_at, started_at, completed_at, expires_at, deadline_at, timeout, soft_timeout,
         unique_key, tenant, limit_key, units, tags, retry_rule, hold_reason, hold_by, hold_until, batch_id::text,
-        root_id::text, parent_id::text, duration_key, predicted_p10, predicted_p50, predicted_p90, predicted_by
+        root_id::text, parent_id::text, duration_key, predicted_p10, predicted_p50, predicted_p90, predicted_by,
+        message->'secret' as secret
     from @jobs where job_id = %(job_id)s::uuid
     """,
     {"job_id": _ID},

@@ -107,7 +107,7 @@ HOLD_UNDECLARED = Statement(
 LIST_SCHEDULES = Statement(
     "list_schedules",
     """
-    select * from @job_schedules
+    select s.*, (select t.options from @job_types t where t.name = s.job_type) as options from @job_schedules s
     where (%(names)s::text[] is null or name = any(%(names)s::text[])) and name > %(after)s
         and (%(queues)s::text[] is null or queue = any(%(queues)s::text[]))
     order by name limit %(limit)s
@@ -238,7 +238,7 @@ def listed(
     after: str = "",
     queues: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """List schedules by name.
+    """List schedules by name; ``options`` are those of their job types, None where nobody has told of one.
 
     :param names: None for all.
     :param after: the last name of the page before.

@@ -9,16 +9,19 @@ from typing import Any
 
 from kombu import Queue
 
-from jobplatform.transport.message import Message, envelope
+from jobplatform.secrecy.keyring import KeyRing
+from jobplatform.transport.message import NO_KEYS, Message, envelope
 
 
 class BrokerPublisher:
     """Publish messages on any broker that kombu speaks to.
 
     :param connect: opens a kombu connection.
+    :param ring: signs the messages; an empty one does not.
     """
 
-    def __init__(self, connect: Callable[[], Any]) -> None:
+    def __init__(self, connect: Callable[[], Any], ring: KeyRing = NO_KEYS) -> None:
+        self.ring = ring
         self.connect = connect
         self._connection: Any = None
 
@@ -42,7 +45,7 @@ class BrokerPublisher:
         count = 0
         with self._connection.Producer() as producer:
             for message in messages:
-                _publish(producer, json.loads(envelope(message)), message.queue)
+                _publish(producer, json.loads(envelope(message, self.ring)), message.queue)
                 count += 1
         return count
 

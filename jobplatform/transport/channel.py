@@ -18,8 +18,10 @@ from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import NoScriptError, ResponseError
 
 from jobplatform.errors import SettingsError
+from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.transport import keys, lanes
 from jobplatform.transport.committers import committer_of
+from jobplatform.transport.message import NO_KEYS, sign_envelope
 from jobplatform.transport.packed import Message
 from jobplatform.transport.qos import QoS
 from jobplatform.transport.scripts import ACQUIRE, PUSH
@@ -65,6 +67,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
     describe_parked: Callable[[Any], str] = staticmethod(lambda message: "")
     from_transport_options = (*stock.Channel.from_transport_options, "journal_limit", "idle_poll_seconds")
 
+    #: Signs the task messages that Celery publishes; an empty one does not.
+    ring: KeyRing = NO_KEYS
     #: Times to live of queues; kombu before 5.7 knows none.
     _expires: ClassVar[dict[str, int]] = {}
     #: The queue and the bytes of the message that is being delivered.
@@ -137,6 +141,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
         if queue in self._expires and not entry:
             super()._put(queue, message, **kwargs)
             return
+        if self.ring:
+            sign_envelope(message, queue, self.ring)
         queue_list = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
         script_keys = [queue_list, keys.bell(queue), keys.JOURNAL]
         script_args = [json.dumps(message), entry]

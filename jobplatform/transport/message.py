@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -12,13 +13,21 @@ from functools import cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
+from kombu.compression import decompress
+
+from jobplatform.masking import MASK, mask_text
 from jobplatform.records import earliest
+from jobplatform.secrecy.keyring import KeyRing
+from jobplatform.secrecy.signing import SIGNATURE_HEADER, sign
 
 #: Headers of a message that stands for a row; the recorder reads them.
 ATTEMPT_HEADER = "jp_attempt"
 ENQUEUED_HEADER = "jp_at"
 DEADLINE_HEADER = "jp_deadline"
 _TRIAL = '"jp_trial":1,'
+NO_KEYS = KeyRing()
+_HIDDEN = quote(MASK)
+_NOTHING = '""'
 #: So much of the payload is shown in Celery's logs, in characters.
 _SHOWN = 160
 
@@ -61,12 +70,14 @@ class Mould:
     """The parts that messages share which differ only in their id and payload.
 
     :param message: gives everything else.
+    :param ring: signs them; an empty one signs nothing.
     """
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, ring: KeyRing = NO_KEYS) -> None:
         extra = message.extra or {}
         embed = extra.get("embed")
-        self._links = quote(json.dumps({**_NO_LINKS, **embed}) if embed else _NO_EMBED)[1:-1]
+        self._embed = json.dumps({**_NO_LINKS, **embed}) if embed else _NO_EMBED
+        self._links = quote(self._embed)[1:-1]
         self._task_id: str | None = extra.get("task_id")
         self._foreign_body: list[str] | None = extra.get("body")
         self._head = self._type()
@@ -91,6 +102,14 @@ class Mould:
             f'"delivery_info":{{"exchange":"","routing_key":{quote(message.queue)}}},'
             f"{_inner(properties, _PROPERTIES)}}}}}"
         )
+        self._queue, self._ring, self._hides = message.queue, ring, bool(extra.get("secret"))
+        self._said = self._read_headers() if ring else {}
+
+    def _read_headers(self) -> dict[str, Any]:
+        """Read the headers that messages share as a worker does; their ids are empty."""
+        text = f'{{{self._task}"","root_id":{self._root or _NOTHING}{self._headers}}}}}'
+        headers: dict[str, Any] = json.loads(text)["headers"]
+        return headers
 
     def _type(self) -> str:
         kind, encoding = self._foreign_body[:2] if self._foreign_body else ("application/json", "utf-8")
@@ -107,18 +126,56 @@ class Mould:
         if self._foreign_body:
             body = quote(self._foreign_body[2])
         task_id = quote(self._task_id or job_id)
+        signature = self._signature(self._task_id or job_id, args, kwargs) if self._ring else ""
         shown = args_text if len(args) <= _SHOWN else quote(args[:_SHOWN])
-        shown_kwargs = kwargs_text if len(kwargs) <= _SHOWN else quote(kwargs[:_SHOWN])
+        shown_kwargs = quote(mask_text(kwargs[:_SHOWN])) if len(kwargs) > 2 else kwargs_text
+        if self._hides:
+            shown = shown_kwargs = _HIDDEN
         return (
             f'{{"body":{body}{self._head}{self._task}{task_id},"root_id":{self._root or task_id},'
-            f'"argsrepr":{shown},"kwargsrepr":{shown_kwargs}{self._headers}}},'
+            f'"argsrepr":{shown},"kwargsrepr":{shown_kwargs}{self._headers}{signature}}},'
             f'"properties":{{"correlation_id":{task_id},"delivery_tag":{task_id},{self._properties}'
         )
 
+    def _signature(self, task_id: str, args: str, kwargs: str) -> str:
+        """Give the header with the signature, and what stands before it."""
+        headers = {**self._said, "id": task_id, "root_id": self._said["root_id"] or task_id}
+        kind, _, encoded = self._foreign_body or ("application/json", "", "")
+        body = base64.b64decode(encoded) if encoded else f"[{args},{kwargs},{self._embed}]"
+        return f',"{SIGNATURE_HEADER}":"{sign(self._ring, headers, self._queue, kind, body)}"'
 
-def envelope(message: Message) -> str:
-    """Build the text that goes onto the queue list, of a message that is like no other."""
-    return Mould(message).fill(message.job_id, message.payload)
+
+def envelope(message: Message, ring: KeyRing = NO_KEYS) -> str:
+    """Build the text that goes onto the queue list, of a message that is like no other.
+
+    :param ring: signs it; an empty one does not.
+    """
+    return Mould(message, ring).fill(message.job_id, message.payload)
+
+
+def signed_again(raw: bytes, queue: str, ring: KeyRing) -> bytes:
+    """Sign a message that was built before, for somebody who vouches for it; what is no message stays as it is."""
+    try:
+        value = json.loads(raw)
+        _sign_value(value, queue, ring)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return raw
+    return json.dumps(value).encode()
+
+
+def sign_envelope(value: dict[str, Any], queue: str, ring: KeyRing) -> None:
+    """Put the signature into an envelope as kombu builds it, if it is that of a task message."""
+    if value.get("headers") and "task" in value["headers"]:
+        _sign_value(value, queue, ring)
+
+
+def _sign_value(value: dict[str, Any], queue: str, ring: KeyRing) -> None:
+    headers, body = value["headers"], value["body"]
+    if value["properties"].get("body_encoding") == "base64":
+        body = base64.b64decode(body)
+    if headers.get("compression"):
+        body = decompress(body, headers["compression"])
+    headers[SIGNATURE_HEADER] = sign(ring, headers, queue, value["content-type"], body)
 
 
 _NO_LINKS = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))

@@ -10,9 +10,10 @@ import redis
 from kombu.exceptions import OperationalError
 from redis.exceptions import NoScriptError
 
+from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.transport import census, keys
 from jobplatform.transport.keeper import Command, Keeper
-from jobplatform.transport.message import Message, envelope
+from jobplatform.transport.message import NO_KEYS, Message, envelope, signed_again
 from jobplatform.transport.scripts import PUSH, PUT_BACK
 
 #: Messages in one LPUSH, so that Redis never works long on one command.
@@ -32,9 +33,11 @@ class Publisher:
     :param url: of the broker's Redis.
     :param timeout: seconds for a connection and for each reply.
     :param keep: journal what has no row yet again, should Redis lose it.
+    :param ring: signs the messages; an empty one does not.
     """
 
-    def __init__(self, url: str, timeout: float, keep: bool = False) -> None:
+    def __init__(self, url: str, timeout: float, keep: bool = False, ring: KeyRing = NO_KEYS) -> None:
+        self.ring = ring
         self.client: Any = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
         # What the client does around a command takes longer than the command, so connections are kept out of its pool.
         self._idle: deque[Any] = deque()
@@ -47,7 +50,7 @@ class Publisher:
         """
         queue_list = keys.queue_list(message.queue, message.priority)
         names = [queue_list, keys.bell(message.queue), keys.JOURNAL]
-        self._push(names, [envelope(message), entry], keep=bool(entry))
+        self._push(names, [envelope(message, self.ring), entry], keep=bool(entry))
 
     def journal(self, entry: str, keep: bool = False) -> None:
         """Write a journal entry alone.
@@ -57,7 +60,8 @@ class Publisher:
         self._push(["-", "-", keys.JOURNAL], ["", entry], keep)
 
     def push_raw(self, queue: str, raw: bytes) -> None:
-        """Push the bytes of a message as they are, with the lowest priority."""
+        """Push the bytes of a message as they are, with the lowest priority; where messages are signed, signed anew."""
+        raw = signed_again(raw, queue, self.ring) if self.ring else raw
         self._push([keys.queue_list(queue, 1), keys.bell(queue), keys.JOURNAL], [raw, ""], keep=False)
 
     def journal_raw(self, field: str, raw: bytes) -> None:
@@ -135,7 +139,7 @@ class Publisher:
         """
         lists: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
         for message in messages:
-            lists[message.queue, message.priority].append(envelope(message))
+            lists[message.queue, message.priority].append(envelope(message, self.ring))
         return self.push_texts(lists, entries, first)
 
     def push_texts(

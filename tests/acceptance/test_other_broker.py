@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
 import file_broker_app
@@ -15,6 +16,8 @@ from processes import eventually
 from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import PoolRefused
 from jobplatform.jobs.attach import refuse_pool
+from jobplatform.journal.recording import Recording
+from jobplatform.transport.channel import Channel
 
 JOBS = 40
 PATIENCE = 30
@@ -32,11 +35,16 @@ def fleet(stack: DevStack, tmp_path_factory: pytest.TempPathFactory, request: py
         file_broker_app.FOLDER: str(folder),
         outcome_jobs.LEDGER: str(home / "ledger"),
     }
+    if request.param == "solo":
+        # Celery's own publishing signs as the platform's does.
+        variables["JOBPLATFORM_SIGNING_KEYS"] = f"k:{base64.b64encode(bytes(32)).decode()}"
     options = file_broker_app.broker_options(str(folder))
+    before = Channel.ring, Recording.ring
     with Fleet(stack, home, [], options, **variables) as made:
         made.start_controller(app="file_broker_app")
         made.start_worker("-c", "2", "-P", request.param, app="file_broker_app")
         yield made
+    Channel.ring, Recording.ring = before
 
 
 def test_jobs_run_and_are_recorded(fleet: Fleet) -> None:

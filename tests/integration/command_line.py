@@ -49,7 +49,7 @@ class CliEnvironment:
         return json.loads(result.stdout)
 
     def add(self, status: str = "PENDING", **values: Any) -> str:
-        job_id = new_job_id()
+        job_id = values.pop("job_id", None) or new_job_id()
         row = NewJob(
             job_id,
             **{"job_type": "shop.charge", "payload": '{"args":[],"kwargs":{}}', "queue": "celery", **values},

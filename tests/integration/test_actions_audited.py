@@ -29,6 +29,7 @@ from jobplatform.actions import (
     clusters,
     fleet,
     jobs,
+    keys,
     letters,
     limits,
     models,
@@ -57,6 +58,7 @@ from jobplatform.errors import Forbidden
 from jobplatform.jobs.editing import parse_setting
 from jobplatform.limits import Limit
 from jobplatform.records import new_job_id
+from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.settings import Settings
 from jobplatform.store import audit, migrate
 from jobplatform.store import batches as batch_rows
@@ -104,6 +106,10 @@ class Place:
         self.desk = replace(self.desk, settings=there, database=made)
         self.cli = CliEnvironment({**self.cli.env, "JOBPLATFORM_SCHEMA": schema}, made)
         backups.restore(self.desk, ROOT, file, str, keep_redis=True)
+
+    def with_keys(self) -> Desk:
+        ring = KeyRing({"k": bytes(32)})
+        return replace(self.desk, settings=replace(self.desk.settings, encryption_keys=ring))
 
     def job(self, state: str = "PENDING") -> Chosen:
         return Chosen((self.cli.add(state),))
@@ -221,6 +227,7 @@ EXAMPLES: dict[str, Callable[[Place], Any]] = {
     "jobs.submit_many": lambda at: submission.submit_many(
         at.desk, ROOT, [Submission(NOTHING, [])] * 2
     ),
+    "keys.rotate": lambda at: keys.rotate(at.with_keys(), ROOT),
     "letters.edit": lambda at: letters.edit(
         at.desk, ROOT, (at.letter().dlq_ids or ())[0], None, [parse_setting("kwargs.x=1")]
     ),
@@ -297,6 +304,7 @@ def test_each_action_that_writes_has_an_example() -> None:
     assert sorted(EXAMPLES) == WRITING
 
 
+@pytest.mark.owner
 def test_each_action_that_writes_is_written_down_and_refused_to_who_may_nothing(place: Place) -> None:
     nobody = Actor("nobody", Via.PAGE, frozenset(), Scope(), "192.0.2.1")
     for name in WRITING:

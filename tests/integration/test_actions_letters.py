@@ -22,9 +22,11 @@ from jobplatform.actions.replays import Pace
 from jobplatform.errors import Forbidden, JobNotFound, JobOptionError, ReplayNotFound, TransitionRefused
 from jobplatform.jobs.editing import parse_setting
 from jobplatform.maintenance.replayer import Replayer
+from jobplatform.masking import MASK
 from jobplatform.settings import Settings
-from jobplatform.store import audit
+from jobplatform.store import audit, dead_letters
 from jobplatform.store import clusters as cluster_rows
+from jobplatform.store import schedules as schedule_rows
 from jobplatform.store.dead_letters import LetterFilter
 
 ROOT = at_terminal("root")
@@ -145,9 +147,15 @@ def test_bodies_are_withheld_from_who_may_not_see_them(desk: Desk, cli_environme
         return [letter["payload"], letter["edited_payload"], *templates, job["payload"]]
 
     assert bodies(actor("operator")) == [WITHHELD] * 5
-    assert bodies(actor("viewer", None, Permission.JOBS_PAYLOAD)) == [
-        json.loads(SECRET), {"args": [], "kwargs": {"card": 4222}}, *[json.loads(SECRET)] * 3,
-    ]  # fmt: skip
+    assert bodies(actor("viewer", None, Permission.JOBS_PAYLOAD)) == [{"args": [], "kwargs": {"card": MASK}}] * 5
+    letters.edit(desk, editor, 1, {"args": [], "kwargs": {"card": MASK, "note": "as it was"}}, [])
+    schedule_edits.change_schedule(
+        desk, ROOT, "nightly", None, {"payload_template": {"args": [], "kwargs": {"card": MASK}}}
+    )
+    with desk.look() as session:
+        assert dead_letters.show(session, 1)["edited_payload"]["kwargs"] == {"card": 4222, "note": "as it was"}
+        (row,) = schedule_rows.listed(session, ["nightly"], 1)
+    assert row["payload_template"] == json.loads(SECRET)
     with pytest.raises(Forbidden, match=r"jobs\.payload"):
         letters.export(desk, actor("operator"), LetterFilter())
     assert len(list(letters.export(desk, ROOT, LetterFilter()))) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from pydantic import BaseModel, Field
 
 import jobplatform
 from jobplatform import RetryRule, Unique, job
-from jobplatform.actions import job_types, submission
+from jobplatform.actions import job_types, jobs, schedule_edits, schedules, submission
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import ROLES, Permission
@@ -25,16 +26,24 @@ from jobplatform.errors import (
     IdempotencyConflict,
     JobOptionError,
     PayloadProblems,
+    SealError,
     UnknownJobType,
     UnknownQueue,
 )
 from jobplatform.jobs.published import published
+from jobplatform.journal.recording import Recording
 from jobplatform.maintenance.type_publisher import TypePublisher
+from jobplatform.masking import MASK
+from jobplatform.secrecy.keyring import KeyRing
+from jobplatform.secrecy.sealing import is_sealed_payload
 from jobplatform.settings import Settings
 from jobplatform.store import audit, listing
 from jobplatform.store import job_types as rows
 from jobplatform.store.database import Database
 from jobplatform.transport import census, keys
+
+#: What the controller tells of job types is written here as well.
+pytestmark = pytest.mark.owner
 
 ROOT = at_terminal("root")
 SECRET = "4111111111111111"
@@ -62,10 +71,25 @@ def order(value: Order) -> None:
 def charge(customer: int, card: str = "", *, now: bool = False) -> None: ...
 
 
+@job(name="hid.pay", encrypt=True)
+def pay(note: str) -> None: ...
+
+
+@job(name="hid.mail", secret=("body.text",))
+def mail(to: str, body: dict[str, str]) -> None: ...
+
+
 def attached(settings: Settings) -> Celery:
     made = Celery("acting", set_as_current=False)
     jobplatform.attach(made, settings)
     return made
+
+
+def codeless(settings: Settings) -> Celery:
+    app = attached(settings)
+    for name in [name for name in app.tasks if name.startswith(("act.", "hid."))]:
+        app.tasks.pop(name)
+    return app
 
 
 @pytest.fixture
@@ -82,9 +106,7 @@ def with_code(settings: Settings, database: Database, client: Any) -> Iterator[D
 @pytest.fixture
 def without(with_code: Desk, settings: Settings) -> Iterator[Desk]:
     """A desk of a process that has the code of no job."""
-    app = attached(settings)
-    for name in [name for name in app.tasks if name.startswith("act.")]:
-        app.tasks.pop(name)
+    app = codeless(settings)
     yield replace(with_code, application=lambda: app)
     app.jobplatform.close()
     app.close()
@@ -231,6 +253,33 @@ def test_a_type_that_nobody_knows_is_refused_unless_its_caller_knows_better(with
         submission.submit(without, ROOT, asked)
     job_id = submission.submit(without, ROOT, asked, check_known=False)
     assert row_of(without, job_id)["payload"]["kwargs"] == {"x": 1}
+
+
+def test_what_a_type_hides_is_hidden_without_its_code_as_well(
+    without: Desk, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("sealing", "ring", "mask"):
+        monkeypatch.setattr(Recording, name, getattr(Recording, name))
+    asked = Submission("hid.pay", {"note": "canary"}, idempotency_key="k")
+    with pytest.raises(SealError, match="set JOBPLATFORM_ENCRYPTION_KEYS"):
+        submission.submit(without, ROOT, asked)
+    assert census.waiting(client, "celery") == 0
+    keyed = replace(without.settings, encryption_keys=KeyRing({"k": bytes(32)}))
+    app = codeless(keyed)
+    desk = replace(without, settings=keyed, application=lambda: app)
+    job_id = submission.submit(desk, ROOT, asked)
+    assert submission.submit(desk, ROOT, asked) == job_id
+    (raw,) = client.lrange("celery", 0, -1)
+    assert is_sealed_payload(row_of(desk, job_id)["payload"])
+    assert b"canary" not in raw and base64.b64encode(b"canary")[:8] not in raw
+    assert jobs.show_job(desk, ROOT, job_id).job["payload"] == {"args": [], "kwargs": {"note": "canary"}}
+    (sent,) = submission.submit_many(without, ROOT, [Submission("hid.mail", ["ann", {"text": "canary", "n": "1"}])])
+    assert jobs.show_job(without, ROOT, sent).job["payload"]["args"] == ["ann", {"text": MASK, "n": "1"}]
+    schedule_edits.add(desk, ROOT, "nightly", "hid.pay", "@daily", {"payload_template": {"kwargs": {"note": "canary"}}})
+    (made,) = schedules.run(desk, ROOT, ["nightly"])
+    assert is_sealed_payload(row_of(desk, made["job_id"])["payload"])
+    app.jobplatform.close()
+    app.close()
 
 
 def test_a_submission_is_taken_while_postgresql_is_away(with_code: Desk, settings: Settings, client: Any) -> None:

@@ -36,6 +36,7 @@ for _module in pkgutil.iter_modules(jobplatform.actions.__path__):
 _UNREACHED = {
     "backups.make": "a file of the server's own disk, with all payloads: from a terminal of its machine",
     "backups.restore": "into an empty database, in which nobody can sign in yet",
+    "keys.rotate": "it takes the keys, old and new, and long: from a terminal that has them",
     "metrics.read": "at /metrics, in the words of Prometheus",
     "retention.prune": "as the owner of the tables: from a terminal; the controller does the rest by itself",
 }

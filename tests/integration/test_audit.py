@@ -42,6 +42,7 @@ def test_what_was_not_touched_is_sound(database: Database, part: int) -> None:
     assert broken(database, part) is None
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("part", [1, 3, 1_000])
 @pytest.mark.parametrize(
     ("sql", "first"),
@@ -60,6 +61,7 @@ def test_a_row_that_was_changed_or_taken_out_shows(database: Database, part: int
     assert broken(database, part) == first
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("sql", ["update {} set actor = 'bob'", "delete from {}", "truncate {}"])
 def test_rows_are_only_ever_added(database: Database, sql: str) -> None:
     add(database, 1)

@@ -43,6 +43,7 @@ def place(database: Database) -> Place:
     return Place(database)
 
 
+@pytest.mark.owner
 def test_progress_of_a_hundred_thousand_is_one_cheap_query(app: Celery, place: Place) -> None:
     """It reads the batch, the changes that are not added up yet, and the jobs that run: never all jobs."""
     batch = opened().open()

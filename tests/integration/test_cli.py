@@ -198,6 +198,7 @@ def test_counting_stops_at_the_cap(cli_environment: CliEnvironment) -> None:
     assert (counts["PENDING"], counts["FAILED"], len(counts)) == (2, 0, 9)
 
 
+@pytest.mark.owner
 def test_migrate_goes_up_and_down_and_tells_where_it_is(cli_environment: CliEnvironment) -> None:
     head = migrate.head()
     shown = cli_environment.json("migrate", "--show")

@@ -79,6 +79,7 @@ def all_rows(database: Database) -> list[Mapping[str, Any]]:
         return sorted(clusters.page(session, None, None), key=lambda row: str(row["fingerprint"]))
 
 
+@pytest.mark.owner
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), min_size=1, max_size=8), st.integers(0, 2**32))
 def test_each_failed_attempt_counts_once_however_the_journal_is_replayed(
@@ -223,6 +224,7 @@ def test_a_beginning_that_fits_several_is_refused(mirror: Mirror, cli_environmen
     assert "several clusters" in result.stderr
 
 
+@pytest.mark.owner
 def test_similar_clusters_are_offered_with_and_without_pgvector(
     mirror: Mirror, cli_environment: CliEnvironment
 ) -> None:

@@ -276,6 +276,7 @@ def lines_of(database: Database, page: int = 500) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.owner
 def test_a_dead_letter_goes_to_another_installation_and_runs_there(
     cli_environment: CliEnvironment, elsewhere: Database, tmp_path: Path
 ) -> None:
@@ -304,6 +305,7 @@ def test_a_dead_letter_goes_to_another_installation_and_runs_there(
     }  # fmt: skip
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize(("each", "first"), [(False, [5, None]), (True, 5)])
 def test_the_results_that_a_job_takes_are_written_into_its_line(
     cli_environment: CliEnvironment, elsewhere: Database, each: bool, first: Any
@@ -323,6 +325,7 @@ def test_the_results_that_a_job_takes_are_written_into_its_line(
     assert (refused.exit_code, "results of other jobs" in refused.stderr) == (Exit.USAGE, True)
 
 
+@pytest.mark.owner
 def test_import_reads_standard_input(cli_environment: CliEnvironment, elsewhere: Database) -> None:
     from click.testing import CliRunner
 
@@ -335,6 +338,7 @@ def test_import_reads_standard_input(cli_environment: CliEnvironment, elsewhere:
     assert (result.exit_code, result.stdout) == (0, "1 of 1 dead letters were new, and 1 of their jobs\n")
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -380,6 +384,7 @@ odd = st.recursive(
 )
 
 
+@pytest.mark.owner
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(texts, odd, max_size=4), min_size=1, max_size=5), st.integers(1, 3))
 def test_odd_payloads_come_through_as_they_are(

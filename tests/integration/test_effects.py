@@ -22,6 +22,9 @@ from jobplatform.settings import Settings
 from jobplatform.store import effects, new_jobs
 from jobplatform.store.database import Database
 
+#: They make tables of their own.
+pytestmark = pytest.mark.owner
+
 DEAD_DATABASE = "postgresql://postgres@127.0.0.1:1/nothing"
 
 

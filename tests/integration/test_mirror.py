@@ -94,6 +94,7 @@ def test_replayed_doubled_and_shuffled_journals_leave_the_same_rows(
     assert len(once["dead"] or []) == len(model["dead"])
 
 
+@pytest.mark.owner
 def test_foreign_keys_are_checked_by_index_on_tables_that_were_vacuumed_empty(settings: Settings) -> None:
     made = Database(settings, pool_size=1, only_indexes=True)
     migrate.upgrade(made)

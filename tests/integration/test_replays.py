@@ -255,6 +255,7 @@ def test_of_two_replays_of_the_same_jobs_each_job_runs_once(place: Place) -> Non
     assert place.query("select distinct attempt from @jobs") == [{"attempt": 2}]
 
 
+@pytest.mark.owner
 @hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["well", "bug", "other"]), min_size=1, max_size=60), st.integers(0, 12))
 def test_every_job_is_sent_or_stays_a_dead_letter(place: Place, ends: list[str], canaries: int) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from jobplatform.actions.jobs import Page
-from jobplatform.mcp.quoted import HIDDEN, MASK, WHOLE_LIMIT, quote
+from jobplatform.masking import MASK
+from jobplatform.mcp.quoted import HIDDEN, WHOLE_LIMIT, quote
 
 
 def data(value: Any, sees_payloads: bool = True) -> Any:
@@ -21,6 +22,10 @@ def test_values_come_by_name_and_secrets_do_not() -> None:
     found = data({"user": "ann", "api_key": "k", "nested": [{"Authorization": "Bearer x", "db_password": "p"}]})
     assert found == {"user": "ann", "api_key": MASK, "nested": [{"Authorization": MASK, "db_password": MASK}]}
     assert data(Page(({"job_id": "a"},), None)) == {"rows": [{"job_id": "a"}], "next": None, "reach": None}
+
+
+def test_secrets_in_texts_are_masked() -> None:
+    assert data({"error": ["mail to bob, token=canary"]}) == {"error": [f"mail to bob, token={MASK}"]}
 
 
 def test_payloads_and_results_take_a_permission() -> None:

@@ -27,6 +27,7 @@ from jobplatform.jobs.pulse import Pulse, Waiting
 from jobplatform.journal.capture import Capture
 from jobplatform.journal.recording import Recording
 from jobplatform.journal.shared_log import Shared, SharedFiles, read_shared
+from jobplatform.masking import mask_logs
 from jobplatform.metrics import names
 from jobplatform.metrics.counts import Counts
 from jobplatform.metrics.door import Bind, open_door
@@ -205,6 +206,21 @@ def test_a_controller_is_stuck_while_a_round_does_not_end_or_when_a_thread_has()
 
 def masked(text: str) -> str:
     return text.replace("sesame", "***")
+
+
+def test_no_line_that_is_captured_is_kept_with_a_secret() -> None:
+    capture = Capture(100, mask=masked)
+    capture.add("sesame " + "x" * 3)
+    assert list(capture._lines) == ["*** xxx"]
+
+
+def test_lines_of_json_are_masked_inside_and_not_again() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logger = logging.Logger("alone")
+    logger.addHandler(handler)
+    mask_logs(logger)
+    assert type(handler.formatter) is JsonLines
 
 
 def test_the_last_lines_are_kept_and_the_cut_is_counted() -> None:

@@ -130,9 +130,11 @@ def test_each_fire_of_a_schedule_begins_a_trace(spans: InMemorySpanExporter) -> 
         "priority": 1, "spread": 0.0, "jitter": 0.0,
     }  # fmt: skip
     fires = (Fire(now), Fire(now + timedelta(hours=1)))
-    made = Ticker(None, lambda name: TypeFacts(), timedelta())._jobs(None, row, Decision(fires), now)  # type: ignore[arg-type]
+    facts = TypeFacts(message={"secret": ["kwargs.card"]})
+    made = Ticker(None, lambda name: facts, timedelta())._jobs(None, row, Decision(fires), now)  # type: ignore[arg-type]
     found = spans.get_finished_spans()
     assert [span.name for span in found] == ["send mail"] * 2
     for job, span in zip(made, found, strict=True):
         assert span.context is not None
         assert f"{span.context.trace_id:032x}" in job["message"]["headers"]["traceparent"]
+        assert job["message"]["secret"] == ["kwargs.card"]

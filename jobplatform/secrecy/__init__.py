@@ -1,0 +1,1 @@
+"""Keys, signatures and ciphers of what travels and of what is kept."""
