@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any, cast
+from urllib.parse import quote
 
 import pytest
 from command_line import CliEnvironment
@@ -18,8 +19,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 from web_place import add_user, browser, desk_at, sign_in, token_of
 
-from jobplatform.actions import plans
-from jobplatform.actions.actor import Actor, Via
+from jobplatform.actions import plans, schedule_edits
+from jobplatform.actions.actor import Actor, Via, at_terminal
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import ROLES
 from jobplatform.actions.plans import Blast
@@ -27,8 +28,8 @@ from jobplatform.devstack.stack import DevStack
 from jobplatform.maintenance.tallier import Tallier
 from jobplatform.records import new_job_id
 from jobplatform.settings import Settings
-from jobplatform.store import alerts, audit, batches, breakers, migrate, quarantine
-from jobplatform.store.database import Database
+from jobplatform.store import alerts, audit, batches, breakers, migrate, models, quarantine, samples
+from jobplatform.store.database import Database, Transaction
 from jobplatform.web.rule import Served, served
 
 #: A text that would do something if a page took it for anything but text.
@@ -254,6 +255,45 @@ def test_alerts_are_listed_muted_and_tried(web: TestClient, desk: Desk) -> None:
     assert web.post("/alerts/unmute", data=meant).status_code == 409
     assert web.post("/alerts/mute", data={**meant, "sure": "1", "until": "once"}).status_code == 422
     assert "the settings name no target" in press(web, "/alerts/test")
+
+
+def test_times_that_are_past_are_counted_before_they_are_made_up_for(web: TestClient, desk: Desk) -> None:
+    name = "tidy/all of it"
+    schedule_edits.add(desk, at_terminal("root"), name, "shop.tidy", "0 4 * * *", {})
+    path = f"/schedules/{quote(name)}"
+    assert "Count them" in text(web, path)
+    asked = {"name": name, "since": "2026-01-01T00:00", "until": "2026-01-03T23:00"}
+    counted = web.post("/schedules/backfill", data=asked)
+    assert "Make 3 jobs of tidy/all of it?" in counted.text and "2026-01-01 04:00:00 UTC" in counted.text
+    assert "3 jobs were made." in press(web, "/schedules/backfill", **asked)
+    again = web.post("/schedules/backfill", data={**asked, "until": "2026-01-04T05:00", "in_turn": "true"})
+    assert "of which 3 have a job already" in again.text and "one after the other" in again.text
+    for wrong in ({"since": "soon"}, {"since": "2026-01-03T23:00", "until": "2026-01-01T00:00"}):
+        reply = web.post("/schedules/backfill", data={**asked, **wrong})
+        assert reply.status_code == 422 and 'class="problem"' in reply.text
+
+
+def test_queues_and_models_are_drawn_with_their_numbers_beside(web: TestClient, desk: Desk) -> None:
+    assert "no samples" in text(web, "/queues")
+    at = datetime.now(UTC) - timedelta(minutes=5)
+    sample = {"queue": "celery", "depth": 7, "arrived": 0, "started": 0, "finished": 0, "running": 0, "seconds": 30}
+    with desk.database.transaction() as transaction:
+        samples.add_queues(transaction, [sample], at)
+        version = model(transaction, "retry", [[0.1, 0.15, 40], [0.8, 0.7, 10]])
+        other = model(transaction, "demand", [0.5])
+    shown = text(web, "/queues")
+    assert 'class="line" d="M' in shown and "celery in the last hour: 7 to 7 waited" in shown
+    assert re.search(r'</th><td class="num">7</td></tr>', shown)
+    assert f"retry {version}" in text(web, "/models")
+    shown = text(web, f"/models/{version}")
+    assert shown.count('<circle class="dot"') == 2 and "70.0 %" in shown
+    assert "calibration" not in text(web, f"/models/{other}").partition("<main")[2]
+
+
+def model(transaction: Transaction, kind: str, calibration: list[Any]) -> int:
+    row: dict[str, Any] = {"kind": kind, "window_from": 0.0, "window_to": 1.0, "rows": 1, "features": []}
+    row |= {"base_rate": 0.5, "metrics": {}, "calibration": calibration, "artifact": b"", "sha256": "", "reason": ""}
+    return models.add(transaction, row)
 
 
 def test_who_may_not_steer_sees_no_buttons_and_fewer_places(web: TestClient, desk: Desk) -> None:
