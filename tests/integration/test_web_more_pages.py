@@ -128,7 +128,7 @@ def test_limits_and_the_order_of_queues_are_set_and_removed(web: TestClient, des
     press(web, "/limits", name=f"type:{HOSTILE.replace(' ', '')}", slots="1")
     assert "queue:mail" not in table(text(web, "/limits?find=type:"))
     form = text(web, "/limits?of=queue:mail")
-    assert 'value="100/m"' in form and 'name="slots" value="5"' in form
+    assert 'value="100/m"' in form and 'name="slots" value="5"' in form and 'value="20"' in form
     for given, problem in (
         ({"name": "mail", "slots": "1"}, "not named after anything"),
         ({"name": "queue:mail"}, "bounds nothing"),

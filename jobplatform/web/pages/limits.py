@@ -50,8 +50,8 @@ def _shown(
     known = next((row for row in found.limits if row["name"] == of), None)
     if written is None:
         given = {} if known is None else {**known, "rate": rate(known["rate"])}
-        texts = {name: given.get(name) for name in Written.model_fields}
-        written = Written(**{name: "" if value is None else f"{value}" for name, value in texts.items()})
+        texts = {name: given[name] for name in Written.model_fields if given.get(name) is not None}
+        written = Written(**{name: f"{value:g}" if name == "burst" else str(value) for name, value in texts.items()})
     return page(
         request,
         "limits.html",
