@@ -18,7 +18,7 @@ from celery.bin.worker import worker
 
 from jobplatform.cli import main, plugin
 from jobplatform.settings import load_settings
-from jobplatform.workers.manifests import Place, scaled_object
+from jobplatform.workers.manifests import Place, deployment_patch, scaled_object
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD, KUBERNETES = ROOT / "deploy/systemd", ROOT / "deploy/kubernetes"
@@ -180,6 +180,31 @@ def test_probes_ask_what_is_served(name: str) -> None:
         "startupProbe": {"path": "/live", "port": "metrics"},
         "livenessProbe": {"path": "/live", "port": "metrics"},
         "readinessProbe": {"path": "/ready", "port": "metrics"},
+    }
+
+
+def test_the_patch_of_a_deployment_probes_as_the_manifest_does() -> None:
+    (container,) = PODS["Deployment", "worker"]["spec"]["containers"]
+    (port,) = (each["containerPort"] for each in container["ports"])
+    made = deployment_patch(load_settings({**SECRET, **CONFIG}), Place("worker", "jobplatform", ""))
+    (patched,) = made["spec"]["template"]["spec"]["containers"]
+    assert patched.pop("name") == container["name"]
+    assert patched == {
+        kind: {**container[kind], "httpGet": {**container[kind]["httpGet"], "port": port}}
+        for kind in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+    alone = load_settings({**SECRET, **CONFIG, "JOBPLATFORM_METRICS_BIND": "9464"})
+    pod = deployment_patch(alone, Place("worker", "jobplatform", ""))["spec"]["template"]["spec"]
+    assert "containers" not in pod, "nobody else can ask it"
+
+
+def test_the_dashboard_is_probed_by_a_name_that_it_goes_by() -> None:
+    (container,) = PODS["Deployment", "web"]["spec"]["containers"]
+    asked = {kind: container[kind]["httpGet"] for kind in ("livenessProbe", "readinessProbe")}
+    host = [{"name": "Host", "value": "localhost"}]
+    assert asked == {
+        "livenessProbe": {"path": "/live", "port": "http", "httpHeaders": host},
+        "readinessProbe": {"path": "/ready", "port": "http", "httpHeaders": host},
     }
 
 
