@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import runpy
 import shlex
 import tomllib
 from collections.abc import Iterator
@@ -220,3 +221,9 @@ def test_a_drain_of_a_node_leaves_some_of_each() -> None:
     budgets = {name: doc["spec"] for (kind, name), doc in DOCUMENTS.items() if kind == "PodDisruptionBudget"}
     assert set(budgets) == {"worker", "controller", "beat", "web"}
     assert all(budget["selector"]["matchLabels"]["app.kubernetes.io/name"] == name for name, budget in budgets.items())
+
+
+def test_indexes_that_are_made_before_an_upgrade_are_those_of_the_migration() -> None:
+    migration = runpy.run_path(str(ROOT / "migrations/versions/0025_search.py"))
+    told = re.findall(r"create index concurrently (\w+)_next on jobs (.*);", (ROOT / "DEPLOYMENT.md").read_text())
+    assert dict(told) == migration["INDEXES"]
