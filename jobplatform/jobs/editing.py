@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jobplatform.errors import InvalidPayload
+from jobplatform.jobs.argument import AWAITED
 from jobplatform.jobs.payload import decode_payload, encode_payload
-from jobplatform.jobs.signature import AWAITED
 from jobplatform.journal.storable import segment
 from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.secrecy.sealing import is_sealed, is_sealed_payload, seal_payload, unseal_payload

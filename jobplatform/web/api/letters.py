@@ -6,7 +6,7 @@ import io
 import json
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field
 
@@ -98,56 +98,42 @@ def _filter(
     return LetterFilter(ids, job_type, error_type, names, failed_after, open_only)
 
 
-@router.get("/letters")
-@does("letters.list", "clusters.family")
-def list_letters(
-    request: Request,
+def _asked(
     visit: Visiting,
     job_type: Asked = None,
     error_type: Asked = None,
     cluster: Asked = None,
     since: Moment | None = None,
     every: bool = False,
-    limit: Limit = 50,
-    after: After = None,
-) -> Response:
+) -> LetterFilter:
+    return _filter(visit, None, job_type, error_type, cluster, since, not every)
+
+
+#: The dead letters that the query of a request asks for.
+Chosen = Annotated[LetterFilter, Depends(_asked)]
+
+
+@router.get("/letters")
+@does("letters.list", "clusters.family")
+def list_letters(request: Request, visit: Visiting, chosen: Chosen, limit: Limit = 50, after: After = None) -> Response:
     """List dead letters, newest first; with `every` those that are resolved as well."""
-    chosen = _filter(visit, None, job_type, error_type, cluster, since, not every)
     found = letters.list_letters(*visit, chosen, limit, cursor.read_number(after))
     return page(request, found.rows, found.next)
 
 
 @router.get("/letters/count")
 @does("letters.count", "clusters.family")
-def count_letters(
-    request: Request,
-    visit: Visiting,
-    job_type: Asked = None,
-    error_type: Asked = None,
-    cluster: Asked = None,
-    since: Moment | None = None,
-    every: bool = False,
-) -> Response:
+def count_letters(request: Request, visit: Visiting, chosen: Chosen) -> Response:
     """Count dead letters; without `whole` there are so many or more."""
-    count = letters.count_letters(
-        *visit, _filter(visit, None, job_type, error_type, cluster, since, not every), _COUNTED
-    )
+    count = letters.count_letters(*visit, chosen, _COUNTED)
     return answer(request, {"letters": count, "whole": count < _COUNTED})
 
 
 @router.get("/letters/export")
 @does("letters.export", "clusters.family")
-def export(
-    request: Request,
-    visit: Visiting,
-    job_type: Asked = None,
-    error_type: Asked = None,
-    cluster: Asked = None,
-    since: Moment | None = None,
-    every: bool = False,
-) -> Response:
+def export(visit: Visiting, chosen: Chosen) -> Response:
     """Give dead letters with their payloads, each as a line of JSON, the oldest first."""
-    lines = letters.export(*visit, _filter(visit, None, job_type, error_type, cluster, since, not every))
+    lines = letters.export(*visit, chosen)
     headers = {"content-disposition": 'attachment; filename="dead-letters.ndjson"'}
     return StreamingResponse((line.rstrip("\n") + "\n" for line in lines), 200, headers, _LINES)
 
