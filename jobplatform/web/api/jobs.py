@@ -9,14 +9,14 @@ from fastapi import Header, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from jobplatform.actions import jobs, pacing, query, submission
+from jobplatform.actions import jobs, pacing, query, resubmission, submission
 from jobplatform.actions.jobs import MISSING
 from jobplatform.actions.steering import Chosen, Steered
 from jobplatform.actions.submission import Submission
 from jobplatform.errors import JobNotFound, RequestRefused
 from jobplatform.store.pauses import Hold
 from jobplatform.web import cursor
-from jobplatform.web.api.body import MOST, After, Body, Limit, Moment, Name, Priority, Seconds, Text
+from jobplatform.web.api.body import MOST, After, Body, Limit, Moment, Name, Payload, Priority, Seconds, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import check_key, noun
 from jobplatform.web.rule import does
@@ -91,6 +91,12 @@ class NewJob(Body):
         return Submission(**{**known, "tags": tuple(self.tags)})
 
 
+class Anew(Payload):
+    """Another payload with which a job is submitted once more, and why."""
+
+    reason: Text | None = None
+
+
 class NewJobs(Body):
     """Jobs of which all are to be submitted, or none."""
 
@@ -145,6 +151,13 @@ def logs(request: Request, visit: Visiting, job_id: UUID, attempt: Attempt = Non
     return answer(request, {"log": jobs.logs(*visit, str(job_id), attempt)})
 
 
+@router.get("/jobs/{job_id}/logs/ends")
+@does("jobs.log_ends")
+def log_ends(request: Request, visit: Visiting, job_id: UUID) -> Response:
+    """Show the last lines that the code of each of the newest attempts has logged."""
+    return answer(request, {"logs": jobs.log_ends(*visit, str(job_id))})
+
+
 @router.get("/jobs/{job_id}/eta")
 @does("jobs.eta")
 def eta(request: Request, visit: Visiting, job_id: UUID, workflow: bool = False) -> Response:
@@ -176,6 +189,18 @@ def submit_many(request: Request, visit: Visiting, asked: NewJobs) -> Response:
     """Submit jobs, all of them or none."""
     pacing.admit(*visit, jobs=len(asked.jobs))
     return answer(request, {"job_ids": submission.submit_many(*visit, [each.submission() for each in asked.jobs])}, 201)
+
+
+@router.post("/jobs/{job_id}/resubmit", status_code=201)
+@does("jobs.resubmit")
+def resubmit(request: Request, visit: Visiting, job_id: UUID, asked: Anew) -> Response:
+    """Submit a job that has ended once more, as a new one with another payload; with `dry_run` tell what changes."""
+    if not asked.dry_run:
+        pacing.admit(*visit, jobs=1)
+    done = resubmission.resubmit(*visit, str(job_id), asked.payload, asked.edits, asked.reason, asked.dry_run)
+    if done.job_id is None:
+        return answer(request, done)
+    return answer(request, done, 201, {"location": f"/api/v1/jobs/{done.job_id}"})
 
 
 @router.post("/jobs/retry")

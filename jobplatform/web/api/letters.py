@@ -12,10 +12,9 @@ from pydantic import Field
 
 from jobplatform.actions import clusters, letters, replays
 from jobplatform.actions.replays import Pace
-from jobplatform.jobs.editing import Change
 from jobplatform.store.dead_letters import LetterFilter
 from jobplatform.web import cursor
-from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Number, Numbers, Text
+from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Number, Numbers, Payload, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import noun
 from jobplatform.web.rule import does
@@ -62,21 +61,6 @@ class Replaying(Letters):
     def pace(self) -> Pace:
         """How fast."""
         return Pace(self.rate, self.canaries, self.limit)
-
-
-class Placed(Body):
-    """A value at a place of a payload; without one, what stands there is taken away."""
-
-    path: Annotated[list[Name | Annotated[int, Field(ge=0, le=1_000_000)]], Field(min_length=1, max_length=20)]
-    value: Any = None
-    removes: bool = False
-
-
-class Editing(Body):
-    """Another payload for a dead letter: whole, or the one it has with changes."""
-
-    payload: dict[str, Any] | None = None
-    changes: Annotated[list[Placed], Field(max_length=100)] = Field(default_factory=list)
 
 
 class Reasoned(Body):
@@ -185,10 +169,9 @@ def import_letters(
 
 @router.put("/letters/{dlq_id}/payload")
 @does("letters.edit")
-def edit(request: Request, visit: Visiting, dlq_id: Number, asked: Editing) -> Response:
+def edit(request: Request, visit: Visiting, dlq_id: Number, asked: Payload) -> Response:
     """Give a dead letter another payload, with which its job is replayed; the one that failed stays beside it."""
-    changes = [Change(tuple(each.path), each.value, each.removes) for each in asked.changes]
-    return answer(request, letters.edit(*visit, dlq_id, asked.payload, changes))
+    return answer(request, letters.edit(*visit, dlq_id, asked.payload, asked.edits, asked.dry_run))
 
 
 @router.get("/replays")

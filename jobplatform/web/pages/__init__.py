@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from jobplatform.web.pages import (
     bulk,
     decisions,
+    edit,
     job,
     jobs,
     letters,
@@ -25,8 +26,8 @@ from jobplatform.web.pages import (
 router = APIRouter(include_in_schema=False)
 # The list before the job: an address that names a list is none of a job.
 _PARTS = (
-    overview, jobs, steer, bulk, workflow, job, submit, queues, workers, schedules, letters, models, metrics, decisions,
-    settings,
+    overview, jobs, steer, bulk, workflow, edit, job, submit, queues, workers, schedules, letters, models, metrics,
+    decisions, settings,
 )  # fmt: skip
 for part in _PARTS:
     router.include_router(part.router)
