@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -24,6 +24,7 @@ from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 from jobplatform.store.pauses import Hold
 from jobplatform.store.search import Found
+from jobplatform.store.shapes import Attempt, AttemptLog, Edge, Job, RetryDecision
 
 Row = Mapping[str, Any]
 
@@ -43,10 +44,10 @@ Page = Found
 class Shown(NamedTuple):
     """A job with its attempts, what was decided after each failure, and its edges."""
 
-    job: Row
-    attempts: Sequence[Row]
-    decisions: Sequence[Row]
-    edges: Sequence[Row]
+    job: Annotated[Row, Job]
+    attempts: Sequence[Annotated[Row, Attempt]]
+    decisions: Sequence[Annotated[Row, RetryDecision]]
+    edges: Sequence[Annotated[Row, Edge]]
 
 
 class Log(NamedTuple):
@@ -104,7 +105,7 @@ def states(desk: Desk, actor: Actor, job_ids: Sequence[str]) -> dict[str, str]:
 
 
 @action("jobs.logs", Permission.JOBS_PAYLOAD)
-def logs(desk: Desk, actor: Actor, job_id: str, attempt: int | None = None) -> Row | None:
+def logs(desk: Desk, actor: Actor, job_id: str, attempt: int | None = None) -> Annotated[Row, AttemptLog] | None:
     """Give what the code of an attempt has logged: of the last that has a log, unless one is named; None without."""
     with desk.look() as session:
         _seen(session, actor, job_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import IO, Any, NamedTuple
+from typing import IO, Annotated, Any, NamedTuple
 
 from jobplatform.actions import submission
 from jobplatform.actions.action import action
@@ -29,6 +29,7 @@ from jobplatform.masking import mask
 from jobplatform.store import dead_letters, letter_files
 from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import LetterFilter
+from jobplatform.store.shapes import Letter, LetterListed
 
 Row = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ MISSING = "dead letter {}: there is none of this id; see: jobplatform dlq list -
 class Page(NamedTuple):
     """A page of dead letters, and the id after which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, LetterListed]]
     next: int | None
 
 
@@ -105,7 +106,7 @@ def count_letters(desk: Desk, actor: Actor, chosen: LetterFilter, cap: int) -> i
 
 
 @action("letters.show", Permission.LETTERS_READ)
-def show_letter(desk: Desk, actor: Actor, dlq_id: int) -> Row:
+def show_letter(desk: Desk, actor: Actor, dlq_id: int) -> Annotated[Row, Letter]:
     """Show a dead letter with its payloads, its reason and what became of it."""
     with desk.look() as session:
         return shown(desk, actor, _seen(session, actor, dlq_id))

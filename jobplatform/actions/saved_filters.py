@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from jobplatform.actions import query
 from jobplatform.actions.action import action
@@ -12,6 +12,7 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import JobOptionError
 from jobplatform.store import saved_filters as rows
+from jobplatform.store.shapes import SavedFilter
 
 Row = Mapping[str, Any]
 
@@ -20,7 +21,7 @@ MOST, MOST_COLUMNS, LONGEST = 50, 30, 100
 
 
 @action("filters.list", Permission.JOBS_READ)
-def list_filters(desk: Desk, actor: Actor) -> Sequence[Row]:
+def list_filters(desk: Desk, actor: Actor) -> Sequence[Annotated[Row, SavedFilter]]:
     """List the actor's own filters by name; those of a token are its user's."""
     with desk.look() as session:
         return rows.listed(session, _owner(actor), MOST)

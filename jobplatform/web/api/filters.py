@@ -12,6 +12,7 @@ from jobplatform.actions import query, saved_filters
 from jobplatform.web.api.body import Body, Name, Text
 from jobplatform.web.api.reply import answer, nothing
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -34,6 +35,7 @@ class SavedFilter(Body):
 
 @router.get("/filters")
 @does("filters.list")
+@gives(saved_filters.list_filters, "rows")
 def list_filters(request: Request, visit: Visiting) -> Response:
     """List the filters that you keep, by name."""
     return answer(request, {"rows": saved_filters.list_filters(*visit)})

@@ -17,6 +17,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Number, Numbers, Payload, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visit, Visiting
 
@@ -84,6 +85,7 @@ def _filter(
 
 @router.get("/letters")
 @does("letters.list", "clusters.family")
+@gives_page(letters.list_letters)
 def list_letters(
     request: Request,
     visit: Visiting,
@@ -103,6 +105,7 @@ def list_letters(
 
 @router.get("/letters/count")
 @does("letters.count", "clusters.family")
+@gives(letters=int, whole=bool)
 def count_letters(
     request: Request,
     visit: Visiting,
@@ -138,6 +141,7 @@ def export(
 
 @router.get("/letters/{dlq_id}")
 @does("letters.show")
+@gives(letters.show_letter)
 def show_letter(request: Request, visit: Visiting, dlq_id: Number) -> Response:
     """Show a dead letter with its payloads, its reason and what became of it."""
     return answer(request, letters.show_letter(*visit, dlq_id))
@@ -145,6 +149,7 @@ def show_letter(request: Request, visit: Visiting, dlq_id: Number) -> Response:
 
 @router.post("/letters/resolve")
 @does("letters.resolve", "clusters.family")
+@gives(letters.resolve)
 def resolve(request: Request, visit: Visiting, asked: Resolving) -> Response:
     """Mark open dead letters as resolved without running their jobs."""
     return answer(request, letters.resolve(*visit, asked.chosen(visit), asked.note))
@@ -152,6 +157,7 @@ def resolve(request: Request, visit: Visiting, asked: Resolving) -> Response:
 
 @router.post("/letters/replay")
 @does("letters.replay", "clusters.family")
+@gives(replays.replay_now)
 def replay_now(request: Request, visit: Visiting, asked: Letters) -> Response:
     """Run the jobs of a few dead letters once more at once; they are named by id."""
     return answer(request, replays.replay_now(*visit, asked.chosen(visit)))
@@ -159,6 +165,7 @@ def replay_now(request: Request, visit: Visiting, asked: Letters) -> Response:
 
 @router.post("/letters/import")
 @does("letters.import")
+@gives(letters.import_)
 def import_letters(
     request: Request, visit: Visiting, lines: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
 ) -> Response:
@@ -169,6 +176,7 @@ def import_letters(
 
 @router.put("/letters/{dlq_id}/payload")
 @does("letters.edit")
+@gives(letters.edit)
 def edit(request: Request, visit: Visiting, dlq_id: Number, asked: Payload) -> Response:
     """Give a dead letter another payload, with which its job is replayed; the one that failed stays beside it."""
     return answer(request, letters.edit(*visit, dlq_id, asked.payload, asked.edits, asked.dry_run))
@@ -176,6 +184,7 @@ def edit(request: Request, visit: Visiting, dlq_id: Number, asked: Payload) -> R
 
 @router.get("/replays")
 @does("replays.list")
+@gives_page(replays.list_replays)
 def list_replays(
     request: Request, visit: Visiting, running: bool = False, limit: Limit = 50, after: After = None
 ) -> Response:
@@ -186,6 +195,7 @@ def list_replays(
 
 @router.post("/replays/plan")
 @does("replays.plan", "clusters.family")
+@gives(replays.plan)
 def plan(request: Request, visit: Visiting, asked: Replaying) -> Response:
     """Tell what a replay would run, what is in its way, and how long it takes at least; nothing is changed."""
     return answer(request, replays.plan(*visit, asked.chosen(visit), asked.pace))
@@ -200,6 +210,7 @@ def start(request: Request, visit: Visiting, asked: Replaying) -> Response:
 
 @router.get("/replays/{replay_id}")
 @does("replays.show")
+@gives(replays.show_replay)
 def show_replay(request: Request, visit: Visiting, replay_id: Number) -> Response:
     """Show how far a replay is, why it ended, and which of its jobs did not go well."""
     return answer(request, replays.show_replay(*visit, replay_id))
