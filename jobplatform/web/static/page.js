@@ -264,8 +264,9 @@ function complete(field) {
   }
   function open() {
     const end = field.selectionStart ?? field.value.length, term = field.value.slice(begin(), end).toLowerCase();
-    const name = term.includes(":") ? "" : term;
-    const found = term ? words.filter((each) => each !== term && (each.toLowerCase().startsWith(term) || (name && each.toLowerCase().includes(`:${name}`)))).slice(0, 10) : [];
+    const begins = (/** @type {string} */ each) => each.toLowerCase().startsWith(term);
+    const within = (/** @type {string} */ each) => term.length > 1 && !begins(each) && each.toLowerCase().includes(term);
+    const found = term ? [...words.filter(begins), ...words.filter(within)].filter((each) => each !== term).slice(0, 10) : [];
     close();
     list.replaceChildren(...found.map((each, index) => {
       const item = document.createElement("li");
