@@ -74,7 +74,8 @@ def changed(payload: Any, changes: Sequence[Change]) -> dict[str, Any]:
     made = {"args": copy.deepcopy(args), "kwargs": copy.deepcopy(kwargs)}
     for change in changes:
         _apply(made, change)
-    return made
+    args, kwargs = decode_payload(made)
+    return {"args": args, "kwargs": kwargs}
 
 
 def _apply(payload: dict[str, Any], change: Change) -> None:
