@@ -40,7 +40,7 @@ hypothesis_settings.register_profile("long", _patient, max_examples=10_000, prin
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
     """A running PostgreSQL and Redis that only this test process uses."""
-    made = DevStack(Path(tmp_path_factory.mktemp("stack")))
+    made = DevStack(Path(tmp_path_factory.mktemp("stack")), durable=False)
     made.start()
     yield made
     made.erase()
