@@ -51,7 +51,7 @@ _FORGET = """
     where schemaname = %(schema)s
 """
 _OTHERS = """
-    select count(*) from pg_stat_activity
+    select pid from pg_stat_activity
     where backend_type = 'client backend' and datname = current_database() and pid <> pg_backend_pid()
 """
 
@@ -62,22 +62,24 @@ class FreshSchemas:
     def __init__(self, stack: DevStack) -> None:
         self.stack = stack
         self._free: dict[str, str] = {}
-        self._taken: dict[str, str] = {}
+        #: With who was connected before it was taken: what earlier tests have left open uses schemas of theirs.
+        self._taken: dict[str, tuple[str, set[int]]] = {}
 
     def take(self) -> str:
         """Name a migrated schema in which nothing is."""
         name, catalogs = self._free.popitem() if self._free else self._make()
-        self._taken[name] = catalogs
+        with closing(self._connect()) as connection:
+            self._taken[name] = catalogs, _others(connection.cursor())
         return name
 
     def give_back(self, name: str) -> None:
         """Empty a schema for the next test; one that was changed in another way, or may be used still, is not kept."""
-        catalogs = self._taken.pop(name)
+        catalogs, before = self._taken.pop(name)
         # A test may have left the server in any state.
         with suppress(psycopg2.Error), closing(self._connect()) as connection, connection:
             cursor = connection.cursor()
             cursor.execute("set local lock_timeout = '2s'")
-            if self._emptied(cursor, name, catalogs):
+            if _others(cursor) <= before and _emptied(cursor, name, catalogs):
                 connection.commit()
                 self._free[name] = catalogs
 
@@ -92,24 +94,6 @@ class FreshSchemas:
     def _connect(self) -> Any:
         return psycopg2.connect(self.stack.database_url, connect_timeout=5)
 
-    def _emptied(self, cursor: Cursor, name: str, catalogs: str) -> bool:
-        cursor.execute(_OTHERS)
-        if cursor.fetchone() != (0,) or _catalogs(cursor, name) != catalogs:
-            return False
-        cursor.execute("select %s::regnamespace::oid", [name])
-        (it,) = cursor.fetchone() or ()
-        # No row may be deleted from the log of what people did, which is the last thing that a test wants to know here.
-        cursor.execute("set local session_replication_role = replica")
-        cursor.execute(_WRITTEN, {"it": it, "version": migrate.VERSION_TABLE})
-        if tables := [sql.Identifier(name, table) for (table,) in cursor.fetchall()]:
-            cursor.execute(sql.SQL("truncate {} restart identity cascade").format(sql.SQL(", ").join(tables)))
-        cursor.execute(_COUNTED, {"schema": name})
-        for (sequence,) in cursor.fetchall():
-            cursor.execute(sql.SQL("alter sequence {} restart").format(sql.Identifier(name, sequence)))
-        cursor.execute(_FORGET, {"schema": name})
-        cursor.execute(sql.SQL("select version_num from {}").format(sql.Identifier(name, migrate.VERSION_TABLE)))
-        return cursor.fetchall() == [(migrate.head(),)]
-
 
 @cache
 def of(stack: DevStack) -> FreshSchemas:
@@ -121,3 +105,27 @@ def _catalogs(cursor: Cursor, name: str) -> str:
     cursor.execute(_CATALOGS.replace("%(it)s", "%(it)s::regnamespace"), {"it": name})
     (found,) = cursor.fetchone() or ()
     return str(found)
+
+
+def _emptied(cursor: Cursor, name: str, catalogs: str) -> bool:
+    """Empty the tables of a schema; returns False for one that was changed in another way."""
+    if _catalogs(cursor, name) != catalogs:
+        return False
+    cursor.execute("select %s::regnamespace::oid", [name])
+    (it,) = cursor.fetchone() or ()
+    # No row may be deleted from the log of what people did, which is the last thing that a test wants to know here.
+    cursor.execute("set local session_replication_role = replica")
+    cursor.execute(_WRITTEN, {"it": it, "version": migrate.VERSION_TABLE})
+    if tables := [sql.Identifier(name, table) for (table,) in cursor.fetchall()]:
+        cursor.execute(sql.SQL("truncate {} restart identity cascade").format(sql.SQL(", ").join(tables)))
+    cursor.execute(_COUNTED, {"schema": name})
+    for (sequence,) in cursor.fetchall():
+        cursor.execute(sql.SQL("alter sequence {} restart").format(sql.Identifier(name, sequence)))
+    cursor.execute(_FORGET, {"schema": name})
+    cursor.execute(sql.SQL("select version_num from {}").format(sql.Identifier(name, migrate.VERSION_TABLE)))
+    return cursor.fetchall() == [(migrate.head(),)]
+
+
+def _others(cursor: Cursor) -> set[int]:
+    cursor.execute(_OTHERS)
+    return {pid for (pid,) in cursor.fetchall()}
