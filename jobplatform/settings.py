@@ -405,7 +405,8 @@ class Settings:
         "JOBPLATFORM_LOG_FORMAT",
         "text",
         _one_of("text", "json"),
-        "How workers, the controller and beat write their logs: as `text`, or as a JSON object a line, with ids.",
+        "How workers, the controller, beat and the web process write their logs: as `text`, or as a JSON object a "
+        "line, with ids.",
     )
     capture_logs: str = _setting(
         "JOBPLATFORM_CAPTURE_LOGS",
