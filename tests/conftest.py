@@ -22,11 +22,10 @@ from jobplatform.store import migrate
 from jobplatform.store.database import Database
 
 _schemas = itertools.count(1)
+# Under another name, as the platform refuses settings of its own that it does not know; the tests' workers see it.
+os.environ.setdefault("TEST_LEAST", os.environ.pop("JOBPLATFORM_TEST_LEAST", "1"))
 #: Whether the tests run under the role that the web process has, but for those that are marked ``owner``.
-if "JOBPLATFORM_TEST_LEAST" in os.environ:
-    # Under another name, as the platform refuses settings of its own that it does not know; the tests' workers see it.
-    os.environ["TEST_LEAST"] = os.environ.pop("JOBPLATFORM_TEST_LEAST")
-LEAST = bool(os.environ.get("TEST_LEAST"))
+LEAST = os.environ["TEST_LEAST"] != "0"
 
 # How long an example takes on a busy machine says nothing about the code.
 _patient = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,7 +46,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
 
 @pytest.fixture
 def settings(stack: DevStack, request: pytest.FixtureRequest) -> Settings:
-    """Settings with a schema of the test's own, on an empty Redis; of the web's least role where that is asked for."""
+    """Settings with a schema of the test's own, on an empty Redis; of the web's least role."""
     schema = f"t{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
     made = Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema)
     if not LEAST or request.node.get_closest_marker("owner"):
