@@ -253,8 +253,9 @@ def addresses(site: Site) -> Iterator[str]:
         return [str(row["id"]) for row in fleet.rows(f"select {sql}")]
 
     named = {
-        "job_id": all_of("job_id as id from @jobs"), "root_id": all_of("distinct root_id as id from @jobs"),
-        "batch_id": all_of("batch_id as id from @batches"), "dlq_id": all_of("dlq_id as id from @dead_letter_jobs"),
+        "job_id": all_of("job_id as id from @jobs"), "batch_id": all_of("batch_id as id from @batches"),
+        "root_id": all_of("distinct root_id as id from @jobs where root_id is not null"),
+        "dlq_id": all_of("dlq_id as id from @dead_letter_jobs"),
         "replay_id": all_of("replay_id as id from @replays"), "bulk_id": all_of("bulk_id as id from @bulk_actions"),
         "cluster": all_of("fingerprint as id from @error_clusters"),
         "fingerprint": all_of("fingerprint as id from @error_clusters"),
@@ -362,9 +363,13 @@ def test_no_secret_is_shown_and_no_encrypted_one_kept(site: Site) -> None:
         told["events"] = "\n".join(heard)
     told |= {process.log.name: process.log.read_text() for process in fleet.processes}
     told |= {"spans": site.spans.read_text()} | rows_but_bodies(fleet)
-    told |= {f"redis {name}": repr(value) for name, value in held(fleet).items()}
+    # Results of types that are not encrypted stay for a moment as they are, for who waits for them.
+    kept = held(fleet)
+    results = {name: value for name, value in kept.items() if name.startswith("celery-task-meta-")}
+    told |= {f"redis {name}": repr(value) for name, value in kept.items() if name not in results}
     leaks = {name: sorted(found)[:4] for name, text in told.items() if (found := found_in(text, HIDDEN))}
     leaks |= {name: sorted(found)[:4] for name, text in shown.items() if (found := found_in(text, NEVER))}
     leaks["PostgreSQL"] = sorted(found_in(dumped(fleet), UNKEPT))[:20]
+    leaks["results"] = sorted(found_in(repr(results), UNKEPT))
     leaks = {name: found for name, found in leaks.items() if found}
     assert not leaks, "\n".join(f"{name}: {each!r}" for name, found in leaks.items() for each in found)
