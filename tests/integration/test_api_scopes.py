@@ -138,6 +138,7 @@ def contents(desk: Desk) -> dict[str, str]:
         }
 
 
+@pytest.mark.owner
 def test_what_is_out_of_scope_is_neither_told_nor_changed_by_any_route(desk: Desk, hidden: dict[str, str]) -> None:
     with browser(desk) as web:
         tokens = [token_of(desk, "ann", "admin", scope) for scope in (Scope(), *SCOPES)]
