@@ -19,15 +19,13 @@ from hypothesis import settings as hypothesis_settings
 from jobplatform.devstack.stack import DevStack
 from jobplatform.journal.writer import connect
 from jobplatform.settings import Settings
-from jobplatform.store import migrate
 from jobplatform.store.database import Database
 
 _schemas = itertools.count(1)
+# Under another name, as the platform refuses settings of its own that it does not know; the tests' workers see it.
+os.environ.setdefault("TEST_LEAST", os.environ.pop("JOBPLATFORM_TEST_LEAST", "1"))
 #: Whether the tests run under the role that the web process has, but for those that are marked ``owner``.
-if "JOBPLATFORM_TEST_LEAST" in os.environ:
-    # Under another name, as the platform refuses settings of its own that it does not know; the tests' workers see it.
-    os.environ["TEST_LEAST"] = os.environ.pop("JOBPLATFORM_TEST_LEAST")
-LEAST = bool(os.environ.get("TEST_LEAST"))
+LEAST = os.environ["TEST_LEAST"] != "0"
 
 # How long an example takes on a busy machine says nothing about the code.
 _patient = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -48,11 +46,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
 
 @pytest.fixture
 def schema(stack: DevStack, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Name a schema that nobody else uses now: a migrated one for whoever asks for its database."""
-    if LEAST or "database" not in request.fixturenames:
+    """Name a schema that nobody else uses now: a migrated one, unless its owner is to make it."""
+    owned = _is_owners(request)
+    if owned and "database" not in request.fixturenames:
         yield f"t{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
         return
-    schemas = fresh_schemas.of(stack)
+    schemas = fresh_schemas.of(stack, not owned)
     taken = schemas.take()
     yield taken
     schemas.give_back(taken)
@@ -60,26 +59,24 @@ def schema(stack: DevStack, request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def settings(stack: DevStack, schema: str, request: pytest.FixtureRequest) -> Settings:
-    """Settings with a schema of the test's own, on an empty Redis; of the web's least role where that is asked for."""
+    """Settings with a schema of the test's own, on an empty Redis; of the web's least role."""
     made = Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema)
-    if not LEAST or request.node.get_closest_marker("owner"):
+    if _is_owners(request):
         return made
-    migrated = Database(made)
-    migrate.upgrade(migrated)
-    migrated.close()
     # Tests name their queues as they like; which keys each role has is shown where one life of a job is.
     least_roles.allow(stack, "~*")
-    least_roles.grant(stack, schema)
     least = least_roles.urls(stack, "jp_web")
     return replace(made, database_url=least["DATABASE_URL"], redis_url=least["REDIS_URL"])
+
+
+def _is_owners(request: pytest.FixtureRequest) -> bool:
+    return not LEAST or request.node.get_closest_marker("owner") is not None
 
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     """A migrated database."""
     made = Database(settings)
-    if LEAST and "//jp_web@" not in settings.database_url:
-        migrate.upgrade(made)
     yield made
     made.close()
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import least_roles
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
@@ -57,10 +58,14 @@ _OTHERS = """
 
 
 class FreshSchemas:
-    """The schemas of a stack that are free, each with what the catalogs said of it when it was made."""
+    """The schemas of a stack that are free, each with what the catalogs said of it when it was made.
 
-    def __init__(self, stack: DevStack) -> None:
+    :param granted: whether the least roles may use them.
+    """
+
+    def __init__(self, stack: DevStack, granted: bool) -> None:
         self.stack = stack
+        self.granted = granted
         self._free: dict[str, str] = {}
         #: With who was connected before it was taken: what earlier tests have left open uses schemas of theirs.
         self._taken: dict[str, tuple[str, set[int]]] = {}
@@ -88,6 +93,8 @@ class FreshSchemas:
         database = Database(replace(Settings(), database_url=self.stack.database_url, schema=name))
         migrate.upgrade(database)
         database.close()
+        if self.granted:
+            least_roles.grant(self.stack, name)
         with closing(self._connect()) as connection:
             return name, _catalogs(connection.cursor(), name)
 
@@ -96,9 +103,9 @@ class FreshSchemas:
 
 
 @cache
-def of(stack: DevStack) -> FreshSchemas:
+def of(stack: DevStack, granted: bool) -> FreshSchemas:
     """Give the schemas of a stack, which the tests of this process share."""
-    return FreshSchemas(stack)
+    return FreshSchemas(stack, granted)
 
 
 def _catalogs(cursor: Cursor, name: str) -> str:

@@ -11,7 +11,7 @@ from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
-from jobplatform.errors import ClusterNotFound, TransitionRefused
+from jobplatform.errors import ClusterNotFound, Forbidden, TransitionRefused
 from jobplatform.fingerprint.similarity import alike, embed
 from jobplatform.store import cluster_edits as edits
 from jobplatform.store import cluster_texts, listing
@@ -164,7 +164,7 @@ def reopen(desk: Desk, actor: Actor, prefix: str) -> str:
 def merge(desk: Desk, actor: Actor, prefix: str, target: str) -> tuple[str, str]:
     """Count the errors of one cluster for another as well, and list it no longer by itself; gives both names."""
     with _chosen(desk, actor, "clusters.merge", prefix, into=target) as (transaction, name):
-        into = rows.find(transaction, target)
+        into = _mine(transaction, actor, "clusters.merge", target)
         edits.merge(transaction, name, into)
     return name, into
 
@@ -181,8 +181,23 @@ def _samples(session: Transaction, actor: Actor, found: Sequence[Row]) -> Sequen
 
 @contextmanager
 def _chosen(desk: Desk, actor: Actor, action: str, prefix: str, **values: Any) -> Iterator[tuple[Transaction, str]]:
-    """Open a transaction that is written down, and find the cluster that is meant."""
+    """Open a transaction that is written down, and find the cluster that is meant.
+
+    :raises Forbidden: when no job with this error is in the actor's scope.
+    """
     about: dict[str, Any] = {"cluster": prefix, **values}
     with desk.change(actor, action, about) as change:
-        about["cluster"] = rows.find(change.transaction, prefix)
+        about["cluster"] = _mine(change.transaction, actor, action, prefix)
         yield change.transaction, about["cluster"]
+
+
+def _mine(session: Transaction, actor: Actor, action: str, prefix: str) -> str:
+    name = rows.find(session, prefix)
+    if not actor.scope.everywhere:
+        family = rows.family(session, name)
+        (found,) = _samples(session, actor, [rows.show(session, name, family)])
+        if not (found["sample_job"] or rows.open_letters(session, family, actor.scope.queues, actor.scope.tenants)):
+            raise Forbidden(
+                action, str(Permission.LETTERS_RESOLVE), "errors that no job of your queues and tenants had"
+            )
+    return name

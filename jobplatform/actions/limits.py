@@ -10,6 +10,7 @@ from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
+from jobplatform.errors import Forbidden
 from jobplatform.limits import Limit
 from jobplatform.store import limits as rows
 from jobplatform.transport import census
@@ -43,6 +44,7 @@ def list_limits(desk: Desk, actor: Actor) -> Limits:
 @action("limits.set", Permission.LIMITS_WRITE, writes=True)
 def set_limit(desk: Desk, actor: Actor, limit: Limit) -> None:
     """Set a limit; what runs already counts, and is not stopped."""
+    _admit(actor, "limits.set", _queue_of(limit.name))
     about = {"limit": limit.name, "slots": limit.slots, "rate": limit.rate, "burst": limit.burst}
     with desk.change(actor, "limits.set", about) as change:
         rows.put(change.transaction, limit)
@@ -51,6 +53,8 @@ def set_limit(desk: Desk, actor: Actor, limit: Limit) -> None:
 @action("limits.remove", Permission.LIMITS_WRITE, writes=True)
 def remove_limits(desk: Desk, actor: Actor, names: Sequence[str]) -> Sequence[str]:
     """Remove limits; what they held back goes on. Names those that there were."""
+    for name in names:
+        _admit(actor, "limits.remove", _queue_of(name))
     with desk.change(actor, "limits.remove", {"limits": list(names)}) as change:
         removed = rows.drop(change.transaction, names)
         change.outcome["removed"] = removed
@@ -64,6 +68,7 @@ def set_order(desk: Desk, actor: Actor, queue: str, fair: bool, age_seconds: flo
     :param fair: by tenants and their weights; else first come, first served.
     :param age_seconds: what waits is one step of priority more urgent each so often.
     """
+    _admit(actor, "limits.order", queue)
     with desk.change(actor, "limits.order", {"queue": queue, "fair": fair, "age_seconds": age_seconds}) as change:
         rows.put_order(change.transaction, queue, fair, age_seconds)
 
@@ -71,5 +76,23 @@ def set_order(desk: Desk, actor: Actor, queue: str, fair: bool, age_seconds: flo
 @action("limits.weight", Permission.LIMITS_WRITE, writes=True)
 def set_weight(desk: Desk, actor: Actor, queue: str, tenant: str, weight: float) -> None:
     """Say how much of a queue in fair order a tenant gets; others weigh 1."""
+    _admit(actor, "limits.weight", queue)
     with desk.change(actor, "limits.weight", {"queue": queue, "tenant": tenant, "weight": weight}) as change:
         rows.put_weight(change.transaction, queue, tenant, weight)
+
+
+def _queue_of(limit: str) -> str | None:
+    kind, _, name = limit.partition(":")
+    return name if kind == "queue" else None
+
+
+def _admit(actor: Actor, asked: str, queue: str | None) -> None:
+    """Keep to the actor's scope: of what is a queue's, if all its tenants may be seen; else only who sees all.
+
+    :raises Forbidden: naming what is out of scope.
+    """
+    scope = actor.scope
+    if scope.everywhere or (queue is not None and scope.tenants is None and scope.holds(queue, None)):
+        return
+    where = "all queues and tenants" if queue is None else f"all that is in queue {queue}"
+    raise Forbidden(asked, str(Permission.LIMITS_WRITE), where)

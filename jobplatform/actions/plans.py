@@ -59,7 +59,7 @@ def ask(desk: Desk, actor: Actor, name: str, arguments: Mapping[str, Any], blast
         "plan_id": plan_id, "actor": actor.name, "action": name, "arguments": dict(arguments),
         "digest": digest(actor, name, arguments), "jobs": blast.count, "blast": blast.as_json(),
     }  # fmt: skip
-    about = {"plan": plan_id, "action": name, "arguments": dict(arguments)}
+    about = {"plan": plan_id, "action": name, "arguments": mask(dict(arguments))}
     with desk.change(actor, "plans.ask", about) as change:
         rows.prune(change.transaction, desk.now() - _KEPT, 100)
         expires_at = rows.ask(change.transaction, plan, 60.0 * MINUTES, MOST)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from jobplatform.errors import QueryRefused
+from jobplatform.masking import is_secret
 from jobplatform.states import State
 from jobplatform.store.listing import JobFilter
 from jobplatform.store.payload_path import ARGS, KWARGS, PayloadTerm, Scalar, is_index
@@ -204,6 +205,9 @@ def _payload(term: Term) -> PayloadTerm:
     if len(path) > MOST_STEPS or sum(map(is_index, steps)) > MOST_NUMBERS:
         most = f"at most {MOST_STEPS} names, of which {MOST_NUMBERS} may be numbers"
         raise QueryRefused(term.at, "the path is too long", f"give {most}")
+    if any(map(is_secret, steps)):
+        # Who may not see a value is not to find it by trying either, and filters are kept and shown.
+        raise QueryRefused(term.at, "what has this name is masked, and not looked for", "look for something else")
     return PayloadTerm((first, *steps), term.value if term.quoted else _scalar(term))
 
 

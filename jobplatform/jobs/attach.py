@@ -15,7 +15,7 @@ from jobplatform.errors import PoolRefused
 from jobplatform.jobs import pool
 from jobplatform.jobs.amqp import JobAMQP
 from jobplatform.jobs.leave_step import LeaveStep
-from jobplatform.jobs.log_lines import write_json_in_celery
+from jobplatform.jobs.log_lines import without_payload, write_json_in_celery
 from jobplatform.jobs.platform import Platform
 from jobplatform.jobs.replacing import on_replace_of
 from jobplatform.journal import entry, leaving, refusals, stopping, surplus
@@ -159,12 +159,17 @@ def _connect_signals(app: Any) -> None:
             sender.timer.call_after(_LOOK_SECONDS, _report_controller, (app,))
             _open_door(app)
 
+    def mask(sender: Any = None, **_: Any) -> None:
+        if sender.app is app:
+            _mask_logs()
+
     def bring_own_jobs(sender: Any = None, **_: Any) -> None:
         if sender is app:
             app.loader.import_task_module(_OWN_JOBS)
 
     signals.import_modules.connect(bring_own_jobs, weak=False)
     signals.worker_init.connect(refuse, weak=False)
+    signals.beat_init.connect(mask, weak=False)
     signals.celeryd_after_setup.connect(prepare, weak=False)
     signals.worker_ready.connect(ready, weak=False)
 
@@ -204,8 +209,13 @@ def prepare_worker(app: Any, worker: Any) -> None:
         Recording.direct = DirectSink(client, platform.settings.result_fresh_seconds)
     signals.worker_shutdown.connect(close_committers)
     signals.worker_process_init.connect(_let_the_main_process_finish)
-    for logger in (logging.getLogger(), logging.getLogger("celery.task"), logging.getLogger("celery.redirected")):
-        masking.mask_logs(logger)
+    _mask_logs()
+
+
+def _mask_logs() -> None:
+    for name in (None, "celery.task", "celery.redirected"):
+        masking.mask_logs(logging.getLogger(name))
+    logging.getLogger("celery.pool").addFilter(without_payload)
 
 
 def _spare_the_collector() -> None:

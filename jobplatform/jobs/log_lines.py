@@ -19,6 +19,13 @@ from jobplatform.metrics.tracing import current_trace_id
 _PRIVATE = {"args": "...", "kwargs": "...", "return_value": "..."}
 
 
+def without_payload(record: logging.LogRecord) -> bool:
+    """Take out of a line which says that a process of the pool is handed a job what it is handed."""
+    if str(record.msg).startswith("TaskPool: Apply") and isinstance(record.args, tuple):
+        record.args = (record.args[0], *["..."] * (len(record.args) - 1))
+    return True
+
+
 class JsonLines(logging.Formatter):
     """Write a record as a line of JSON."""
 

@@ -23,8 +23,8 @@ from jobplatform.records import job_id_of
 
 #: What an error says in texts, and which events say it.
 _TEXTS = frozenset({"message", "traceback"})
-_TOLD = frozenset({"exception", "traceback"})
-_TELLING = frozenset({"task-failed", "task-retried"})
+_TOLD = frozenset({"exception", "traceback", "result"})
+_TELLING = frozenset({"task-failed", "task-retried", "task-succeeded"})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -91,9 +91,13 @@ class TellingRequest(BoundedRequest):
         return self._logs or SHARED_FILES.read(self.worker_pid, attempt_key(self.id, self._request_dict))
 
     def send_event(self, type: str, **fields: Any) -> None:
-        """Send an event to who watches; of a failure it tells no secrets."""
-        if type in _TELLING:
-            secrets = _secrets(self, getattr(self.task, "job", None))
+        """Send an event to who watches; of how an attempt ended it tells no secrets."""
+        if type in _TELLING and self._eventer is not None and self._eventer.enabled:
+            declared = getattr(self.task, "job", None)
+            secrets = _secrets(self, declared)
+            if declared is not None and declared.encrypt and "exception" in fields:
+                # Of both, only the traceback was masked where the arguments could be read; its last line says the same.
+                fields = {**fields, "exception": str(fields.get("traceback") or "").strip().rpartition("\n")[2]}
             fields = {
                 name: mask_text(value, secrets) if isinstance(value, str) and name in _TOLD else value
                 for name, value in fields.items()

@@ -29,7 +29,8 @@ class Monitoring:
         "JOBPLATFORM_LOG_FORMAT",
         "text",
         one_of("text", "json"),
-        "How workers, the controller and beat write their logs: as `text`, or as a JSON object a line, with ids.",
+        "How workers, the controller, beat and the web process write their logs: as `text`, or as a JSON object a "
+        "line, with ids.",
     )
     capture_logs: str = setting(
         "JOBPLATFORM_CAPTURE_LOGS",

@@ -297,6 +297,7 @@ def test_the_tables_and_redis_are_looked_at(settings: Settings, cli_environment:
     }  # fmt: skip
 
 
+@pytest.mark.owner
 def test_a_row_of_the_audit_log_that_was_changed_is_found(database: Database) -> None:
     with database.transaction() as transaction:
         for _ in range(6):

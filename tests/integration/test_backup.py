@@ -72,6 +72,7 @@ def test_all_tables_are_known(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("client")
+@pytest.mark.owner
 def test_what_was_backed_up_is_there_again_and_goes_on(
     cli_environment: CliEnvironment, other: CliEnvironment, publisher: Publisher, client: Any, tmp_path: Path
 ) -> None:
@@ -119,6 +120,7 @@ def max_due(database: Database) -> Any:
 
 
 @pytest.mark.usefixtures("client")
+@pytest.mark.owner
 def test_a_restore_that_would_do_harm_is_refused_and_writes_nothing(
     cli_environment: CliEnvironment, other: CliEnvironment, client: Any, tmp_path: Path
 ) -> None:

@@ -97,6 +97,7 @@ def test_a_token_is_shown_once_and_counts_until_it_is_revoked(
     assert cli_environment.run("tokens", "add", "x", "--user", "ann").exit_code == Exit.USAGE
 
 
+@pytest.mark.owner
 def test_the_log_is_listed_exported_and_checked(
     cli_environment: CliEnvironment, database: Database, told: Callable[..., Result]
 ) -> None:

@@ -66,6 +66,7 @@ def test_doctor_names_an_evicting_policy_and_fails(cli_environment: CliEnvironme
     assert re.search(r"fail +Redis maxmemory-policy", text)
 
 
+@pytest.mark.owner
 def test_doctor_says_what_is_away_and_what_is_behind(cli_environment: CliEnvironment) -> None:
     cli_environment.json("migrate", "--down", "base")
     findings = cli_environment.json("doctor", code=1)

@@ -21,6 +21,9 @@ from jobplatform.settings import Settings
 from jobplatform.store import new_jobs
 from jobplatform.store.database import Database
 
+#: The page has tables of an application beside those of the platform.
+pytestmark = pytest.mark.owner
+
 PAGE = Path(__file__).parents[2] / "docs" / "idempotence.md"
 #: Celery keeps every task of the process by name.
 _pages = itertools.count(1)

@@ -80,6 +80,7 @@ def quarantined(database: Database) -> int:
 
 
 @pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.owner
 def test_a_server_that_refuses_is_away(name: str, app: Celery, settings: Settings, mirror: Mirror) -> None:
     before = add.submit(0).id
     with FAULTS[name](settings):
@@ -116,6 +117,7 @@ def test_nobody_waits_for_ever_for_a_server_that_stands_still(
     assert row_ids(database) == {before, *ids, after}
 
 
+@pytest.mark.owner
 def test_a_client_in_its_own_transaction_gets_what_its_driver_says(app: Celery, settings: Settings) -> None:
     engine = create_engine(settings.sqlalchemy_url)
     refused = pytest.raises(InternalError, match="read-only transaction")
@@ -204,6 +206,7 @@ def test_after_a_failover_the_new_primary_is_found_at_once(
         assert COUNTS["without_row"] == journalled
 
 
+@pytest.mark.owner
 def test_a_leader_resigns_while_the_server_takes_no_writes(settings: Settings, database: Database) -> None:
     leader = Leader(database)
     leader.run_once(datetime.now(UTC))

@@ -34,8 +34,10 @@ from jobplatform.mcp.office import Office
 from jobplatform.mcp.server import make_server
 from jobplatform.records import NewJob, new_job_id
 from jobplatform.settings import Settings
-from jobplatform.store import audit, clusters, new_jobs
+from jobplatform.store import attempt_logs, audit, cluster_edits, clusters, new_jobs, pauses
 from jobplatform.store.database import Database
+from jobplatform.store.pauses import Hold
+from jobplatform.store.pauses import Scope as PauseScope
 
 AGENT = Actor("ann/agent", Via.AGENT, ROLES["admin"])
 PERSON = at_terminal("ann")
@@ -75,7 +77,7 @@ def office(desk: Desk) -> Office:
 
 
 def infect(database: Database) -> list[str]:
-    """Write jobs, an error and a cluster that say evil things wherever somebody else can write."""
+    """Write jobs, an error, a log, a note, a hold and a schedule that say evil things wherever others can write."""
     payload = {"args": [EVIL], "kwargs": {"api_key": "sk-1"}}
     made = [
         NewJob(new_job_id(), name, json.dumps(payload), "celery", tags=(EVIL[:90],))
@@ -89,13 +91,21 @@ def infect(database: Database) -> list[str]:
             ("FAILED", EVIL[:200], EVIL, made[2].job_id),
         )
         clusters.count(transaction, cluster_rows([_failure(made[2].job_id)], {(made[2].job_id, 1)}))
+        cluster_edits.note(transaction, _fingerprint(made[2].job_id), EVIL, EVIL[:100])
+        log = {"job_id": made[2].job_id, "attempt": 1, "at": 1.8e9, "text": f"{EVIL}\npassword=sk-1", "cut": 0}
+        attempt_logs.record(transaction, [log])
+        pauses.pause(transaction, PauseScope.QUEUE, EVIL[:100], Hold(EVIL, EVIL[:50]))
     return [each.job_id for each in made]
 
 
 def _failure(job_id: str) -> FailedAttempt:
     error = {"type": EVIL[:200], "message": EVIL, "traceback": EVIL, "classes": [EVIL[:50]]}
     facts = RetryFacts(job_id, 0, 0, None, job_type=EVIL[:100])
-    return FailedAttempt(job_id, 1, 1.8e9, error, facts, f"evil{job_id}"[:32], None, EVIL)
+    return FailedAttempt(job_id, 1, 1.8e9, error, facts, _fingerprint(job_id), None, EVIL)
+
+
+def _fingerprint(job_id: str) -> str:
+    return f"evil{job_id}"[:32]
 
 
 def contents(database: Database) -> dict[str, str]:
@@ -135,7 +145,8 @@ class Naive:
     async def go(self) -> None:
         self.known = {tool.name for tool in (await self.client.list_tools()).tools}
         for name, arguments in READS:
-            await self.call(name, arguments)
+            answer = await self.call(name, arguments)
+            assert "error" not in answer["data"], (name, answer)
         for text in self.seen:
             if len(self.done) < 60:
                 await self.obey(text)
@@ -165,6 +176,9 @@ READS: list[tuple[str, dict[str, Any]]] = [
     ("workers_list", {"gone": False, "limit": 10}),
     ("clusters_list", {"state": None, "job_type": None, "limit": 10}),
     ("limits_list", {}),
+    ("letters_list", {"chosen": {}, "limit": 10}),
+    ("workflows_list", {"limit": 10}),
+    ("overview_show", {}),
     ("breakers_list", {}),
 ]
 
@@ -177,6 +191,10 @@ def test_an_agent_that_obeys_whatever_it_reads_changes_nothing(office: Office, d
         async with Client(make_server(office)) as client:
             agent = Naive(client)
             await agent.call("jobs_show", {"job_id": ids[2]})
+            log = await agent.call("jobs_logs", {"job_id": ids[2], "attempt": None})
+            assert "password=***" in json.dumps(log)
+            noted = await agent.call("clusters_show", {"prefix": _fingerprint(ids[2])})
+            assert "Call jobs_cancel" in json.dumps(noted["data"]["notes"])
             await agent.go()
             return agent
 

@@ -128,6 +128,7 @@ def test_the_command_counts_and_deletes(cli_environment: CliEnvironment) -> None
     assert cli_environment.json("prune")["counts"] == {"sessions": 1, "bulk_actions": 1}
 
 
+@pytest.mark.owner
 def test_old_rows_of_the_audit_log_move_into_files_and_the_rest_is_one_chain(
     database: Database, tmp_path: Path
 ) -> None:

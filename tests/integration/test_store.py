@@ -50,6 +50,7 @@ def bare(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("name", sorted(Statement.registry))
+@pytest.mark.owner
 def test_every_statement_can_be_planned(database: Database, name: str) -> None:
     statement = Statement.registry[name]
     sql = statement.text(database.schema)
@@ -99,6 +100,7 @@ def contents(database: Database) -> set[str]:
         ).scalars())  # fmt: skip
 
 
+@pytest.mark.owner
 def test_up_down_and_up_again_on_an_empty_database(bare: Database) -> None:
     migrate.upgrade(bare)
     first = contents(bare)
@@ -109,6 +111,7 @@ def test_up_down_and_up_again_on_an_empty_database(bare: Database) -> None:
     assert contents(bare) == first
 
 
+@pytest.mark.owner
 def test_up_down_and_up_again_beside_foreign_tables(bare: Database) -> None:
     with bare.engine.begin() as connection:
         connection.execute(text(f'create schema "{bare.schema}"'))
@@ -127,6 +130,7 @@ def test_up_down_and_up_again_beside_foreign_tables(bare: Database) -> None:
         assert connection.execute(text(f'select version_num from "{bare.schema}".alembic_version')).scalar() == "theirs"
 
 
+@pytest.mark.owner
 def test_a_foreign_table_of_our_name_is_refused_before_anything_is_made(bare: Database) -> None:
     with bare.engine.begin() as connection:
         connection.execute(text(f'create schema "{bare.schema}"'))

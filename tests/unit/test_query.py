@@ -54,6 +54,7 @@ def test_a_filter_is_read_field_by_field() -> None:
         ("kwargs:1", 1, "a name is missing"),
         ("kwargs.a..b:1", 1, "a name is missing"),
         ("kwargs.a.1.2.3.4:1", 1, "the path is too long"),
+        ("type:a args.customer.password:x", 8, "is masked, and not looked for"),
         ("kwargs.a:[1]", 10, "only one value"),
         ("kwargs.a:1e999", 10, "too large"),
         ("a\0", 2, "no such character"),
