@@ -38,7 +38,7 @@ HOSTILE = "<script>alert(1)</script>"
 def desk(stack: DevStack) -> Iterator[Desk]:
     """The desk of all of these tests, each of which has things of its own there: what is slow is to migrate."""
     schema = f"pages_{os.getpid()}_{uuid.uuid4().hex[:6]}"
-    database = Database(settings := Settings(stack.database_url, stack.redis_url, schema=schema))
+    database = Database(settings := Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema))
     migrate.upgrade(database)
     made = desk_at(settings, database)
     for name in ROLES:
