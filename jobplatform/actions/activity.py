@@ -21,6 +21,8 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "limits": ("limits", "queue_orders", "tenant_weights", "breakers"),
     "people": ("users", "api_tokens"),
     "audit": ("audit_log",),
+    "alerts": ("alerts", "alert_notices", "alert_mutes"),
+    "plans": ("agent_plans",),
 }
 TOPICS: Mapping[str, Permission] = {
     "jobs": Permission.JOBS_READ,
@@ -33,6 +35,8 @@ TOPICS: Mapping[str, Permission] = {
     "limits": Permission.LIMITS_READ,
     "people": Permission.USERS_READ,
     "audit": Permission.AUDIT_READ,
+    "alerts": Permission.ALERTS_READ,
+    "plans": Permission.PLANS_APPROVE,
 }
 
 

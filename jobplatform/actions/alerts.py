@@ -10,10 +10,10 @@ from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
-from jobplatform.controller.upkeep import targets_of
+from jobplatform.controller.upkeep import targets_of, thresholds_of
 from jobplatform.errors import JobOptionError, TransitionRefused
 from jobplatform.maintenance.alerter import tell
-from jobplatform.maintenance.conditions import NAMES
+from jobplatform.maintenance.conditions import NAMES, rules
 from jobplatform.maintenance.notice import Notice
 from jobplatform.store import alerts as rows
 
@@ -21,11 +21,15 @@ Row = Mapping[str, Any]
 
 
 class Alerts(NamedTuple):
-    """What is wrong, or was; what nobody is told of; and who is told of the rest."""
+    """What is wrong, or was; what nobody is told of; and who is told of the rest.
+
+    :param rules: when each condition holds.
+    """
 
     alerts: Sequence[Row]
     mutes: Sequence[Row]
     targets: Sequence[str]
+    rules: Mapping[str, str]
 
 
 @action("alerts.list", Permission.ALERTS_READ)
@@ -37,7 +41,8 @@ def list_alerts(desk: Desk, actor: Actor, every: bool = False, limit: int = 100)
     with desk.look() as session:
         found = rows.listed(session, every, limit, desk.now())
         muted = rows.mutes(session, desk.now())
-    return Alerts(found, muted, [target.name for target in targets_of(desk.settings)])
+    targets = [target.name for target in targets_of(desk.settings)]
+    return Alerts(found, muted, targets, rules(thresholds_of(desk.settings)))
 
 
 @action("alerts.mute", Permission.ALERTS_WRITE, writes=True)

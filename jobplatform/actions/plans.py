@@ -15,7 +15,10 @@ from jobplatform.actions.actor import Actor, Via
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import Forbidden, PlanRefused
+from jobplatform.jobs.published import hiding_of
+from jobplatform.masking import mask
 from jobplatform.store import agent_plans as rows
+from jobplatform.store import job_types
 
 Row = Mapping[str, Any]
 
@@ -68,18 +71,21 @@ def ask(desk: Desk, actor: Actor, name: str, arguments: Mapping[str, Any], blast
 
 @action("plans.list", Permission.PLANS_APPROVE)
 def list_plans(desk: Desk, actor: Actor, limit: int = 100) -> Sequence[Row]:
-    """List the plans of agents that can be decided on or applied, newest first."""
+    """List the plans of agents that can be decided on or applied, newest first, without what is secret in them."""
     with desk.look() as session:
-        return rows.listed(session, limit)
+        found = rows.listed(session, limit)
+    return _shown(desk, found)
 
 
 @action("plans.show", Permission.PLANS_APPROVE)
 def show_plan(desk: Desk, actor: Actor, plan_id: str) -> Row:
-    """Show a plan of an agent.
+    """Show a plan of an agent, without what is secret in it, to those who decide on it.
+
+    It is shown with what a job is to be given, whoever may see payloads: nobody is to approve what they cannot see.
 
     :raises PlanRefused: when there is none.
     """
-    return _plan(desk, plan_id)
+    return _shown(desk, [_plan(desk, plan_id)])[0]
 
 
 @action("plans.approve", Permission.PLANS_APPROVE, writes=True)
@@ -95,7 +101,7 @@ def approve(desk: Desk, actor: Actor, plan_id: str, count: int) -> Row:
     if count != plan["jobs"]:
         raise PlanRefused(f"plan {plan_id}: it touches {plan['jobs']}, not {count}; look at it again")
     _decide(desk, actor, plan, "approved")
-    return plan
+    return _shown(desk, [plan])[0]
 
 
 @action("plans.refuse", Permission.PLANS_APPROVE, writes=True)
@@ -152,6 +158,27 @@ def _hindrance(actor: Actor, plan: Row, count: int) -> str | None:
     if count > plan["jobs"]:
         return f"it would touch {count} by now, and {plan['jobs']} were approved; ask again"
     return None
+
+
+def _shown(desk: Desk, plans: Sequence[Row]) -> list[Row]:
+    """Give plans as people see them, with what each does and takes, if there is such an action still."""
+    submitted = [name for name in map(_type_of, plans) if name is not None]
+    with desk.look() as session:
+        types = job_types.known(session, submitted)
+    return [_as_seen(plan, hiding_of(types.get(_type_of(plan) or "")).paths) for plan in plans]
+
+
+def _as_seen(plan: Row, secret: Sequence[str]) -> Row:
+    known = ACTIONS.get(plan["action"].partition(":")[0])
+    kept = {name: value for name, value in plan.items() if name != "digest"}
+    about = {"takes": known and str(known.permission), "words": known and known.words}
+    return {**kept, **about, "arguments": mask(plan["arguments"], secret), "blast": mask(plan["blast"])}
+
+
+def _type_of(plan: Row) -> str | None:
+    """Name the job type of a plan to submit a job."""
+    name, _, job_type = plan["action"].partition(":")
+    return job_type if name == SUBMIT else None
 
 
 def _permission_of(plan: Row) -> Permission:

@@ -21,6 +21,7 @@ COMMANDS = {
     "overview": ("jobplatform.cli.overview", "Tell how all stands, at a glance."),
     "submit": ("jobplatform.cli.submit", "Submit a job."),
     "jobs": ("jobplatform.cli.jobs", "List, show and steer jobs."),
+    "bulk": ("jobplatform.cli.bulk", "Do one verb to all jobs of a filter."),
     "queues": ("jobplatform.cli.pauses", "List, pause and resume queues."),
     "types": ("jobplatform.cli.pauses", "List, pause and resume job types."),
     "limits": ("jobplatform.cli.limits", "Say how much runs at once, and in which order."),

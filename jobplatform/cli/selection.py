@@ -95,7 +95,7 @@ def apply(verb: Callable[..., Steered], jobs: Selection, output: Output, **value
     with open_desk() as (desk, actor):
         chosen = Chosen(tuple(dict.fromkeys(jobs.job_ids)), jobs.filter)
         if not jobs.job_ids and not jobs.dry_run and not jobs.sure:
-            _ask_back(verb(desk, actor, chosen, dry_run=True, **values).counts["matching"])
+            ask_back(verb(desk, actor, chosen, dry_run=True, **values).counts["matching"])
         done = verb(desk, actor, chosen, dry_run=jobs.dry_run, **values)
         if not jobs.job_ids:
             _report(done.counts, output)
@@ -103,7 +103,11 @@ def apply(verb: Callable[..., Steered], jobs: Selection, output: Output, **value
         _report_each(desk, actor, done, output)
 
 
-def _ask_back(count: int) -> None:
+def ask_back(count: int) -> None:
+    """Ask whether to go on with so many jobs.
+
+    :raises click.Abort: when they are not meant.
+    """
     if count > _MANY:
         click.confirm(f"{count} jobs match; go on?", abort=True, err=True)
 

@@ -182,5 +182,26 @@ def judge(seen: Sight, limits: Thresholds) -> list[Finding]:
     return [finding for condition in _CONDITIONS for finding in condition(seen, limits)]
 
 
+def rules(limits: Thresholds) -> dict[str, str]:
+    """Say of each condition when it holds."""
+    known = {
+        "dead letters": limits.letters and f"{limits.letters} jobs are given up within {limits.minutes:g} minutes",
+        "long wait": limits.wait and f"a job waits in a queue for more than {_age(limits.wait)}",
+        "worker lost": limits.silent and f"a worker is silent for {_age(limits.silent)} and no other takes its place",
+        "workers missing": "fewer workers live than there are to be",
+        "no worker": "jobs wait, and no worker lives",
+        "schedule missed": limits.late and f"a schedule is late by more than {_age(limits.late)}",
+        "breaker open": "a breaker holds jobs",
+        "redis unreachable": "Redis cannot be used",
+        "redis full": limits.memory and f"Redis uses more than {limits.memory:.0%} of its memory",
+        "journal long": f"more than {_LONG_JOURNAL * limits.journal:,.0f} commits wait to be mirrored",
+        "model fallback": limits.fallback
+        and f"the rule decides more than {limits.fallback:.0%} of retries although a model is active",
+        "audit broken": "a row of the audit log is not as it was written",
+        "postgresql unreachable": "PostgreSQL cannot be reached",
+    }
+    return {name: words or "switched off by the settings" for name, words in known.items()}
+
+
 def _age(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"

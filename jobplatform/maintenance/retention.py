@@ -24,6 +24,7 @@ _OTHERS: dict[str, _Prune] = {
     "workers": retention.prune_workers,
     "quarantine": retention.prune_quarantine,
     "replacements": retention.prune_replacements,
+    "bulk_actions": retention.prune_bulks,
 }
 
 

@@ -31,6 +31,30 @@ BIN_QUEUE_SAMPLES = Statement(
     {"since": _NOW, "until": _NOW, "step": 60.0, "in_queues": ["celery"]},
 )
 
+BIN_DEPTHS = Statement(
+    "bin_queue_depths",
+    """
+    select queue, date_bin(make_interval(secs => %(step)s), sampled_at, %(since)s) as at, avg(depth)::float8 as depth
+    from @queue_samples
+    where sampled_at >= %(since)s and sampled_at < %(until)s
+        and (%(in_queues)s::text[] is null or queue = any(%(in_queues)s::text[]))
+    group by 1, 2 order by 1, 2
+    """,
+    {"since": _NOW, "until": _NOW, "step": 60.0, "in_queues": ["celery"]},
+)
+
+
+def depths(
+    transaction: Transaction, since: datetime, until: datetime, step: float, queues: Collection[str] | None
+) -> Sequence[Mapping[str, Any]]:
+    """Give how many jobs waited in each queue, a row for a queue and a step in which there is a sample.
+
+    :param step: in seconds.
+    :param queues: None for all.
+    """
+    known = None if queues is None else sorted(queues)
+    return transaction.rows(BIN_DEPTHS, since=since, until=until, step=step, in_queues=known)
+
 
 def binned(
     transaction: Transaction, since: datetime, until: datetime, step: float, queues: Collection[str] | None

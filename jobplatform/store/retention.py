@@ -119,6 +119,16 @@ PRUNE_REPLACEMENTS = Statement(
     {"before": _NOW, "limit": 1},
 )
 
+PRUNE_BULKS = Statement(
+    "prune_bulks",
+    """
+    delete from @bulk_actions where bulk_id in (
+        select bulk_id from @bulk_actions where finished_at < %(before)s
+        order by bulk_id limit %(limit)s for update skip locked)
+    """,
+    {"before": _NOW, "limit": 1},
+)
+
 
 class Ended(NamedTuple):
     """A job that has ended.
@@ -185,3 +195,8 @@ def prune_quarantine(transaction: Transaction, before: datetime, limit: int) -> 
 def prune_replacements(transaction: Transaction, before: datetime, limit: int) -> int:
     """Delete replacements that ended before a time; returns how many."""
     return transaction.count(PRUNE_REPLACEMENTS, before=before, limit=limit)
+
+
+def prune_bulks(transaction: Transaction, before: datetime, limit: int) -> int:
+    """Delete bulk actions that ended before a time; returns how many."""
+    return transaction.count(PRUNE_BULKS, before=before, limit=limit)

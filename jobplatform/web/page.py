@@ -38,9 +38,12 @@ def _environment() -> Environment:
         extensions=["jinja2.ext.do"],
     )
     made.globals.update(static=static_path, version=__version__, between=wording.between, here=here)
-    words = (wording.number, wording.duration, wording.ago, wording.utc, wording.share)
+    words = (wording.number, wording.duration, wording.ago, wording.utc, wording.share, wording.plain)
     made.filters.update(
-        {word.__name__: word for word in (*words, wording.plural, wording.moment, wording.decided, wording.initial)}
+        {
+            word.__name__: word
+            for word in (*words, wording.plural, wording.moment, wording.decided, wording.initial, wording.plain)
+        }
     )
     made.tests["mapping_of_json"] = lambda value: isinstance(value, Mapping)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -103,6 +104,13 @@ def decided(row: Mapping[str, Any]) -> str:
         sentence += f" The next attempt {row['outcome']}"
         sentence += f" after a wait of {duration(row['waited_seconds'])}." if row["waited_seconds"] is not None else "."
     return sentence
+
+
+def plain(value: Any) -> str:
+    """Write a text so that what cannot be seen, or turns how the rest is read, is seen by its number."""
+    return "".join(
+        each if each in "\n\t" or unicodedata.category(each)[0] != "C" else f"\\u{ord(each):04x}" for each in str(value)
+    )
 
 
 def initial(value: str | None, most: int) -> str:

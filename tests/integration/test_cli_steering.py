@@ -67,6 +67,28 @@ def test_many_jobs_are_changed_only_after_a_yes(
     assert cli_environment.json("jobs", "cancel", "--type", "shop.charge", "--yes") == {"cancelled": 3}
 
 
+def test_a_bulk_action_is_tried_asked_for_shown_and_cancelled(
+    cli_environment: CliEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobplatform.cli.selection._MANY", 2)
+    chosen = {cli_environment.add(queue="reports") for _ in range(3)}
+    cli_environment.add()
+    move = ("bulk", "start", "move", "queue:reports", "--to", "celery")
+    tried = cli_environment.json(*move, "--dry-run")
+    assert (tried["jobs"], {row["job_id"] for row in tried["sample"]}) == (3, chosen)
+    assert "3 jobs match; go on?" in cli_environment.run(*move).stderr
+    assert cli_environment.json("bulk", "list")["bulk_actions"] == []
+    bulk_id = str(cli_environment.json(*move, "--yes", "--reason", "a calmer queue")["bulk_id"])
+    (row,) = cli_environment.json("bulk", "list")["bulk_actions"]
+    assert (row["action"], row["wish"], row["expected"], row["reason"]) == (
+        "jobs.move", {"queue": "celery"}, 3, "a calmer queue",
+    )  # fmt: skip
+    assert cli_environment.json("bulk", "cancel", bulk_id)["status"] == "cancelled"
+    assert cli_environment.json("bulk", "show", bulk_id)["jobs"] == 0
+    assert "cancelled already" in cli_environment.run("bulk", "cancel", bulk_id).stderr
+    assert "takes no such value" in cli_environment.run("bulk", "start", "retry", "queue:reports", "--to", "x").stderr
+
+
 def test_a_filter_without_states_retries_what_failed(cli_environment: CliEnvironment) -> None:
     failed, cancelled = cli_environment.fail(), cli_environment.add()
     cli_environment.json("jobs", "cancel", cancelled)

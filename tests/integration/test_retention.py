@@ -121,7 +121,11 @@ def test_the_command_counts_and_deletes(cli_environment: CliEnvironment) -> None
         f"with u as (insert into @users (name, password, role) values ('a', '', 'viewer') returning user_id) {sessions}"
     )
     sql(cli_environment.database, f"{user} from u")
-    assert cli_environment.json("prune")["counts"] == {"sessions": 1}
+    bulk = "('ann', 'cli', '{}', 'jobs.retry', '{}', 'type:a', 1, true, now() - interval '1 d' * %(days)s)"
+    columns = "(actor, via, permissions, action, wish, filter, expected, whole, finished_at)"
+    for days in (29, 31):
+        sql(cli_environment.database, f"insert into @bulk_actions {columns} values {bulk}", days=days)
+    assert cli_environment.json("prune")["counts"] == {"sessions": 1, "bulk_actions": 1}
 
 
 def test_old_rows_of_the_audit_log_move_into_files_and_the_rest_is_one_chain(

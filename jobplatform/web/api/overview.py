@@ -31,6 +31,13 @@ def show_history(request: Request, visit: Visiting, back: str = "1h", queue: str
     return answer(request, {"steps": [step._asdict() for step in history.of_queues(*visit, back, queue)]})
 
 
+@router.get("/history/depths")
+@does("history.depths")
+def show_depths(request: Request, visit: Visiting, back: str = "1h") -> Response:
+    """Tell how many jobs waited in each queue, in equal steps; the range is one of 1h, 6h, 24h and 7d."""
+    return answer(request, history.of_depths(*visit, back))
+
+
 @router.get("/health")
 @does("health.check")
 def check(request: Request, visit: Visiting) -> Response:

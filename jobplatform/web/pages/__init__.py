@@ -5,14 +5,21 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from jobplatform.web.pages import (
+    alerts,
+    backfill,
+    batches,
+    breakers,
     bulk,
     decisions,
     job,
     jobs,
     letters,
+    limits,
     metrics,
     models,
     overview,
+    plans,
+    quarantine,
     queues,
     schedules,
     settings,
@@ -26,7 +33,7 @@ router = APIRouter(include_in_schema=False)
 # The list before the job: an address that names a list is none of a job.
 _PARTS = (
     overview, jobs, steer, bulk, workflow, job, submit, queues, workers, schedules, letters, models, metrics, decisions,
-    settings,
+    settings, batches, limits, breakers, plans, quarantine, alerts, backfill,
 )  # fmt: skip
 for part in _PARTS:
     router.include_router(part.router)

@@ -10,6 +10,8 @@ from fastapi.responses import Response
 
 from jobplatform.actions import models
 from jobplatform.errors import RequestRefused
+from jobplatform.store.models import RETRY
+from jobplatform.web import reliability
 from jobplatform.web.page import go, page
 from jobplatform.web.question import Blank, Question, ask, is_sure
 from jobplatform.web.rule import does
@@ -41,7 +43,17 @@ def list_models(
 def show_model(request: Request, visit: Visiting, version: Annotated[int, Path(ge=1, le=_MOST)]) -> Response:
     """Show a model: how it did, and how far what comes now is from what it learned from."""
     found = models.show_model(*visit, version)
-    return page(request, "model.html", model=found.model, drift=found.drift)
+    # What is kept of other kinds in this place is no calibration.
+    points = found.model["calibration"] if found.model["kind"] == RETRY else []
+    return page(
+        request,
+        "model.html",
+        model=found.model,
+        drift=found.drift,
+        plot=reliability.plot(points) if points else None,
+        side=reliability.SIDE,
+        frame=(reliability.LEFT, reliability.TOP, reliability.RIGHT, reliability.BOTTOM),
+    )
 
 
 @router.post("/models/{version}/{verb}")

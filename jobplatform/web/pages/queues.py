@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from jobplatform.actions import queues
+from jobplatform.actions import history, queues
 from jobplatform.errors import RequestRefused
 from jobplatform.store.pauses import Hold
+from jobplatform.web import spark
 from jobplatform.web.page import go, page
 from jobplatform.web.question import Blank, Question, ask, is_sure
 from jobplatform.web.rule import does
@@ -19,10 +20,21 @@ router = APIRouter()
 
 
 @router.get("/queues")
-@does("queues.list", "types.list")
+@does("queues.list", "types.list", "history.depths")
 def list_queues(request: Request, visit: Visiting) -> Response:
     """List queues and job types."""
-    return page(request, "queues.html", queues=queues.list_queues(*visit), types=queues.list_types(*visit))
+    found = history.of_depths(*visit)
+    return page(
+        request,
+        "queues.html",
+        queues=queues.list_queues(*visit),
+        types=queues.list_types(*visit),
+        times=found.times,
+        depths=found.queues,
+        sparks={name: spark.line(values) for name, values in found.queues.items()},
+        wide=spark.WIDE,
+        high=spark.HIGH,
+    )
 
 
 @router.post("/queues/pause")
