@@ -24,8 +24,12 @@ EVERYBODY = {"GET /sign-in", "POST /sign-in", "GET /live", "GET /ready"}
 LEAST = {
     "viewer": {
         "GET /",
+        "GET /alerts",
         "GET /api/docs",
         "GET /api/openapi.json",
+        "GET /batches",
+        "GET /batches/{batch_id}",
+        "GET /breakers",
         "GET /bulk",
         "GET /bulk/{bulk_id}",
         "GET /dead-letters",
@@ -36,10 +40,13 @@ LEAST = {
         "GET /jobs/export",
         "GET /jobs/{job_id}",
         "GET /jobs/{job_id}/workflow",
+        "GET /limits",
         "GET /live-updates",
         "GET /metrics",
         "GET /models",
         "GET /models/{version}",
+        "GET /quarantine",
+        "GET /quarantine/{quarantine_id}",
         "GET /queues",
         "GET /schedules",
         "GET /schedules/edit",
@@ -50,14 +57,24 @@ LEAST = {
         "POST /sign-out",
     },
     "operator": {
+        "GET /plans",
+        "GET /plans/{plan_id}",
         "GET /submit",
+        "POST /alerts/mute",
+        "POST /alerts/test",
+        "POST /alerts/unmute",
+        "POST /batches/{batch_id}/{verb}",
+        "POST /breakers/force",
         "POST /bulk/{bulk_id}/cancel",
         "POST /dead-letters/{fingerprint}/discard",
         "POST /dead-letters/{fingerprint}/edit",
         "POST /dead-letters/{fingerprint}/replay",
         "POST /jobs/steer/{verb}",
+        "POST /plans/{plan_id}/{verb}",
+        "POST /quarantine/do/{verb}",
         "POST /queues/pause",
         "POST /queues/resume",
+        "POST /schedules/backfill",
         "POST /schedules/do/{verb}",
         "POST /schedules/edit",
         "POST /settings/tokens",
@@ -69,6 +86,10 @@ LEAST = {
     "admin": {
         "GET /audit",
         "GET /people",
+        "POST /limits",
+        "POST /limits/order",
+        "POST /limits/remove",
+        "POST /limits/weight",
         "POST /models/{version}/{verb}",
         "POST /people",
         "POST /people/change",
@@ -98,7 +119,8 @@ def pages(web: TestClient) -> list[str]:
 def ask(web: TestClient, page: str, headers: dict[str, str]) -> tuple[int, str]:
     """Ask for a page of what is not there, so that nothing is done and a refusal is known to come first."""
     method, path = page.split()
-    path = re.sub(r"\{(bulk_id|version|\w*_id)\}", lambda m: "7" if m[1] in ("bulk_id", "version") else _ID, path)
+    path = re.sub(r"\{(job_id|batch_id)\}", _ID, path)
+    path = re.sub(r"\{(version|\w*_id)\}", "7", path)
     reply = web.request(method, re.sub(r"\{[\w:]+\}", "nothing", path), headers=headers)
     return reply.status_code, reply.text
 
