@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -32,6 +33,37 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+#: Tells what a page offers to press once it is there, and what of it is pressed, in the same words.
+_TOLD = """(() => {
+  const path = (each) => new URL(each ?? location.pathname, location.href).pathname;
+  const words = (form, button) => {
+    if (!form) return `button ${button.id || button.getAttributeNames().find((each) => /^data-/.test(each))}`;
+    if (form.getAttribute("method") === "dialog") return "close";
+    const value = button?.name ? ` ${button.name}=${button.value}` : "";
+    const method = button?.getAttribute("formmethod") ?? form.getAttribute("method") ?? "get";
+    return `${method.toUpperCase()} ${path(button?.getAttribute("formaction") ?? form.getAttribute("action"))}${value}`;
+  };
+  const tell = (what, all) => console.debug(JSON.stringify([what, all]));
+  addEventListener("DOMContentLoaded", () => tell("offered", [...document.querySelectorAll("button:enabled")].map(
+    (each) => words(each.type === "button" ? null : each.form, each))));
+  addEventListener("submit", (event) => tell("pressed", [words(event.target, event.submitter)]), true);
+  addEventListener("click", (event) => {
+    const button = event.target.closest("button[type=button]");
+    if (button) tell("pressed", [words(null, button)]);
+  }, true);
+})();"""
+_COLOURS = """() => [...new Set([...document.querySelectorAll("body *")].filter((each) => each.checkVisibility() && (
+  each.matches("input, select, textarea") || [...each.childNodes].some((part) => part.nodeType === 3 && /\\S/.test(part.data))
+)).map((each) => {
+  const own = getComputedStyle(each), grounds = [];
+  for (let at = each; at; at = at.parentElement) {
+    const style = getComputedStyle(at);
+    grounds.push(style.backgroundColor, style.backgroundImage, style.opacity);
+  }
+  const told = grounds.filter((ground) => !["rgba(0, 0, 0, 0)", "none", "1"].includes(ground));
+  return [own.color, own.fontSize, own.fontWeight, ...told].join(" ");
+}))]"""
+_REFUSED = "console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)"
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -52,10 +84,14 @@ class Watched:
     """What pages did that they must not do.
 
     :ivar found: said on the console, asked of another origin, refused by the policy, or asked in a dialog.
+    :ivar offered: what there was to press, and where it was seen.
+    :ivar pressed: what of it was.
     """
 
     here: str
     found: list[str] = field(default_factory=list)
+    offered: dict[str, str] = field(default_factory=dict)
+    pressed: set[str] = field(default_factory=set)
 
     def taken(self) -> list[str]:
         """Give what was found since it was taken last."""
@@ -69,12 +105,17 @@ class Watched:
         context.on("weberror", lambda error: self.found.append(f"error: {error.error}"))
         context.on("request", self._request)
         context.on("dialog", self._dialog)
-        context.add_init_script(
-            "addEventListener('securitypolicyviolation', (event) => "
-            "console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));"
-        )
+        context.add_init_script(f"addEventListener('securitypolicyviolation', (event) => {_REFUSED});")
+        context.add_init_script(_TOLD)
 
     def _console(self, message: Any) -> None:
+        if message.type == "debug":
+            what, found = json.loads(message.text)
+            if what == "pressed":
+                self.pressed.update(found)
+            else:
+                self.offered.update(dict.fromkeys(found, message.page.url if message.page else "?"))
+            return
         # A page that says what is wrong with an input has the status of a refusal, which browsers write down.
         refused = "status of 422" in message.text or "status of 404" in message.text
         if message.type in ("error", "warning") and not refused:
@@ -101,9 +142,9 @@ def serve(fleet: Fleet) -> str:
         port = free.getsockname()[1]
     for role in ("viewer", "operator", "admin"):
         people.add_user(*desk_of(fleet), role, PASSWORD, role)
-    web = fleet.python(
-        "-c", "from jobplatform.cli import main; main()", "web", name="web", JOBPLATFORM_WEB_BIND=f"127.0.0.1:{port}"
-    )
+    # Pages offer what can be asked of a fleet, too.
+    own = {"JOBPLATFORM_WEB_BIND": f"127.0.0.1:{port}", "JOBPLATFORM_FLEET": "procfile"}
+    web = fleet.python("-c", "from jobplatform.cli import main; main()", "web", name="web", **own)
     eventually(lambda: web.says("Uvicorn running"), 30, web.tail)
     return f"http://127.0.0.1:{port}"
 
@@ -134,20 +175,30 @@ def axe_script() -> str:
     return (Path(package.__file__).parent / "axe.min.js").read_text()
 
 
-def axe_findings(page: Any, only_colours: bool = False) -> list[str]:
-    """List what keeps people from using a page, seriously or worse.
+def axe_findings(page: Any, layout: bool, colours: bool) -> list[str]:
+    """List what keeps people from using a page as it is now, seriously or worse.
 
-    :param only_colours: where the rest was looked at in another theme.
+    :param layout: whether to look at all but contrast, which no theme changes.
+    :param colours: whether to look at contrast.
     """
-    wanted = {"type": "rule", "values": ["color-contrast"]} if only_colours else {"type": "tag", "values": _TAGS}
-    options = {"runOnly": wanted, "resultTypes": ["violations"]}
-    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    wanted = {"type": "tag", "values": _TAGS} if layout else {"type": "rule", "values": ["color-contrast"]}
+    options = {"runOnly": wanted, "resultTypes": ["violations"], "preload": False}
+    if not layout and not colours:
+        return []
+    if not colours:
+        options["rules"] = {"color-contrast": {"enabled": False}}
+    found = page.evaluate("async (options) => (await axe.run(document, options)).violations", options)
     return [
-        f"{page.url}: {each['id']} ({each['impact']}): {node['html'][:160]}"
+        f"{each['id']} ({each['impact']}): {node['html'][:160]}"
         for each in found
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"][:3]
     ]
+
+
+def colours_of(page: Any) -> set[str]:
+    """Give what contrast depends on (WCAG 2.2, 1.4.3), for each text of a page: its colour, size, weight and ground."""
+    return set(page.evaluate(_COLOURS))
 
 
 def overflow(page: Any) -> int:

@@ -23,3 +23,19 @@ def charge(customer: str, cents: int) -> None:
 def report(title: str) -> str:
     """Wait in a queue that nobody serves."""
     return title
+
+
+class TornCard(Exception):
+    """A kind of error of its own."""
+
+
+class BurntCard(Exception):
+    """Another."""
+
+
+@job(max_retries=0)
+def fail(kind: Literal["torn", "burnt"]) -> None:
+    """Fail at once."""
+    if kind == "torn":
+        raise TornCard("it is torn")
+    raise BurntCard("it is burnt")

@@ -1,0 +1,258 @@
+"""All that pages offer to do, each as a short story; whoever adds a button adds it to one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from dashboard_hand import Hand
+from dashboard_site import HOSTILE, add_bulk, add_model
+from processes import eventually
+
+from jobplatform.store import models
+
+Deed = Callable[[Hand], None]
+DEEDS: list[Deed] = []
+
+
+def deed(story: Deed) -> Deed:
+    """Let a story be told by every hand."""
+    DEEDS.append(story)
+    return story
+
+
+@deed
+def jobs_of_a_filter_are_steered(hand: Hand) -> None:
+    """All five verbs, over all jobs that match."""
+    report, tag = hand.fleet.client.tasks["dashboard_jobs.report"], f"of-{hand.name}"
+    for _ in range(2):
+        report.apply_async(("steered",), tags=[tag])
+    hand.open("/jobs")
+    hand.write("Filter jobs", f"tag:{tag}")
+    hand.press("Filter")
+    done = {"Pause": "paused", "Resume": "resumed", "Move": "moved", "Cancel": "cancelled", "Retry": "replayed"}
+    for verb, word in done.items():
+        if verb == "Retry":
+            # Of those that were cancelled, a filter retries only when it names them.
+            hand.write("Filter jobs", f"tag:{tag} state:cancelled")
+            hand.press("Filter")
+        hand.sees("#jobs", "2 jobs of this page")
+        hand.tick("All that match")
+        hand.press(verb, {"Move": {"Queue": "slower"}, "Cancel": {"Reason": HOSTILE[0]}}.get(verb, {}))
+        hand.told(f"2 jobs {word}.")
+
+
+@deed
+def a_job_is_steered_on_its_own_page(hand: Hand) -> None:
+    """Each verb where the state of the job allows it."""
+    job = hand.fleet.client.tasks["dashboard_jobs.report"].apply_async((HOSTILE[1],))
+    hand.open(f"/jobs/{job.id}")
+    for verb, state in (("Pause", "paused"), ("Resume", "pending"), ("Cancel", "cancelled"), ("Retry", "pending")):
+        hand.press(verb, {}, "#actions")
+        hand.told("1 job")
+        hand.sees("#what", state)
+    hand.press("Move", {"Priority": "5"}, "#actions")
+    hand.told("1 job moved.")
+    hand.sees("#facts", "priority 5")
+
+
+@deed
+def a_job_is_submitted(hand: Hand) -> None:
+    """What is wrong is said beside its field, and what was written stays."""
+    hand.open("/submit")
+    hand.follow("dashboard_jobs.greet")
+    hand.write("name", HOSTILE[1])
+    hand.write("times", "many")
+    hand.press("Submit")
+    hand.sees(".problem", "it is no integer")
+    hand.write("times", "2")
+    hand.press("Submit")
+    hand.told("Submitted.")
+
+
+@deed
+def what_is_done_to_many_jobs_is_ended(hand: Hand) -> None:
+    """It has not begun, so that it ends at once."""
+    number = add_bulk(hand.fleet)
+    hand.open("/bulk")
+    hand.press(f"End bulk action {number}")
+    hand.told("It ends before its next page")
+
+
+@deed
+def a_queue_and_a_job_type_are_paused_and_resumed(hand: Hand) -> None:
+    """The reason shows, whatever is in it."""
+    for name, where in (("celery", "#queues"), ("dashboard_jobs.report", "#types")):
+        hand.open("/queues")
+        hand.press(f"Pause {name}", {"Reason": f"{hand.name} <b>"}, where)
+        hand.told(f"{name} is paused.")
+        hand.sees(where, f"{hand.name} <b>")
+        hand.press(f"Resume {name}", None, where)
+        hand.told(f"{name} goes on.")
+
+
+@deed
+def a_worker_is_asked_all_that_can_be(hand: Hand) -> None:
+    """A worker of its own, since it ends by it."""
+    hand.fleet.start_worker("-c", "1", "-Q", "nothing", name=f"spare-{hand.name}")
+    (row,) = hand.fleet.rows("select name from @workers where name like %(name)s", name=f"spare-{hand.name}@%")
+    hand.open("/workers")
+    for duty in ("Cordon", "Uncordon", "Replace", "Drain"):
+        hand.press(f"{duty} {row['name']}", {"Reason": HOSTILE[0]})
+        hand.told(f"{row['name']} was asked")
+
+
+@deed
+def a_number_of_workers_is_held_and_left_to_the_scaler(hand: Hand) -> None:
+    """Whatever the scaler would have."""
+    hand.open("/workers")
+    hand.write("Hold at", "3")
+    hand.write("Reason", HOSTILE[2], "#size")
+    hand.press("Set")
+    hand.told("There are to be 3")
+    hand.write("Hold at", "")
+    hand.press("Set")
+    hand.told("It is left to the scaler.")
+
+
+@deed
+def a_schedule_is_added_changed_run_and_removed(hand: Hand) -> None:
+    """From the list, and from its own page."""
+    name = f"night_{hand.name}"
+    hand.open("/schedules")
+    hand.follow("Add a schedule")
+    hand.write("Name", name)
+    hand.write("Job type", "dashboard_jobs.greet")
+    hand.write("When", "0 3 * * *")
+    hand.press("Preview")
+    hand.sees("main", "It would fire")
+    hand.write("Payload", json.dumps({"args": [], "kwargs": {"name": HOSTILE[0]}}))
+    hand.press("Keep it")
+    hand.told("Kept.")
+    hand.open("/schedules")
+    for verb in ("Pause", "Resume"):
+        hand.press(f"{verb} {name}", {})
+        hand.told(f"{name}: done.")
+    hand.press(f"Run {name}", {})
+    hand.told("It was fired.")
+    hand.open(f"/schedules/{name}")
+    hand.press("Run now", {})
+    hand.told("It was fired.")
+    for verb in ("Pause", "Resume", "Remove"):
+        hand.open(f"/schedules/{name}")
+        if verb == "Resume":
+            hand.follow("Edit")
+            hand.write("When", "0 4 * * *")
+            hand.press("Keep it")
+            hand.told("Kept.")
+        hand.press(verb, {})
+        hand.told(f"{name}: done.")
+
+
+@deed
+def an_error_is_looked_after(hand: Hand) -> None:
+    """Its dead letters are discarded; it comes back, and they are replayed."""
+    fail, kind = hand.fleet.client.tasks["dashboard_jobs.fail"], "torn" if hand.keys else "burnt"
+
+    def failed() -> str:
+        """Let a job of the kind fail, and give the fingerprint once its dead letter is there."""
+        job = fail.apply_async((kind,))
+        found = "select fingerprint from @dead_letter_jobs where job_id = %(job)s and resolved_at is null"
+        (row,) = eventually(lambda: hand.fleet.rows(found, job=job.id), 30)
+        return str(row["fingerprint"])
+
+    hand.open(f"/dead-letters/{failed()}")
+    hand.press("Discard", {"Reason": HOSTILE[0]})
+    hand.told("1 dead letter discarded.")
+    hand.open(f"/dead-letters/{failed()}")
+    for button in ("Note it", "Assign"):
+        hand.write("A note", HOSTILE[0])
+        hand.press(button)
+        hand.told("Noted.")
+    for button in ("Mute", "Unmute", "Mark as resolved", "Open again"):
+        hand.press(button)
+        hand.told("Noted.")
+    hand.sees("#notes", HOSTILE[0])
+    hand.open(f"/dead-letters/{failed()}")
+    hand.press("Replay", {"Jobs that go first": "1"})
+    hand.told("has begun.")
+
+
+@deed
+def a_model_is_promoted_and_retired(hand: Hand) -> None:
+    """Of demand, which no scaler of this fleet asks."""
+    version = add_model(hand.fleet, models.DEMAND)
+    hand.open(f"/models/{version}")
+    hand.press("Promote", {})
+    hand.told(f"Model {version}: promoted by")
+    hand.press("Retire", {"Reason": HOSTILE[0]})
+    hand.told(f"Model {version}: retired by")
+
+
+@deed
+def what_is_listed_is_filtered(hand: Hand) -> None:
+    """The address says by what."""
+    for path, label in (("/decisions", "Job type"), ("/history", "Queue"), ("/audit", "Who")):
+        hand.open(path)
+        hand.write(label, "nobody")
+        hand.press("Filter")
+        hand.page.wait_for_url("**=nobody*")
+
+
+@deed
+def somebody_is_added_and_changed(hand: Hand) -> None:
+    """Their role, and whether they are let in."""
+    name = f"ann_{hand.name}"
+    hand.open("/people")
+    hand.write("Name", name)
+    hand.write("Password", "correct horse battery")
+    hand.press("Add")
+    hand.told(f"{name} can sign in.")
+    for button in ("Make {} operator", "Make {} admin", "Make {} viewer", "Keep {} out", "Let {} in"):
+        hand.press(button.format(name), {})
+        hand.told(f"{name} was changed.")
+
+
+@deed
+def a_token_is_made_used_and_revoked(hand: Hand) -> None:
+    """Shown once, and refused once it is revoked."""
+    hand.open("/settings")
+    hand.unfold("Make a token")
+    hand.write("What it is for", f"ci-{hand.name}")
+    hand.tick("jobs.read")
+    hand.press("Make the token")
+    secret = hand.page.locator("#token").inner_text()
+
+    def status() -> int:
+        headers = {"authorization": f"Bearer {secret}"}
+        return int(hand.page.request.get(f"{hand.site.here}/api/v1/jobs", headers=headers).status)
+
+    assert status() == 200
+    if hand.keys:
+        hand.press("Copy")
+        hand.page.locator(".toast").wait_for()
+    hand.press(f"Revoke ci-{hand.name}")
+    hand.told("counts no more.")
+    assert status() == 401
+
+
+@deed
+def how_pages_look_is_chosen(hand: Hand) -> None:
+    """Kept in the browser, and left as it was."""
+    for density in ("compact", "comfortable"):
+        hand.open("/settings")
+        hand.tick(density)
+        hand.press("Keep it")
+        hand.told("Kept in this browser.")
+        assert hand.page.locator("html").get_attribute("data-density") == density
+
+
+@deed
+def the_keys_are_told(hand: Hand) -> None:
+    """Where there is no JavaScript there are none."""
+    hand.open("/settings")
+    if hand.keys:
+        hand.press("Keys ?", of="header")
+        hand.press("Close", of="#help")
+    assert not hand.page.get_by_role("dialog").count()
+    assert hand.page.get_by_role("button", name="Keys ?").count() == hand.keys

@@ -1,0 +1,153 @@
+"""The dashboard of a fleet as its tests know it: every page, and jobs for them to show."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import browser_place as place
+from fleet import Fleet
+from processes import eventually
+
+from jobplatform import Workflow
+from jobplatform.actions import schedule_edits
+from jobplatform.store import models
+
+#: Texts that would do something if a page took them for anything but text (OWASP, XSS filter evasion).
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "' onmouseover='alert(3)",
+    "javascript:alert(4)",
+    "</textarea><svg/onload=alert(5)>",
+    "{{ 7 * 7 }}{% include 'base.html' %}",
+    "<iframe srcdoc='<script>alert(6)</script>'>",
+    "\u202e<b onclick=alert(7)>",
+)
+#: Every page, by a name for its picture: where it is, with what was seeded in braces.
+PAGES = {
+    "overview": "/",
+    "jobs": "/jobs",
+    "jobs-failed": "/jobs?q=state%3Afailed",
+    "jobs-none": "/jobs?q=type%3Anone",
+    "jobs-refused": "/jobs?q=colour%3Ared",
+    "job-failed": "/jobs/{failed}",
+    "job-hostile": "/jobs/{hostile}",
+    "workflow": "/jobs/{root}/workflow",
+    "submit-types": "/submit",
+    "submit": "/submit?type=dashboard_jobs.greet",
+    "bulk": "/bulk",
+    "bulk-one": "/bulk/{bulk}",
+    "queues": "/queues",
+    "workers": "/workers",
+    "dead-letters": "/dead-letters",
+    "dead-letter": "/dead-letters/{letter}",
+    "schedules": "/schedules",
+    "schedule": "/schedules/{schedule}",
+    "schedule-form": "/schedules/edit?cron=0+8+*+*+1-5&timezone=Europe/Berlin&name=x&job_type=y",
+    "decisions": "/decisions",
+    "metrics": "/history",
+    "models": "/models",
+    "model": "/models/{model}",
+    "audit": "/audit",
+    "people": "/people",
+    "settings": "/settings",
+    "api": "/api/docs",
+    "problem": "/jobs/none",
+}
+#: What is got from the application and is no page for people, and the page that is looked at before anybody signs in.
+NO_PAGES = {
+    "/api/openapi.json": "a document",
+    "/jobs/export": "a file",
+    "/live": "a probe",
+    "/live-updates": "a stream",
+    "/metrics": "for Prometheus",
+    "/ready": "a probe",
+    "/sign-in": "where every test begins",
+}
+
+
+class Site(NamedTuple):
+    """The dashboard of a fleet, and a browser that watches its pages.
+
+    :param paths: of all pages.
+    """
+
+    fleet: Fleet
+    here: str
+    browser: Any
+    watched: place.Watched
+    paths: dict[str, str]
+
+
+def seed(fleet: Fleet) -> dict[str, str]:
+    """Let there be something of everything; gives the paths of all pages."""
+    tasks = fleet.client.tasks
+    flow = Workflow(fleet.client)
+    first = flow.add(tasks["dashboard_jobs.greet"].s("first"), name="first")
+    seconds = [flow.add(tasks["dashboard_jobs.greet"].s(f"second {n}"), after=[first], name=f"s{n}") for n in range(3)]
+    flow.add(tasks["dashboard_jobs.greet"].s("last"), after=seconds, name="last")
+    flow.submit()
+    for name in ("Ann", *HOSTILE):
+        tasks["dashboard_jobs.charge"].submit(name, 42)
+        tasks["dashboard_jobs.report"].submit(name)
+    eventually(lambda: fleet.states()["COMPLETED"] == 5 and fleet.states()["FAILED"] == len(HOSTILE) + 1, 60)
+    eventually(lambda: bool(fleet.rows("select 1 as one from @queue_samples limit 1")), 30)
+    _hostile_rows(fleet)
+    schedule_edits.add(*place.desk_of(fleet), "tidy <b>up</b>", "dashboard_jobs.greet", "0 4 * * mon-fri", {})
+    (root,) = fleet.rows("select job_id::text from @jobs where status = 'COMPLETED' order by created_at limit 1")
+    (failed,) = fleet.rows(
+        "select job_id::text, fingerprint from @jobs where status = 'FAILED' and fingerprint is not null limit 1"
+    )
+    (hostile,) = fleet.rows("select job_id::text from @jobs where tenant = 'hostile' limit 1")
+    seeded = {
+        "failed": failed["job_id"],
+        "letter": failed["fingerprint"],
+        "hostile": hostile["job_id"],
+        "root": root["job_id"],
+        "schedule": quote("tidy <b>up</b>"),
+        "bulk": str(add_bulk(fleet)),
+        "model": str(add_model(fleet)),
+    }
+    return {name: path.format(**seeded) for name, path in PAGES.items()}
+
+
+def add_bulk(fleet: Fleet) -> int:
+    """Write something that is to be done to many jobs, with hostile words, and is not begun; gives its id."""
+    (row,) = fleet.rows(
+        """
+        insert into @bulk_actions (actor, via, permissions, action, wish, filter, reason, expected, whole)
+        values (%(text)s, 'web', array['jobs.steer'], 'jobs.cancel', '{}', %(text)s, %(text)s, 900, false)
+        returning bulk_id
+        """,
+        text=HOSTILE[0],
+    )
+    return int(row["bulk_id"])
+
+
+def add_model(fleet: Fleet, kind: str = models.RETRY) -> int:
+    """Write a model that is not in use; gives its version."""
+    row = {"kind": kind, "window_from": 0.0, "window_to": 0.0, "rows": 300, "features": ["load"]}
+    row |= {"base_rate": 0.5, "metrics": {"skill": 0.2}, "calibration": [[0.2, 0.25, 50], [0.8, 0.75, 50]]}
+    with fleet.database.transaction() as transaction:
+        version = models.add(transaction, {**row, "artifact": b"{}", "sha256": "0" * 64, "reason": HOSTILE[1]})
+        models.retire(transaction, version, HOSTILE[0])
+    return version
+
+
+def _hostile_rows(fleet: Fleet) -> None:
+    """Write what no door would let in, as another program that has the database may."""
+    for text in HOSTILE:
+        payload = json.dumps({"args": [text], "kwargs": {text: {text: [text]}}})
+        fleet.rows(
+            """
+            insert into @jobs (job_id, job_type, status, payload, queue, attempt, error_type, error_message, tags,
+                tenant, worker_id, result, hold_reason)
+            values (%(id)s, left(%(text)s, 100), 'PAUSED', %(payload)s, left(%(text)s, 100), 1, left(%(text)s, 100),
+                %(text)s, array[%(text)s], 'hostile', %(text)s, %(payload)s, %(text)s)
+            returning job_id
+            """,
+            id=str(uuid.uuid4()), text=text, payload=payload,
+        )  # fmt: skip
