@@ -53,7 +53,8 @@ _TOLD = """(() => {
   }, true);
 })();"""
 _COLOURS = """() => [...new Set([...document.querySelectorAll("body *")].filter((each) => each.checkVisibility() && (
-  each.matches("input, select, textarea") || [...each.childNodes].some((part) => part.nodeType === 3 && /\\S/.test(part.data))
+  each.matches("input, select, textarea")
+  || [...each.childNodes].some((part) => part.nodeType === 3 && /\\S/.test(part.data))
 )).map((each) => {
   const own = getComputedStyle(each), grounds = [];
   for (let at = each; at; at = at.parentElement) {
