@@ -59,11 +59,12 @@ def resubmit(
     request: Request,
     visit: Visiting,
     job_id: str,
-    payload: Payload,
-    what: What,
+    payload: Payload = "",
+    what: What = "",
     reason: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
     """Submit a job once more with another payload, or show what that would change."""
+    require(visit.actor, "jobs.resubmit")
     sheet = _of_job(job_id, jobs.show_job(*visit, job_id).job["job_type"])
     try:
         whole, dry_run = _read(payload), _known(what, _PREVIEW, _SUBMIT) == _PREVIEW
