@@ -39,6 +39,8 @@ def _programs(processes: Running) -> Iterator[tuple[str, list[psutil.Process]]]:
     yield "children", [child for node in processes.nodes for child in node.tree()[1:]]
     if processes.controller is not None:
         yield "controller", processes.controller.tree()
+    for program in processes.beside:
+        yield program.name, program.tree()
 
 
 def _of_process(process: psutil.Process) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.apps.work import payload
 from benchmarks.contenders import CELERY, CELERY_PG, PREFORK, SOLO2, Contender
 from benchmarks.cpu import Meter
-from benchmarks.processes import Client, freeze, running
+from benchmarks.processes import Client, Running, freeze, running
 from benchmarks.report import Findings, Options
 from benchmarks.stacks import NOOP, SCHEMA, Bench, BenchmarkError, say, wait_until
 from benchmarks.statistics import ratios, summary, worst
@@ -68,17 +68,17 @@ def drain(
     jobs: int,
     schema: str = SCHEMA,
     history: bool = False,
-    prepare: Callable[[], None] = lambda: None,
+    prepare: Callable[[Running], None] = lambda _: None,
 ) -> Drain:
     """Fill the queue before frozen workers, let them go, and measure until queue and leases are empty.
 
     :param history: keep the rows that the schema holds.
-    :param prepare: called when all processes are up.
+    :param prepare: called when all processes are up; what it puts beside them is ended with them.
     :raises BenchmarkError: when a job did not run, ran twice, or has a row that says otherwise.
     """
     bench.wipe(schema, history)
     with running(bench, contender, schema) as processes, Client(bench, contender, schema) as client:
-        prepare()
+        prepare(processes)
         warm_up(bench, client, contender, schema)
         thaw = freeze(processes)
         client.run(submit_noops, contender.module, jobs)

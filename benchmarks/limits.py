@@ -21,7 +21,7 @@ import psutil
 from benchmarks.apps.work import CROWD, MOST
 from benchmarks.contenders import PREFORK, Contender
 from benchmarks.drain import drain
-from benchmarks.processes import Client, Program, running
+from benchmarks.processes import Client, Program, celery, running
 from benchmarks.report import Findings, Options, as_json, table, write_json
 from benchmarks.stacks import NOOP, QUEUE, SCHEMA, Bench, open_bench, say, wait_until
 from benchmarks.statistics import Summary, percentile, ratios, summary, worst
@@ -75,7 +75,7 @@ def measure_cost(bench: Bench, options: Options, findings: Findings) -> None:
         for limited in (False, True)[:: -1 if number % 2 else 1]:
             rules = [(f"type:{NOOP}", 1_000_000)] if limited else []
             bench.query(f"truncate {SCHEMA}.limits")
-            done = drain(bench, PREFORK, options.jobs, prepare=lambda rules=rules: set_rules(bench, *rules))  # type: ignore[misc]
+            done = drain(bench, PREFORK, options.jobs, prepare=lambda _, rules=rules: set_rules(bench, *rules))  # type: ignore[misc]
             rates[limited].append(done.rate)
             say(f"  round {number + 1}: {'with' if limited else 'without'} a limit {done.rate:,.0f}/s")
     findings.extra("limits_drain_none_per_s", summary(rates[False]))
@@ -118,8 +118,8 @@ def measure_crowd(bench: Bench, findings: Findings, jobs: int, chance: random.Ra
 
 
 def _worker(bench: Bench, name: str) -> Program:
-    arguments = ("worker", "-c", "4", "-n", f"{name}@%h")
-    return Program(name, PREFORK, arguments, bench.environment(PREFORK), bench.logs)
+    command = celery(PREFORK, "worker", "-c", "4", "-n", f"{name}@%h")
+    return Program(name, command, bench.environment(PREFORK), bench.logs)
 
 
 def _kill(worker: Program) -> list[int]:
@@ -152,7 +152,7 @@ def measure_fairness(bench: Bench, findings: Findings) -> None:
         _wait_for_rule(bench, f"weight:{QUEUE}:e")
         for tenant, jobs in BACKLOG.items():
             client.run(submit, contender.module, SLOW, jobs, tenant)
-        worker = Program("fair-0", contender, ("worker", "-c", "2"), bench.environment(contender), bench.logs)
+        worker = Program("fair-0", celery(contender, "worker", "-c", "2"), bench.environment(contender), bench.logs)
         try:
             few = f"select count(*) from {SCHEMA}.jobs where tenant = 'b' and status = 'COMPLETED'"
             wait_until(lambda: bench.query(few)[0][0] == BACKLOG["b"], "a small tenant is served", 300)

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,15 +30,22 @@ _READY_SECONDS = 60
 _STOP_SECONDS = 30.0
 
 
-class Program:
-    """A ``celery -A application ...`` process of a contender, with its children and its log."""
+def celery(contender: Contender, *arguments: str) -> list[str]:
+    """Give what ``python -m`` takes for a command of Celery's, with the application of a contender."""
+    return [*contender.launcher, "-A", contender.application, *arguments, "-l", "WARNING"]
 
-    def __init__(self, name: str, contender: Contender, arguments: tuple[str, ...], env: Mapping[str, str], logs: Path):
+
+class Program:
+    """A process of a module, with its children and its log.
+
+    :param command: what ``python -m`` takes.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], logs: Path):
         self.name = name
         self.log = logs / f"{name}.log"
-        argv = [sys.executable, "-m", *contender.launcher, "-A", contender.application, *arguments, "-l", "WARNING"]
         with self.log.open("wb") as log:
-            self.process = spawn(argv, signal.SIGTERM, env=env, cwd=ROOT, stdout=log)
+            self.process = spawn([sys.executable, "-m", *command], signal.SIGTERM, env=env, cwd=ROOT, stdout=log)
 
     def tree(self) -> list[psutil.Process]:
         """List the process and all below it."""
@@ -62,14 +69,15 @@ class Program:
 
 @dataclass(slots=True)
 class Running:
-    """The processes of a contender."""
+    """The processes of a contender, and what runs beside them."""
 
     nodes: list[Program] = field(default_factory=list)
     controller: Program | None = None
+    beside: list[Program] = field(default_factory=list)
 
     def programs(self) -> list[Program]:
-        """List workers and controller."""
-        return [*self.nodes, self.controller] if self.controller else list(self.nodes)
+        """List them in the order in which they end: who looks goes first."""
+        return [*reversed(self.beside), *self.nodes, *([self.controller] if self.controller else [])]
 
 
 @contextmanager
@@ -83,9 +91,9 @@ def running(bench: Bench, contender: Contender, schema: str = SCHEMA, workers: b
     try:
         for number, arguments in enumerate(contender.nodes if workers else ()):
             name = f"{contender.name}-{number}"
-            processes.nodes.append(Program(name, contender, ("worker", *arguments), env, bench.logs))
+            processes.nodes.append(Program(name, celery(contender, "worker", *arguments), env, bench.logs))
         if contender.durable:
-            processes.controller = Program("controller", contender, ("controller",), env, bench.logs)
+            processes.controller = Program("controller", celery(contender, "controller"), env, bench.logs)
         _wait_ready(bench, processes)
         yield processes
         for program in processes.programs():

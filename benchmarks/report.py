@@ -71,6 +71,7 @@ TARGETS = {
     "replay_left_after_fix": Target("jobs not completed by a replay once it is fixed", "<=", 0, ""),
     "replay_rate_x_cap": Target("most jobs sent in a second, beside the rate asked for", "<=", 1),
     "drain_2m_rows_x_empty": Target("drain beside 2,000,000 finished rows, beside empty tables", ">=", 0.9),
+    "drain_watched_x_bare": Target("drain with the dashboard, 50 who watch and scraping, beside none", ">=", 0.9),
     "fingerprints_purity": Target("errors in a cluster of their bug, least", ">=", 0.95, ""),
     "fingerprints_precision": Target("B-cubed precision of fingerprints, least", ">=", 0.95, ""),
     "fingerprints_recall": Target("B-cubed recall of fingerprints, least", ">=", 0.95, ""),

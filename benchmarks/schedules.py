@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.contenders import PREFORK
-from benchmarks.processes import Program
+from benchmarks.processes import Program, celery
 from benchmarks.report import Findings, Options, as_json, table, write_json
 from benchmarks.stacks import NOOP, SCHEMA, Bench, open_bench, say, wait_until
 from benchmarks.statistics import Summary, percentile, worst
@@ -82,8 +82,7 @@ def seed_rows(bench: Bench, count: int, cron: str, name: str) -> None:
 
 
 def _beat(bench: Bench, name: str) -> Program:
-    environment = bench.environment(PREFORK)
-    return Program(name, PREFORK, ("beat",), environment, bench.logs)
+    return Program(name, celery(PREFORK, "beat"), bench.environment(PREFORK), bench.logs)
 
 
 def _kill(bench: Bench, beats: list[Program], until: float, chance: random.Random) -> int:

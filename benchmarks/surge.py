@@ -22,7 +22,7 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.contenders import PREFORK
-from benchmarks.processes import Client, Program, running
+from benchmarks.processes import Client, Program, celery, running
 from benchmarks.report import aligned, machine, write_json
 from benchmarks.stacks import Bench, open_bench, wait_until
 from benchmarks.statistics import summary
@@ -107,7 +107,7 @@ def _surge(bench: Bench, announced: bool) -> Found:
 
 @contextmanager
 def _beat(bench: Bench) -> Iterator[None]:
-    program = Program("beat", _OURS, ("beat",), bench.environment(_OURS), bench.logs)
+    program = Program("beat", celery(_OURS, "beat"), bench.environment(_OURS), bench.logs)
     try:
         yield
         program.check_alive()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import drain, history, idle, lag, memory, refill, submit
+from benchmarks import drain, history, idle, lag, memory, refill, submit, watched
 from benchmarks.report import Findings, Options, as_json, table, write_json
 from benchmarks.stacks import Bench, BenchmarkError, open_bench, say
 
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Bench, Options, Findings], None]] = {
     "rss": memory.measure,
     "refill": refill.measure,
     "history": history.measure,
+    "watched": watched.measure,
 }
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import copyreg
+from typing import Any
+
 
 class JobPlatformError(Exception):
     """The base of every error that jobplatform raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors travel between processes; constructors take what an error tells of, and not its words.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class SettingsError(JobPlatformError):
@@ -27,9 +34,6 @@ class InvalidPayload(JobPlatformError, ValueError):
         self.problem = problem
         self.fix = fix
 
-    def __reduce__(self) -> tuple[type[InvalidPayload], tuple[str, str, str]]:
-        return type(self), (self.field, self.problem, self.fix)
-
 
 class SealError(JobPlatformError):
     """Something encrypted cannot be read, or something cannot be encrypted, by this process."""
@@ -47,9 +51,6 @@ class PayloadProblems(InvalidPayload):
         more = "".join(f"; {each}" for each in told[1:3]) + ("; and more" if len(told) > 3 else "")
         super().__init__(field, first + more, f"give {job_type} what its schema says")
         self.job_type, self.problems = job_type, problems
-
-    def __reduce__(self) -> tuple[type[PayloadProblems], tuple[str, tuple[tuple[str, str], ...]]]:  # type: ignore[override]
-        return type(self), (self.job_type, self.problems)
 
 
 class ScheduleError(JobPlatformError, ValueError):
@@ -86,9 +87,6 @@ class IdempotencyConflict(JobPlatformError):
             f"{before}, and that of this one {now}); give another key, or submit the same again"
         )
         self.key, self.job_id, self.before, self.now = key, job_id, before, now
-
-    def __reduce__(self) -> tuple[type[IdempotencyConflict], tuple[str, str, str, str]]:
-        return type(self), (self.key, self.job_id, self.before, self.now)
 
 
 class BatchNotFound(JobPlatformError, LookupError):
@@ -127,9 +125,6 @@ class BatchClosed(JobPlatformError):
         )
         self.batch_id = batch_id
         self.name = name
-
-    def __reduce__(self) -> tuple[type[BatchClosed], tuple[str, str]]:
-        return type(self), (self.batch_id, self.name)
 
 
 class ScheduleNotFound(JobPlatformError, LookupError):
@@ -228,9 +223,6 @@ class Forbidden(JobPlatformError, PermissionError):
         super().__init__(f"{action}: {lacks}; ask an administrator for it")
         self.action, self.permission, self.where = action, permission, where
 
-    def __reduce__(self) -> tuple[type[Forbidden], tuple[str, str, str]]:
-        return type(self), (self.action, self.permission, self.where)
-
 
 class UserNotFound(JobPlatformError, LookupError):
     """No user or token is the one that was named."""
@@ -260,9 +252,6 @@ class RequestRefused(JobPlatformError, ValueError):
         super().__init__(problem)
         self.status = status
 
-    def __reduce__(self) -> tuple[type[RequestRefused], tuple[str, int]]:
-        return type(self), (str(self), self.status)
-
 
 class TooOften(JobPlatformError):
     """Somebody tried something too often; nothing was done.
@@ -273,9 +262,6 @@ class TooOften(JobPlatformError):
     def __init__(self, what: str, retry_after: float) -> None:
         super().__init__(f"{what}: it was tried too often; come again in {retry_after:.0f} s")
         self.what, self.retry_after = what, retry_after
-
-    def __reduce__(self) -> tuple[type[TooOften], tuple[str, float]]:
-        return type(self), (self.what, self.retry_after)
 
 
 class BrokerNotOurs(JobPlatformError):
@@ -303,9 +289,6 @@ class QueryRefused(JobPlatformError, ValueError):
     def __init__(self, position: int, problem: str, fix: str) -> None:
         super().__init__(f"filter, at character {position}: {problem}; {fix}")
         self.position, self.problem, self.fix = position, problem, fix
-
-    def __reduce__(self) -> tuple[type[QueryRefused], tuple[int, str, str]]:
-        return type(self), (self.position, self.problem, self.fix)
 
 
 class BulkNotFound(JobPlatformError, LookupError):

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import lru_cache
-from itertools import zip_longest
 from typing import Any
 
 MASK = "***"
@@ -79,21 +78,6 @@ def mask(value: Any, extra_keys: Sequence[str] = ()) -> Any:
         be masked from anywhere.
     """
     return _masked(value, (), tuple(tuple(key.split(".")) for key in extra_keys))
-
-
-def unmasked(value: Any, before: Any) -> Any:
-    """Give what somebody wrote with what they saw masked as it was before: they did not mean the mask.
-
-    :param before: what they saw, as it is.
-    """
-    if value == MASK or (isinstance(value, str) and MASK in value):
-        same = value == MASK or (isinstance(before, str) and mask_text(before) == value)
-        return before if same and before is not None else value
-    if isinstance(value, Mapping) and isinstance(before, Mapping):
-        return {key: unmasked(each, before.get(key)) for key, each in value.items()}
-    if isinstance(value, (list, tuple)) and isinstance(before, (list, tuple)):
-        return [unmasked(each, was) for each, was in zip_longest(value, before[: len(value)])]
-    return value
 
 
 def mask_text(text: str, values: Sequence[str] = ()) -> str:

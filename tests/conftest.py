@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fresh_schemas
 import least_roles
 import pytest
 from hypothesis import HealthCheck
@@ -39,16 +40,27 @@ hypothesis_settings.register_profile("long", _patient, max_examples=10_000, prin
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
     """A running PostgreSQL and Redis that only this test process uses."""
-    made = DevStack(Path(tmp_path_factory.mktemp("stack")))
+    made = DevStack(Path(tmp_path_factory.mktemp("stack")), durable=False)
     made.start()
     yield made
     made.erase()
 
 
 @pytest.fixture
-def settings(stack: DevStack, request: pytest.FixtureRequest) -> Settings:
+def schema(stack: DevStack, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Name a schema that nobody else uses now: a migrated one for whoever asks for its database."""
+    if LEAST or "database" not in request.fixturenames:
+        yield f"t{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
+        return
+    schemas = fresh_schemas.of(stack)
+    taken = schemas.take()
+    yield taken
+    schemas.give_back(taken)
+
+
+@pytest.fixture
+def settings(stack: DevStack, schema: str, request: pytest.FixtureRequest) -> Settings:
     """Settings with a schema of the test's own, on an empty Redis; of the web's least role where that is asked for."""
-    schema = f"t{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
     made = Settings(database_url=stack.database_url, redis_url=stack.redis_url, schema=schema)
     if not LEAST or request.node.get_closest_marker("owner"):
         return made
@@ -66,7 +78,7 @@ def settings(stack: DevStack, request: pytest.FixtureRequest) -> Settings:
 def database(settings: Settings) -> Iterator[Database]:
     """A migrated database."""
     made = Database(settings)
-    if "//jp_web@" not in settings.database_url:
+    if LEAST and "//jp_web@" not in settings.database_url:
         migrate.upgrade(made)
     yield made
     made.close()

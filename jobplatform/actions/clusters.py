@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -17,6 +17,7 @@ from jobplatform.store import cluster_edits as edits
 from jobplatform.store import cluster_texts, listing
 from jobplatform.store import clusters as rows
 from jobplatform.store.database import Transaction
+from jobplatform.store.shapes import Cluster
 
 Row = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ Row = Mapping[str, Any]
 class Page(NamedTuple):
     """A page of clusters, and where the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, Cluster]]
     next: tuple[datetime, str] | None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -11,6 +11,7 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import UnknownJobType
 from jobplatform.store import job_types as rows
+from jobplatform.store.shapes import JobType, JobTypeListed
 
 Row = Mapping[str, Any]
 
@@ -18,7 +19,7 @@ Row = Mapping[str, Any]
 class Page(NamedTuple):
     """A page of job types, and the name after which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, JobTypeListed]]
     next: str | None
 
 
@@ -35,7 +36,7 @@ def list_job_types(desk: Desk, actor: Actor, limit: int = 100, after: str = "", 
 
 
 @action("job_types.show", Permission.JOBS_READ)
-def show_job_type(desk: Desk, actor: Actor, name: str) -> Row:
+def show_job_type(desk: Desk, actor: Actor, name: str) -> Annotated[Row, JobType]:
     """Show a job type: the JSON Schema of its arguments, its queue and its options.
 
     :raises UnknownJobType: when no controller has told of it, or it is out of the actor's scope.

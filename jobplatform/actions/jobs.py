@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -24,11 +24,14 @@ from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 from jobplatform.store.pauses import Hold
 from jobplatform.store.search import Found
+from jobplatform.store.shapes import Attempt, AttemptLog, Edge, Job, RetryDecision
 
 Row = Mapping[str, Any]
 
 #: So many edges of a job are shown.
 _EDGES = 100
+#: Characters of each log that are shown together, and how many logs.
+_LOG_END, _LOGS = 16_000, 20
 _PAUSABLE = (State.PENDING, State.SCHEDULED, State.RETRYING, State.PROCESSING)
 _MOVABLE = (*sorted(WAITING), State.RETRYING)
 MISSING = "job {}: there is no such job; see: jobplatform jobs list"
@@ -41,10 +44,22 @@ Page = Found
 class Shown(NamedTuple):
     """A job with its attempts, what was decided after each failure, and its edges."""
 
-    job: Row
-    attempts: Sequence[Row]
-    decisions: Sequence[Row]
-    edges: Sequence[Row]
+    job: Annotated[Row, Job]
+    attempts: Sequence[Annotated[Row, Attempt]]
+    decisions: Sequence[Annotated[Row, RetryDecision]]
+    edges: Sequence[Annotated[Row, Edge]]
+
+
+class Log(NamedTuple):
+    """The last lines of what the code of an attempt has logged.
+
+    :param cut: lines before them that are left out, here or when they were kept.
+    """
+
+    attempt: int
+    logged_at: datetime
+    text: str
+    cut: int
 
 
 @action("jobs.list", Permission.JOBS_READ)
@@ -90,12 +105,21 @@ def states(desk: Desk, actor: Actor, job_ids: Sequence[str]) -> dict[str, str]:
 
 
 @action("jobs.logs", Permission.JOBS_PAYLOAD)
-def logs(desk: Desk, actor: Actor, job_id: str, attempt: int | None = None) -> Row | None:
+def logs(desk: Desk, actor: Actor, job_id: str, attempt: int | None = None) -> Annotated[Row, AttemptLog] | None:
     """Give what the code of an attempt has logged: of the last that has a log, unless one is named; None without."""
     with desk.look() as session:
         _seen(session, actor, job_id)
         found = attempt_logs.read(session, job_id, attempt)
     return None if found is None else {**found, "text": mask_text(found["text"])}
+
+
+@action("jobs.log_ends", Permission.JOBS_PAYLOAD)
+def log_ends(desk: Desk, actor: Actor, job_id: str) -> list[Log]:
+    """Give the last lines that the code of each of the newest attempts has logged, and how many before were cut."""
+    with desk.look() as session:
+        _seen(session, actor, job_id)
+        found = attempt_logs.ends(session, job_id, _LOG_END, _LOGS)
+    return [_log(row) for row in found]
 
 
 @action("jobs.graph", Permission.JOBS_READ)
@@ -259,13 +283,22 @@ def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:
 
     :raises JobNotFound: also when it is out of the actor's scope: that it is there is not to be told.
     """
-    job = listing.show_job(session, job_id) if _is_id(job_id) else None
+    job = listing.show_job(session, job_id) if is_id(job_id) else None
     if job is None or not actor.scope.holds(job["queue"], job["tenant"]):
         raise JobNotFound(MISSING.format(job_id))
     return job
 
 
-def _is_id(text: str) -> bool:
+def _log(row: Row) -> Log:
+    text, cut = row["text"], row["cut"]
+    if row["shortened"] and "\n" in text:
+        # A line that is not whole is none that secrets can be found in.
+        text, cut = text.partition("\n")[2], cut + 1
+    return Log(row["attempt"], row["logged_at"], mask_text(text), cut)
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text is an id."""
     try:
         uuid.UUID(text)
     except ValueError:

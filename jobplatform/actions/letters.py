@@ -5,21 +5,31 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import IO, Any, NamedTuple
+from typing import IO, Annotated, Any, NamedTuple
 
+from jobplatform.actions import submission
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.differences import Difference, differences, edited
 from jobplatform.actions.payloads import require, shown
 from jobplatform.actions.permission import Permission
-from jobplatform.errors import Forbidden, InvalidPayload, JobNotFound, JobOptionError, TransitionRefused
-from jobplatform.jobs.editing import Change, changed, check_payload, kept, readable
+from jobplatform.errors import (
+    Forbidden,
+    InvalidPayload,
+    JobNotFound,
+    JobOptionError,
+    PayloadProblems,
+    TransitionRefused,
+)
+from jobplatform.jobs.editing import Change, check_payload, kept, readable
 from jobplatform.jobs.letter_lines import check_line
 from jobplatform.jobs.payload import encode_payload
-from jobplatform.masking import unmasked
+from jobplatform.masking import mask
 from jobplatform.store import dead_letters, letter_files
 from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import LetterFilter
+from jobplatform.store.shapes import Letter, LetterListed
 
 Row = Mapping[str, Any]
 
@@ -33,7 +43,7 @@ MISSING = "dead letter {}: there is none of this id; see: jobplatform dlq list -
 class Page(NamedTuple):
     """A page of dead letters, and the id after which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, LetterListed]]
     next: int | None
 
 
@@ -55,7 +65,9 @@ class Resolved(NamedTuple):
 class Edited(NamedTuple):
     """A payload before and after.
 
-    :param checked: whether the arguments were: the job type is known here.
+    :param checked: whether the arguments were: the job type is known here, or was told of.
+    :param changes: what the two have apart; none are told to who may not see payloads.
+    :param kept: whether it was written; a dry run only tells.
     """
 
     dlq_id: int
@@ -63,6 +75,8 @@ class Edited(NamedTuple):
     checked: bool
     payload: Any
     edited_payload: Any
+    changes: Sequence[Difference] = ()
+    kept: bool = True
 
 
 class Imported(NamedTuple):
@@ -92,7 +106,7 @@ def count_letters(desk: Desk, actor: Actor, chosen: LetterFilter, cap: int) -> i
 
 
 @action("letters.show", Permission.LETTERS_READ)
-def show_letter(desk: Desk, actor: Actor, dlq_id: int) -> Row:
+def show_letter(desk: Desk, actor: Actor, dlq_id: int) -> Annotated[Row, Letter]:
     """Show a dead letter with its payloads, its reason and what became of it."""
     with desk.look() as session:
         return shown(desk, actor, _seen(session, actor, dlq_id))
@@ -120,29 +134,30 @@ def resolve(desk: Desk, actor: Actor, chosen: LetterFilter, note: str | None) ->
 
 
 @action("letters.edit", Permission.LETTERS_EDIT, writes=True)
-def edit(desk: Desk, actor: Actor, dlq_id: int, payload: Any | None, changes: Sequence[Change]) -> Edited:
+def edit(
+    desk: Desk, actor: Actor, dlq_id: int, payload: Any | None, changes: Sequence[Change], dry_run: bool = False
+) -> Edited:
     """Give a dead letter another payload, with which its job is replayed; the one that failed stays beside it.
 
+    A mask that stands where it was seen keeps what is stored there; one anywhere else is refused.
+
     :param payload: a whole one; None changes the one that there is.
-    :raises InvalidPayload: for what a submission would refuse.
+    :param dry_run: check all of it, tell what changes, and write nothing.
+    :raises InvalidPayload: for what a submission would refuse, and for a mask out of place.
     :raises TransitionRefused: when it is resolved already.
     :raises SealError: when it is encrypted, and this process has not the key.
     """
     if payload is None and not changes:
         raise JobOptionError("payload: nothing says what to change; give a payload, or changes of the one there is")
-    app, limit, ring = desk.application(), desk.settings.payload_limit, desk.settings.encryption_keys
-    about = {"dlq_id": dlq_id, "whole": payload is not None, "changes": [list(each.path) for each in changes]}
-    with desk.change(actor, "letters.edit", about) as change:
-        row = _seen(change.transaction, actor, dlq_id)
-        before = readable(ring, row, row["payload"] if row["edited_payload"] is None else row["edited_payload"])
-        made = _mended(row, before, payload, changes)
-        checked = check_payload(app, row["job_type"], made, limit, bool(row["awaits"]))
-        text = kept(ring, row, encode_payload(made["args"], made["kwargs"], limit))
+    app, about = desk.application(), {"dlq_id": dlq_id, "whole": payload is not None}
+    if dry_run:
+        with desk.look() as session:
+            return _edited(desk, actor, app, _open(session, actor, dlq_id), payload, changes)[0]._replace(kept=False)
+    with desk.change(actor, "letters.edit", {**about, "changes": [list(each.path) for each in changes]}) as change:
+        done, text = _edited(desk, actor, app, _open(change.transaction, actor, dlq_id), payload, changes)
         if not dead_letters.edit(change.transaction, dlq_id, text, actor.name):
-            raise TransitionRefused(f"dead letter {dlq_id} is resolved already: {row['resolution']}")
-    seen = {"job_type": row["job_type"], "payload": before, "edited_payload": made, "secret": row["secret"]}
-    both = shown(desk, actor, seen)
-    return Edited(dlq_id, checked=checked, **both)
+            raise TransitionRefused(f"dead letter {dlq_id} was resolved meanwhile; look what became of it")
+    return done
 
 
 @action("letters.export", Permission.LETTERS_READ)
@@ -226,11 +241,47 @@ def _seen(session: Transaction, actor: Actor, dlq_id: int) -> Row:
     return row
 
 
-def _mended(row: Row, before: Any, payload: Any | None, changes: Sequence[Change]) -> dict[str, Any]:
-    made = changed(before if payload is None else unmasked(payload, before), changes)
+def _open(session: Transaction, actor: Actor, dlq_id: int) -> Row:
+    """Read a dead letter that can be edited.
+
+    :raises TransitionRefused: when it is resolved.
+    """
+    row = _seen(session, actor, dlq_id)
+    if row["resolution"] is not None:
+        raise TransitionRefused(f"dead letter {dlq_id} is resolved already: {row['resolution']}")
+    return row
+
+
+def _edited(
+    desk: Desk, actor: Actor, app: Any, row: Row, payload: Any | None, changes: Sequence[Change]
+) -> tuple[Edited, str]:
+    """Make another payload: what it is as it may be seen, and the text that is written."""
+    ring, limit = desk.settings.encryption_keys, desk.settings.payload_limit
+    before = readable(ring, row, row["payload"] if row["edited_payload"] is None else row["edited_payload"])
+    saw = mask(before, row["secret"] or ())
+    made = edited(payload, changes, before, saw, limit)
     if row["awaits"] and made["args"][:1] != before["args"][:1]:
         raise InvalidPayload("args[0]", "it is made of the results of other jobs when the job runs", "leave it alone")
-    return made
+    checked = check_payload(app, row["job_type"], made, limit, bool(row["awaits"])) or _fits(desk, row, made)
+    text = kept(ring, row, encode_payload(made["args"], made["kwargs"], limit))
+    seen = {"job_type": row["job_type"], "payload": before, "edited_payload": made, "secret": row["secret"]}
+    apart = differences(before, made, (saw, mask(made, row["secret"] or ())))
+    told_of = apart if actor.may(Permission.JOBS_PAYLOAD) else ()
+    return Edited(row["dlq_id"], checked=checked, **shown(desk, actor, seen), changes=told_of), text
+
+
+def _fits(desk: Desk, row: Row, payload: Mapping[str, Any]) -> bool:
+    """Hold a payload against the schema that was told of its type; False when there is none to say.
+
+    :raises PayloadProblems: naming each field that does not fit.
+    """
+    if row["awaits"]:
+        return False
+    known = submission.told(desk, [row["job_type"]]).get(row["job_type"])
+    found = submission.schema_problems(known, None, payload["args"], payload["kwargs"])
+    if found:
+        raise PayloadProblems(row["job_type"], tuple(found))
+    return found is not None
 
 
 def _lines(desk: Desk, chosen: LetterFilter) -> Iterator[str]:

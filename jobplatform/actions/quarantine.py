@@ -10,7 +10,7 @@ from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
-from jobplatform.errors import NotQuarantined, SettingsError
+from jobplatform.errors import JobOptionError, NotQuarantined, SettingsError
 from jobplatform.settings import Settings
 from jobplatform.store import quarantine as rows
 from jobplatform.store.database import Transaction
@@ -102,7 +102,12 @@ def replay(desk: Desk, actor: Actor, choice: Choice, dry_run: bool = False) -> S
 
 @action("quarantine.discard", Permission.LETTERS_RESOLVE, writes=True)
 def discard(desk: Desk, actor: Actor, ids: Sequence[int]) -> Settled:
-    """Mark what is in quarantine as not worth a replay; the bytes stay."""
+    """Mark what is in quarantine as not worth a replay; the bytes stay.
+
+    :raises JobOptionError: when nothing says what.
+    """
+    if not ids:
+        raise JobOptionError("ids: nothing says what to discard; name it, as jobplatform quarantine list does")
 
     def settle(transaction: Transaction, chosen: Sequence[Row]) -> list[dict[str, Any]]:
         rows.resolve(transaction, [row["quarantine_id"] for row in chosen], "discarded")

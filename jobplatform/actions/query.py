@@ -10,7 +10,7 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -82,6 +82,23 @@ def write(chosen: JobFilter) -> str:
             words.append(f"{field}:{_quoted(_iso(value) if isinstance(value, datetime) else value)}")
     words += [f"{'.'.join(term.path)}:{_written(term.value)}" for term in chosen.payload or ()]
     return " ".join([*words, *(_quoted(text, _PLAIN_ALONE) for text in chosen.error_texts or ())])
+
+
+def beginnings(types: Iterable[str] = (), queues: Iterable[str] = ()) -> list[str]:
+    """List how terms can begin, for who types a filter: the fields, and known values of some.
+
+    :param types: names of job types.
+    """
+    known = [f"state:{state.lower()}" for state in State]
+    known += [f"type:{_quoted(name)}" for name in types] + [f"queue:{_quoted(name)}" for name in queues]
+    times = [f"{field}:{text}" for field in ("since", "until") for text in ("15m", "1h", "1d", "1w")]
+    return [
+        *known,
+        *times,
+        *(f"{name}:" for name in ("tag", "tenant", "error", "batch", "root")),
+        f"{ARGS}.",
+        f"{KWARGS}.",
+    ]
 
 
 def _check(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -14,6 +14,7 @@ from jobplatform.errors import BrokerNotOurs, Forbidden
 from jobplatform.store import pauses, workers
 from jobplatform.store.database import Transaction
 from jobplatform.store.pauses import Hold, Scope
+from jobplatform.store.shapes import Queue
 from jobplatform.transport import census
 
 Row = Mapping[str, Any]
@@ -29,7 +30,7 @@ class Paused(NamedTuple):
 
 
 @action("queues.list", Permission.QUEUES_READ)
-def list_queues(desk: Desk, actor: Actor) -> list[dict[str, Any]]:
+def list_queues(desk: Desk, actor: Actor) -> list[Annotated[dict[str, Any], Queue]]:
     """List the queues that workers take, and those that are paused."""
     with desk.look() as session:
         paused = _paused(session, Scope.QUEUE)

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
+from jobplatform.actions.differences import meant
 from jobplatform.actions.permission import Permission
 from jobplatform.actions.schedules import admit_queue, find, job_now
 from jobplatform.errors import JobOptionError, TransitionRefused
 from jobplatform.jobs.payload import decode_payload, encode_payload
+from jobplatform.jobs.published import hiding_of
 from jobplatform.jobs.schedule import Schedule
-from jobplatform.masking import unmasked
+from jobplatform.masking import mask
 from jobplatform.recurrence import between, parse
 from jobplatform.scheduling.declared import DEFAULTS
 from jobplatform.scheduling.fires import id_of
@@ -78,9 +80,10 @@ def add(desk: Desk, actor: Actor, name: str, job_type: str, cron: str, says: Map
 
 @action("schedules.change", Permission.SCHEDULES_WRITE, writes=True)
 def change_schedule(desk: Desk, actor: Actor, name: str, cron: str | None, says: Mapping[str, Any]) -> None:
-    """Change a schedule; what is not given stays.
+    """Change a schedule; what is not given stays, and a mask that stands where it was seen keeps what is stored.
 
     :raises TransitionRefused: when code declares it.
+    :raises InvalidPayload: for a mask out of place.
     """
     about = {"schedule": name, **({} if cron is None else {"cron": cron}), **_told(says)}
     with desk.change(actor, "schedules.change", about) as change:
@@ -88,7 +91,9 @@ def change_schedule(desk: Desk, actor: Actor, name: str, cron: str | None, says:
         if before["origin"] == "code":
             raise TransitionRefused(f"schedule {name} is declared by code; change it there")
         if "payload_template" in says:
-            says = {**says, "payload_template": unmasked(says["payload_template"], before["payload_template"])}
+            template = before["payload_template"]
+            saw = mask(template, hiding_of(before).paths)
+            says = {**says, "payload_template": meant(says["payload_template"], template, saw, ("payload_template",))}
         row = _row(before, cron or before["cron_expression"], says, desk.settings.payload_limit)
         admit_queue(actor, "schedules.change", row["queue"])
         rows.put(change.transaction, [row])

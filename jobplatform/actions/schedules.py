@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -25,6 +25,8 @@ from jobplatform.store import new_jobs
 from jobplatform.store import schedules as rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.pauses import Hold
+from jobplatform.store.shapes import Coming, Schedule, ScheduleListed
+from jobplatform.store.shapes import Fire as FireShape
 
 Row = Mapping[str, Any]
 
@@ -37,16 +39,16 @@ _MOST = 100_000
 class Page(NamedTuple):
     """A page of schedules, and the name after which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, ScheduleListed]]
     next: str | None
 
 
 class Shown(NamedTuple):
     """A schedule, when it fires next, and what became of its last fires."""
 
-    schedule: Row
-    next_runs: Sequence[Row]
-    last_fires: Sequence[Row]
+    schedule: Annotated[Row, Schedule]
+    next_runs: Sequence[Annotated[Row, Coming]]
+    last_fires: Sequence[Annotated[Row, FireShape]]
 
 
 class Checked(NamedTuple):
@@ -82,7 +84,9 @@ def show_schedule(desk: Desk, actor: Actor, name: str, count: int = 5) -> Shown:
 
 
 @action("schedules.preview", Permission.SCHEDULES_READ)
-def preview(desk: Desk, actor: Actor, name_or_cron: str, timezone: str, count: int) -> list[dict[str, Any]]:
+def preview(
+    desk: Desk, actor: Actor, name_or_cron: str, timezone: str, count: int
+) -> list[Annotated[dict[str, Any], Coming]]:
     """Tell the next runs of a schedule, or of a cron line that is none yet; days of clock changes are marked.
 
     :param timezone: of a cron line; a schedule has its own.

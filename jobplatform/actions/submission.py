@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +41,7 @@ class Submission:
     """A job that is to be submitted; times are seconds, None is what the job type says.
 
     :param payload: arguments by name, or by position.
+    :param named: arguments by name beside those by position.
     :param delay: not before so many seconds from now.
     :param expires: it does not begin later than so many seconds from now.
     :param deadline: it is done within so many seconds from now, or not at all.
@@ -60,6 +61,7 @@ class Submission:
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     idempotency_retention: float | None = None
+    named: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def args(self) -> list[Any]:
@@ -69,7 +71,7 @@ class Submission:
     @property
     def kwargs(self) -> dict[str, Any]:
         """The arguments that are given by name."""
-        return dict(self.payload) if isinstance(self.payload, Mapping) else {}
+        return dict(self.payload) if isinstance(self.payload, Mapping) else dict(self.named)
 
     def options(self) -> dict[str, Any]:
         """Give what the submission itself says, as ``apply_async`` takes it."""
@@ -93,8 +95,8 @@ def submit(desk: Desk, actor: Actor, asked: Submission, check_known: bool = True
     :raises Forbidden: when the queue or the tenant is out of the actor's scope.
     """
     app = desk.application()
-    (ready,) = _prepared(desk, app, actor, [asked], check_known)
-    job_id = _submit(desk, app, actor, asked, ready)
+    (ready,) = prepared(desk, app, actor, [asked], check_known)
+    job_id = submit_prepared(desk, app, actor, asked, ready)
     try:
         desk.note(actor, "jobs.submit", _about([asked]), {"job_ids": [job_id]})
     except UNREACHABLE as error:
@@ -114,30 +116,30 @@ def submit_many(desk: Desk, actor: Actor, asked: Sequence[Submission], check_kno
     if not 1 <= len(asked) <= MOST:
         raise JobOptionError(f"jobs: {len(asked)} were given; give 1 to {MOST} at once")
     app = desk.application()
-    ready = _prepared(desk, app, actor, asked, check_known, places=True)
+    ready = prepared(desk, app, actor, asked, check_known, places=True)
     with desk.change(actor, "jobs.submit_many", _about(asked)) as change:
         ids = [
-            _submit(desk, app, actor, each, {**options, "session": change.transaction.connection}, change.transaction)
+            submit_prepared(desk, app, actor, each, options, change.transaction)
             for each, options in zip(asked, ready, strict=True)
         ]
         change.outcome["job_ids"] = ids
     return ids
 
 
-def _prepared(
+def prepared(
     desk: Desk, app: Any, actor: Actor, asked: Sequence[Submission], check_known: bool, places: bool = False
 ) -> list[dict[str, Any]]:
     """Give the options of each, after all of them were checked.
 
     :param places: let pointers begin with the place of the job in the list.
     """
-    told = _told(desk, [each.job_type for each in asked])
-    platform_of(app).know_queues({row["queue"] for row in told.values()})
+    known = told(desk, [each.job_type for each in asked])
+    platform_of(app).know_queues({row["queue"] for row in known.values()})
     ready, wrong = [], list[Problem]()
     for place, each in enumerate(asked):
         if each.job_type.startswith(OURS):
             raise JobOptionError(f"job type: {each.job_type[:100]!r} is the platform's own, which submits it by itself")
-        row, task = told.get(each.job_type), app.tasks.get(each.job_type)
+        row, task = known.get(each.job_type), app.tasks.get(each.job_type)
         if check_known and row is None and task is None:
             raise UnknownJobType(f"job type: {each.job_type!r} is known to no controller; see: jobplatform types list")
         found = _problems(each, row, getattr(task, "job", None))
@@ -149,7 +151,7 @@ def _prepared(
     return ready
 
 
-def _told(desk: Desk, names: Sequence[str]) -> dict[str, Row]:
+def told(desk: Desk, names: Sequence[str]) -> dict[str, Row]:
     """Read what controllers have told of types; nothing while PostgreSQL is away, as submitting goes on."""
     try:
         return desk.database.once(lambda session: job_types.known(session, names))
@@ -160,15 +162,24 @@ def _told(desk: Desk, names: Sequence[str]) -> dict[str, Row]:
 
 def _problems(asked: Submission, row: Row | None, declared: Any) -> list[Problem]:
     """Hold the arguments against the schema: that of the code that is here, or else what was told."""
+    found = schema_problems(row, declared, asked.args, asked.kwargs)
+    return found or []
+
+
+def schema_problems(
+    row: Row | None, declared: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> list[Problem] | None:
+    """List what of some arguments does not fit the schema of their type, None where there is none to say.
+
+    :param row: what was told of the type.
+    :param declared: what the code that is here says of it.
+    """
     positional = declared.signature.positional if declared else tuple(row["positional"] if row else ())
     schema = declared.signature.json_schema() if declared else row and row["schema"]
-    if schema is None:
-        return []
-    args = asked.args
-    if len(args) > len(positional):
+    if schema is None or len(args) > len(positional):
         # With more than it names, a function takes what it likes; the code that is here, or the worker, tells.
-        return []
-    named = {**dict(zip(positional, args, strict=False)), **asked.kwargs}
+        return None
+    named = {**dict(zip(positional, args, strict=False)), **kwargs}
     return [Problem(_by_place(each.pointer, positional[: len(args)]), each.problem) for each in problems(named, schema)]
 
 
@@ -210,7 +221,7 @@ def _within(actor: Actor, asked: Submission, options: dict[str, Any], usual: str
     return options
 
 
-def _submit(
+def submit_prepared(
     desk: Desk,
     app: Any,
     actor: Actor,
@@ -218,7 +229,13 @@ def _submit(
     options: dict[str, Any],
     transaction: Transaction | None = None,
 ) -> str:
-    """Submit one job; one that another stands for has to be in the actor's scope too."""
+    """Submit one job; one that another stands for has to be in the actor's scope too.
+
+    :param options: as ``prepared`` gives them.
+    :param transaction: in which its row is written; the dispatcher publishes it.
+    """
+    if transaction is not None:
+        options = {**options, "session": transaction.connection}
     try:
         found = client.submit(asked.job_type, asked.args, asked.kwargs, app=app, **options)
     except (IdempotencyConflict, KeyTaken) as error:

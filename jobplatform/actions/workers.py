@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -16,6 +16,7 @@ from jobplatform.store import duties, listing, replacements, samples, verdicts
 from jobplatform.store import hungry as hungry_rows
 from jobplatform.store import workers as rows
 from jobplatform.store.database import Transaction
+from jobplatform.store.shapes import Worker
 from jobplatform.workers.hunger import hungry_types
 from jobplatform.workers.sample import sample_of_row
 from jobplatform.workers.strain import memory_trend
@@ -31,7 +32,7 @@ _SHOWN = 10
 class Asked(NamedTuple):
     """The workers that were named and live, and which of them were asked."""
 
-    workers: Sequence[Row]
+    workers: Sequence[Annotated[Row, Worker]]
     asked: Sequence[str]
 
 
@@ -44,7 +45,7 @@ class Health(NamedTuple):
 
 
 @action("workers.list", Permission.WORKERS_READ)
-def list_workers(desk: Desk, actor: Actor, gone: bool, limit: int) -> Sequence[Row]:
+def list_workers(desk: Desk, actor: Actor, gone: bool, limit: int) -> Sequence[Annotated[Row, Worker]]:
     """List workers, the last seen first.
 
     :param gone: those that have ended as well.
@@ -54,7 +55,7 @@ def list_workers(desk: Desk, actor: Actor, gone: bool, limit: int) -> Sequence[R
 
 
 @action("workers.show", Permission.WORKERS_READ)
-def show_worker(desk: Desk, actor: Actor, name: str) -> Row:
+def show_worker(desk: Desk, actor: Actor, name: str) -> Annotated[Row, Worker]:
     """Show the worker that was last seen under a name, with its last report."""
     with desk.look() as session:
         found = _running_within(session, actor, rows.named(session, [name]))

@@ -140,18 +140,20 @@ def serve(host: str, port: int) -> None:
 @click.option(
     "--url", default="http://jobplatform-fleet:9110/fleet/wish", show_default=True, help="Where KEDA reads the wish."
 )
+@click.option("--container", default="worker", show_default=True, help="The container of a worker, for its probes.")
 @mapped()
-def manifest(kind: str, deployment: str, namespace: str, url: str) -> None:
+def manifest(kind: str, deployment: str, namespace: str, url: str, container: str) -> None:
     """Print a manifest that lets Kubernetes follow the wish, for: kubectl apply -f -.
 
-    "patch" is for: kubectl patch deployment NAME --patch-file /dev/stdin. It gives pods the time that jobs have to end.
+    "patch" is for: kubectl patch deployment NAME --patch-file /dev/stdin. It gives pods the time that jobs have to end,
+    and probes where JOBPLATFORM_METRICS_BIND lets others ask.
     """
     import os
 
     from jobplatform.settings import load_settings
     from jobplatform.workers import manifests
 
-    settings, place = load_settings(os.environ), manifests.Place(deployment, namespace, url)
+    settings, place = load_settings(os.environ), manifests.Place(deployment, namespace, url, container)
     make = {
         "keda": manifests.scaled_object,
         "hpa": manifests.horizontal_autoscaler,

@@ -12,8 +12,10 @@ import click
 from jobplatform.actions import jobs as actions
 from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
+from jobplatform.cli.filters import filters
 from jobplatform.cli.output import Output, iso, json_option
 from jobplatform.cli.parameters import CURSOR, JOB_ID
+from jobplatform.cli.resubmitting import resubmit_job
 from jobplatform.cli.selection import filtered
 from jobplatform.cli.steering import COMMANDS
 from jobplatform.jobs.graph import levels
@@ -74,22 +76,29 @@ def show_job(job_id: str, output: Output) -> None:
 @jobs.command("logs")
 @click.argument("job_id", type=JOB_ID)
 @click.option("--attempt", type=click.IntRange(1), help="Which one; the last that has a log unless said.")
+@click.option("--all", "every", is_flag=True, help="The last lines of each of the newest attempts.")
 @json_option
 @mapped()
-def show_logs(job_id: str, attempt: int | None, output: Output) -> None:
+def show_logs(job_id: str, attempt: int | None, every: bool, output: Output) -> None:
     """Show what the code of an attempt has logged.
 
     It is kept of attempts that failed, or as JOBPLATFORM_CAPTURE_LOGS and the job type say.
     """
+    if every and attempt is not None:
+        raise click.UsageError("--all and --attempt say both which; give one of them")
     with open_desk() as (desk, actor):
-        found = actions.logs(desk, actor, job_id, attempt)
+        if every:
+            found = [log._asdict() for log in actions.log_ends(desk, actor, job_id)]
+        else:
+            one = actions.logs(desk, actor, job_id, attempt)
+            found = [] if one is None else [dict(one)]
     if output.as_json:
-        output.json({"job_id": job_id, "log": None if found is None else dict(found)})
-    elif found is None:
+        output.json({"job_id": job_id, "logs": found} if every else {"job_id": job_id, "log": next(iter(found), None)})
+    elif not found:
         output.line("no log is kept of it")
-    else:
-        cut = f"; {found['cut']} lines before were cut" if found["cut"] else ""
-        output.block(f"log of attempt {found['attempt']}{cut}", found["text"])
+    for log in [] if output.as_json else found:
+        cut = f"; {log['cut']} lines before were cut" if log["cut"] else ""
+        output.block(f"log of attempt {log['attempt']}{cut}", log["text"])
 
 
 @jobs.command("graph")
@@ -141,5 +150,5 @@ def _death(known: Mapping[str, Any] | None) -> str | None:
     return f"{how}, {known['rss'] / _MIB:.0f} MiB" if "rss" in known else how
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, resubmit_job, filters):
     jobs.add_command(command)

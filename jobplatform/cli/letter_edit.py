@@ -17,6 +17,8 @@ from jobplatform.cli.output import Output, json_option
 from jobplatform.errors import InvalidPayload
 from jobplatform.jobs.editing import parse_removal, parse_setting
 
+DIFFERENCE_COLUMNS = ("path", "kind", "before", "after")
+
 
 @click.command("edit")
 @click.argument("dlq_id", type=DLQ_ID)
@@ -24,6 +26,7 @@ from jobplatform.jobs.editing import parse_removal, parse_setting
 @click.option("--set", "settings_", metavar="PATH=VALUE", multiple=True, help="Such as kwargs.user_id=5 or args[0]=1.")
 @click.option("--unset", "removals", metavar="PATH", multiple=True, help="Such as kwargs.user_id.")
 @click.option("--by", help="Who does it; who is logged in, if not given.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; tell what it changes.")
 @json_option
 @mapped()
 def edit(
@@ -32,6 +35,7 @@ def edit(
     settings_: tuple[str, ...],
     removals: tuple[str, ...],
     by: str | None,
+    dry_run: bool,
     output: Output,
 ) -> None:
     """Give a dead letter another payload, with which its job is replayed; the one that failed stays beside it."""
@@ -39,11 +43,12 @@ def edit(
         raise click.UsageError("nothing says what to change; give --payload, --set or --unset")
     changes = [*map(parse_setting, settings_), *map(parse_removal, removals)]
     with open_desk(by=by) as (desk, actor):
-        done = actions.edit(desk, actor, dlq_id, None if payload is None else _read(payload), changes)
+        whole = None if payload is None else read_edited(payload)
+        done = actions.edit(desk, actor, dlq_id, whole, changes, dry_run)
     _report(done, output)
 
 
-def _read(text: str) -> Any:
+def read_edited(text: str) -> Any:
     """Read a payload from the command line, a file, or standard input."""
     if text == "-":
         with click.open_file("-") as source:
@@ -62,11 +67,12 @@ def _read(text: str) -> Any:
 
 def _report(done: Edited, output: Output) -> None:
     values = done._asdict()
-    job_type = values.pop("job_type")
+    job_type, changes = values.pop("job_type"), [each._asdict() for each in done.changes]
     if output.as_json:
-        output.json(values)
+        output.json({**values, "changes": changes})
         return
-    output.record(values)
+    output.record({name: value for name, value in values.items() if name != "changes"})
+    output.section("changes", changes, DIFFERENCE_COLUMNS)
     if not done.checked:
         output.note(f"{job_type} is not known here, so its arguments were not checked; see JOBPLATFORM_IMPORTS")
 

@@ -11,6 +11,9 @@ from jobplatform.cli.exits import mapped
 from jobplatform.cli.output import Output, json_option
 from jobplatform.store.database import Database
 
+#: An index of a table that is years old takes its time.
+_PATIENCE_SECONDS = 86_400.0
+
 
 @click.command(short_help="Bring the tables up to date.")
 @click.option("--to", "target", metavar="REVISION", default="head", help="Stop at this revision.")
@@ -23,7 +26,7 @@ def migrate(target: str, down: str | None, show: bool, yes: bool, output: Output
     """Bring the tables up to date. Nothing that is not ours is touched."""
     from jobplatform.store.migrate import downgrade, upgrade
 
-    with open_database() as database:
+    with open_database(statement_seconds=_PATIENCE_SECONDS) as database:
         if down is not None and not show:
             if not yes and sys.stdin.isatty():
                 click.confirm(f"Go down to {down} and lose what those tables hold?", abort=True, err=True)

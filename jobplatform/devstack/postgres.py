@@ -24,10 +24,15 @@ SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
 }
+#: What a machine that loses power may take with it; a server that is killed loses nothing by this either.
+HASTY = {"fsync": "off", "full_page_writes": "off"}
 
 
 class Postgres(Server):
-    """A PostgreSQL server with the database ``jobplatform``, open to anyone on the loopback."""
+    """A PostgreSQL server with the database ``jobplatform``, open to anyone on the loopback.
+
+    :param durable: whether what was committed outlives the machine.
+    """
 
     title: ClassVar[str] = "PostgreSQL"
     program: ClassVar[str] = "postgres"
@@ -36,6 +41,10 @@ class Postgres(Server):
         (signal.SIGINT, 20.0),
         (signal.SIGQUIT, 5.0),
     )
+
+    def __init__(self, home: Path, port: int, durable: bool = True) -> None:
+        super().__init__(home, port)
+        self.durable = durable
 
     @property
     def url(self) -> str:
@@ -60,7 +69,8 @@ class Postgres(Server):
 
     def argv(self) -> list[str]:
         """Give the command line of the server."""
-        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = SETTINGS if self.durable else SETTINGS | HASTY
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [self._program("postgres"), "-D", str(self.data), "-c", f"port={self.port}", *options]
 
     def is_ready(self) -> bool:
@@ -76,7 +86,7 @@ class Postgres(Server):
         fresh = self.data.with_name("data.new")
         if fresh.exists():
             shutil.rmtree(fresh)
-        kind = ["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+        kind = ["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", *([] if self.durable else ["--no-sync"])]
         self._complete([self._program("initdb"), "-D", str(fresh), *kind])
         single = ["--single", "-D", str(fresh), "-c", "exit_on_error=on", "postgres"]
         self._complete([self._program("postgres"), *single], f"CREATE DATABASE {DATABASE}\n")

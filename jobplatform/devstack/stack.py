@@ -46,11 +46,13 @@ class DevStack:
 
     :param directory: where data, logs, lock and ``stack.json`` lie; made when missing.
     :param settings: a ``database_url`` or ``redis_url`` in it is used instead of a server of ours.
+    :param durable: whether what was committed outlives the machine, and not only the servers.
     """
 
-    def __init__(self, directory: Path, settings: Settings | None = None) -> None:
+    def __init__(self, directory: Path, settings: Settings | None = None, durable: bool = True) -> None:
         self.directory = directory.absolute()
         self.settings = settings or Settings()
+        self.durable = durable
         self._undo = ExitStack()
         self._info: StackInfo | None = None
         self._postgres: Postgres | None = None
@@ -137,7 +139,7 @@ class DevStack:
         if not self.settings.redis_url:
             self._redis = Redis(self.directory / "redis", redis_port)
         if not self.settings.database_url:
-            self._postgres = Postgres(self.directory / "postgres", postgres_port)
+            self._postgres = Postgres(self.directory / "postgres", postgres_port, self.durable)
         return [server for server in (self._redis, self._postgres) if server is not None]
 
     def _describe(self) -> StackInfo:

@@ -10,7 +10,7 @@ from celery.canvas import Signature
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs import submission
-from jobplatform.jobs.signature import AWAITED
+from jobplatform.jobs.argument import AWAITED
 from jobplatform.jobs.task import job_of
 from jobplatform.records import NewJob, row_of
 from jobplatform.tally import Event

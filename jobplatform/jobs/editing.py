@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jobplatform.errors import InvalidPayload
+from jobplatform.jobs.argument import AWAITED
 from jobplatform.jobs.payload import decode_payload, encode_payload
-from jobplatform.jobs.signature import AWAITED
 from jobplatform.journal.storable import segment
 from jobplatform.secrecy.keyring import KeyRing
 from jobplatform.secrecy.sealing import is_sealed, is_sealed_payload, seal_payload, unseal_payload
@@ -74,7 +74,8 @@ def changed(payload: Any, changes: Sequence[Change]) -> dict[str, Any]:
     made = {"args": copy.deepcopy(args), "kwargs": copy.deepcopy(kwargs)}
     for change in changes:
         _apply(made, change)
-    return made
+    args, kwargs = decode_payload(made)
+    return {"args": args, "kwargs": kwargs}
 
 
 def _apply(payload: dict[str, Any], change: Change) -> None:

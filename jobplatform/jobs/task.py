@@ -13,6 +13,7 @@ from celery.canvas import Signature
 
 from jobplatform.errors import JobOptionError
 from jobplatform.jobs import keyed_jobs, membership, secrets, submission, transactional
+from jobplatform.jobs.chunk import Chunk, submit_chunks
 from jobplatform.jobs.deadline import chosen
 from jobplatform.jobs.estimates import Outlook, key_of, outlook
 from jobplatform.jobs.options import JobOptions, refuse_unknown
@@ -74,12 +75,10 @@ class JobTask(Task):  # type: ignore[misc]
             if wishes.transaction is not None:
                 transactional.submit_many(platform, like, chunks, wishes.transaction)
             else:
-                submission.submit_many(platform, like, chunks)
+                submit_chunks(platform, like, chunks)
         return ids
 
-    def _chunks(
-        self, platform: Platform, items: Iterator[Any], ids: list[str], wishes: Wishes
-    ) -> Iterator[submission.Chunk]:
+    def _chunks(self, platform: Platform, items: Iterator[Any], ids: list[str], wishes: Wishes) -> Iterator[Chunk]:
         check, limit = self.job.signature.check, platform.settings.payload_limit
         keyed = wishes.limit_key or self.job.limit_key
         queue = wishes.queue or self.job.queue or self._routed_queue((), {})
@@ -97,7 +96,7 @@ class JobTask(Task):  # type: ignore[misc]
                 ids.append(job_id)
             for (limit_key, key), pairs in chunks.items():
                 foretold = self._outlook(platform, wishes, queue, key, now) if key else None
-                yield submission.Chunk(pairs, limit_key, foretold)
+                yield Chunk(pairs, limit_key, foretold)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Submit a job as Celery's method does, with Celery's options and ours."""

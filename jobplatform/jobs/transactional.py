@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobplatform.jobs import admission, submission
+from jobplatform.jobs.chunk import Chunk, publish_chunk
 from jobplatform.jobs.platform import Platform
 from jobplatform.records import NewJob, rows_like
 
@@ -31,12 +32,12 @@ def submit(platform: Platform, job: NewJob, handle: Any) -> None:
     new_jobs.insert_one(transaction, job)
 
 
-def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Chunk], handle: Any) -> None:
+def submit_many(platform: Platform, like: NewJob, chunks: Iterable[Chunk], handle: Any) -> None:
     """Write the rows of many jobs in the caller's transaction, and publish them right after the commit."""
     from jobplatform.store import new_jobs
     from jobplatform.store.after_commit import after_commit
 
-    taken: list[submission.Chunk] = []
+    taken: list[Chunk] = []
     publishes = like.due_at is None
     if publishes and not after_commit(handle, lambda: _publish_chunks(platform, like, taken)):
         like = replace(like, due_at=platform.clock(), enqueued_at=None)
@@ -48,9 +49,9 @@ def submit_many(platform: Platform, like: NewJob, chunks: Iterable[submission.Ch
         new_jobs.insert(transaction, rows_like(chunk.like(like), chunk.pairs), edges=bool(like.after))
 
 
-def _publish_chunks(platform: Platform, like: NewJob, chunks: list[submission.Chunk]) -> None:
+def _publish_chunks(platform: Platform, like: NewJob, chunks: list[Chunk]) -> None:
     for chunk in chunks:
-        submission.publish_chunk(platform, like, chunk)
+        publish_chunk(platform, like, chunk)
 
 
 def _publish(platform: Platform, job: NewJob) -> None:

@@ -12,10 +12,10 @@ from celery.canvas import Signature
 from jobplatform.errors import CyclicWorkflow, JobOptionError
 from jobplatform.jobs import submission
 from jobplatform.jobs.after import edges_of
+from jobplatform.jobs.argument import AWAITED
 from jobplatform.jobs.canvas import convert
 from jobplatform.jobs.graph import find_cycle, levels
 from jobplatform.jobs.platform import platform_of
-from jobplatform.jobs.signature import AWAITED
 from jobplatform.jobs.task import job_of
 from jobplatform.jobs.wishes import Wishes, carrying
 from jobplatform.metrics.tracing import TRACING

@@ -27,8 +27,9 @@ ARGUMENT_LIMIT = 65_536
 
 APPLY = "apply_plan"
 NEXT = (
-    "Nothing was changed. A person has to approve this plan outside of this conversation, at a terminal: "
-    "jobplatform mcp approve {plan}. Tell them, and wait; then call apply_plan with it. You cannot approve it."
+    "Nothing was changed. A person has to approve this plan outside of this conversation, on the page /plans/{plan} of "
+    "the dashboard or at a terminal: jobplatform mcp approve {plan}. Tell them and wait; then call apply_plan with it. "
+    "You cannot approve it."
 )
 
 

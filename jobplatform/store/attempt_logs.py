@@ -31,6 +31,18 @@ READ_LOG = Statement(
     {"job_id": "00000000-0000-7000-8000-000000000000", "attempt": 1},
 )
 
+#: Lines that end before the text that is shown were cut as well.
+LIST_LOGS = Statement(
+    "list_logs",
+    """
+    select attempt, logged_at, right(text, %(most)s) as text, length(text) > %(most)s as shortened, cut
+        + length(left(text, greatest(0, length(text) - %(most)s)))
+        - length(replace(left(text, greatest(0, length(text) - %(most)s)), E'\\n', '')) as cut
+    from @attempt_logs where job_id = %(job_id)s::uuid order by attempt desc limit %(limit)s
+    """,
+    {"job_id": "00000000-0000-7000-8000-000000000000", "most": 16_000, "limit": 20},
+)
+
 
 def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
     """Write the logs of some attempts; what is there stays."""
@@ -40,3 +52,14 @@ def record(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
 def read(transaction: Transaction, job_id: str, attempt: int | None = None) -> Mapping[str, Any] | None:
     """Read the log of an attempt, or else of the last one that has one; None when there is none."""
     return next(iter(transaction.rows(READ_LOG, job_id=job_id, attempt=attempt)), None)
+
+
+def ends(transaction: Transaction, job_id: str, most: int, limit: int) -> Sequence[Mapping[str, Any]]:
+    """Read the last characters of the logs of a job, those of the newest attempts.
+
+    :param most: characters of each.
+    :param limit: how many logs.
+    :returns: rows with ``cut``, the lines that are left out before the text, and ``shortened``, if its first line
+        is not whole.
+    """
+    return transaction.rows(LIST_LOGS, job_id=job_id, most=most, limit=limit)

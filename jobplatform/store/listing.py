@@ -105,8 +105,11 @@ SHOW_JOB = Statement(
         scheduled_at, enqueued_at, due_at, started_at, completed_at, expires_at, deadline_at, timeout, soft_timeout,
         unique_key, tenant, limit_key, units, tags, retry_rule, hold_reason, hold_by, hold_until, batch_id::text,
         root_id::text, parent_id::text, duration_key, predicted_p10, predicted_p50, predicted_p90, predicted_by,
-        message->'secret' as secret
-    from @jobs where job_id = %(job_id)s::uuid
+        message->'secret' as secret,
+        (select r.of_job_id::text from @resubmissions r where r.job_id = j.job_id) as edited_from,
+        (select array_agg(r.job_id::text order by r.at desc)
+            from (select * from @resubmissions where of_job_id = j.job_id order by at desc limit 20) as r) as edited_as
+    from @jobs j where j.job_id = %(job_id)s::uuid
     """,
     {"job_id": _ID},
 )

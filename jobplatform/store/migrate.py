@@ -15,6 +15,8 @@ from jobplatform.errors import SchemaConflict
 from jobplatform.store.database import Database
 
 VERSION_TABLE = "jobplatform_version"
+#: So long a lock of a table is waited for.
+_LOCK_SECONDS = 30
 
 
 def _scripts() -> Path:
@@ -69,9 +71,11 @@ def downgrade(database: Database, target: str = "base") -> None:
 def _run(database: Database, action: object, target: str) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with database.engine.begin() as connection:
-        # Another migration is waited for until it is done, as far as the limit of a statement allows.
+        # Another migration is waited for until it is done, as far as the limit of a statement allows. A table that
+        # somebody else holds is not: whoever comes after us would wait as well.
         connection.execute(text("set local lock_timeout = 0"))
         connection.execute(text("select pg_advisory_xact_lock(1785685616)"))
+        connection.execute(text(f"set local lock_timeout = {_LOCK_SECONDS * 1_000}"))
         action(_config(connection, database.schema), target)  # type: ignore[operator]
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.states import State
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import EXAMPLE, MATCHES, JobFilter, Row, parameters
+from jobplatform.store.shapes import JobListed
 from jobplatform.store.statement import Statement
 
 #: Jobs that one page looks at: those of one time lie side by side, the others have to be fetched one by one.
@@ -95,7 +96,7 @@ class Found(NamedTuple):
     :param reach: how far was looked, None when the page is full or all was looked at.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, JobListed]]
     next: Place | None
     reach: Reach | None = None
 

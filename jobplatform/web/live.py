@@ -14,6 +14,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from jobplatform.actions import activity
@@ -137,7 +138,7 @@ class _Stream(StreamingResponse):
 
         try:
             await super().__call__(scope, receive, patient)
-        except TimeoutError:
+        except (TimeoutError, ClientDisconnect):
             _log.info("live updates: a client that did not read for %s s was dropped", PATIENCE)
         finally:
             self.live.leave(self.listener)

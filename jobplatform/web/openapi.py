@@ -7,13 +7,17 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
 from jobplatform import __version__
 from jobplatform.web.api.route import KEY
+from jobplatform.web.gives import gift_of
+from jobplatform.web.problem import ProblemDocument
 from jobplatform.web.rule import Rule, Served, served
+from jobplatform.web.shape import Shapes
 
 PREFIX = "/api/v1/"
-_PROBLEM = "Problem"
+_PROBLEM = ProblemDocument.__name__
 _WORDS = {
     401: "Nobody is known to have asked.",
     403: "A permission is missing, or a page of another site asked.",
@@ -23,19 +27,6 @@ _WORDS = {
     422: "A value cannot be used; nothing was done.",
     429: "It was asked too often; `Retry-After` says when to come again.",
     503: "A store is away; `Retry-After` says when to come again.",
-}
-_SCHEMA = {
-    "title": _PROBLEM,
-    "description": "What went wrong (RFC 9457).",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance"],
-    "properties": {
-        "type": {"type": "string", "description": "The kind of problem, as urn:jobplatform:KIND."},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "The field, the problem and the fix."},
-        "instance": {"type": "string", "description": "The request, as logs name it."},
-    },
 }
 _INTRODUCTION = (
     "Everything that the command line can do. Send `Authorization: Bearer TOKEN`; `jobplatform tokens add` makes one. "
@@ -51,12 +42,21 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas[_PROBLEM] = _SCHEMA
+    shapes = Shapes()
+    shapes.of(ProblemDocument)
     made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"token": []}]
     rules = {(method, each.path): each for each in served(app) for method in each.methods}
+    gifts = {
+        (method, each.path): gift_of(each.endpoint)
+        for each in iter_route_contexts(app.routes)
+        for method in each.methods or ()
+    }
     for path, method, operation in operations(made):
         _complete(operation, method, rules[method.upper(), path])
+        gift = gifts[method.upper(), path]
+        _describe(operation, {} if gift is None else gift.schema(shapes))
+    schemas |= shapes.named
     return made
 
 
@@ -80,8 +80,6 @@ def _complete(operation: dict[str, Any], method: str, route: Served) -> None:
             "content": {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}},
         }
     for status, reply in operation["responses"].items():
-        if status in ("200", "201", "202"):
-            reply["content"] = {_kind(operation): {"schema": {}}}
         if status == "200" and method == "get":
             reply["headers"] = {"ETag": {"schema": {"type": "string"}}}
     if method == "get":
@@ -91,6 +89,13 @@ def _complete(operation: dict[str, Any], method: str, route: Served) -> None:
         operation.setdefault("parameters", []).append(
             {"name": KEY, "in": "header", "required": False, "schema": schema}
         )
+
+
+def _describe(operation: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Say what is answered when all went well."""
+    for status, reply in operation["responses"].items():
+        if status in ("200", "201", "202"):
+            reply["content"] = {_kind(operation): {"schema": schema}}
 
 
 def _kind(operation: dict[str, Any]) -> str:

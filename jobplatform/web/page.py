@@ -57,8 +57,9 @@ def static_path(name: str) -> str:
 
 def here(request: Request, **changed: Any) -> str:
     """Give the address of this page with some parameters changed; None leaves one out."""
-    kept = {**request.query_params, **changed}
-    asked = urlencode({name: value for name, value in kept.items() if value not in (None, "")})
+    given = {name: request.query_params.getlist(name) for name in request.query_params}
+    kept = {**given, **changed}
+    asked = urlencode({name: value for name, value in kept.items() if value not in (None, "", [""])}, doseq=True)
     return f"{request.url.path}?{asked}" if asked else request.url.path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -42,6 +42,24 @@ _TOO_LONG, _LOCKED = "57014", "55P03"
 #: Seconds after which it is worth to try again when a store is away.
 _AGAIN = 5
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+class _Known(TypedDict):
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+class ProblemDocument(_Known, total=False):
+    """What went wrong (RFC 9457): its kind, the field, the problem and the fix, and the request as logs name it."""
+
+    field: str
+    permission: str
+    job_id: str
+    position: int
+    errors: list[dict[str, str]]
 
 
 class Problem(NamedTuple):
@@ -122,13 +140,13 @@ def answer(request: Request, error: Exception) -> Response:
 
 
 def _document(found: Problem, request_id: str, headers: dict[str, str]) -> Response:
-    content = {
+    content: ProblemDocument = {
         "type": f"urn:jobplatform:{found.kind}",
         "title": found.kind.replace("-", " "),
         "status": found.status,
         "detail": found.detail,
         "instance": f"urn:uuid:{request_id}",
-        **found.more,
+        **found.more,  # type: ignore[typeddict-item]
     }
     return JSONResponse(content, found.status, headers, media_type="application/problem+json")
 

@@ -70,7 +70,9 @@ class FleetKeeper:
     def _watch(self) -> float:
         """Tell for how many seconds there was no pause between our looks; after an outage of Redis all are silent."""
         now = self.clock()
-        if now - self._looked_at > _PAUSE_LOOKS * max(self.interval, 1.0):
+        # A worker that was to speak in a pause, and could not either, is not silent for too long by that alone.
+        harmless = self.settings.stale_seconds - self.settings.heartbeat_seconds
+        if now - self._looked_at > min(_PAUSE_LOOKS * max(self.interval, 1.0), harmless):
             self._watching_since = now
         self._looked_at = now
         return now - self._watching_since

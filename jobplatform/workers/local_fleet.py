@@ -56,6 +56,7 @@ class LocalFleet:
         self._name = re.compile(rf"{re.escape(pool)}(\d+)@{re.escape(self.host)}")
         self._started: dict[str, Started] = {}
         self._known: dict[str, Member] = {}
+        self._killed: dict[int, psutil.Process] = {}
         self._failures = 0
         self._due = 0.0
 
@@ -63,15 +64,20 @@ class LocalFleet:
         """List the workers of the pool whose processes live here, whoever started them."""
         self.starter.warm()
         self._bury()
+        self._killed = {pid: process for pid, process in self._killed.items() if process.is_running()}
         heard = [member for member in self.roll.members() if self._name.fullmatch(member.name)]
-        living = [here for member in heard if (here := _here(member))]
+        living = [here for member in heard if (here := self._living(member))]
         # A Redis that was emptied has not heard of them for a while, nor of one that is starting.
         unheard = [member for name, member in self._known.items() if name not in {here.name for here in living}]
-        living += [member for member in unheard if _here(member)]
+        living += [member for member in unheard if self._living(member)]
         self._known = {member.name: member for member in living}
         for member in living:
             self._note_start(member)
         return living
+
+    def _living(self, member: Member) -> Member | None:
+        """Give a member with how its process is, None when that has ended, or was killed and only takes time to die."""
+        return None if member.pid in self._killed else _here(member)
 
     def _note_start(self, member: Member) -> None:
         """Forget failures once a worker that we started is heard, and end one that is not in time."""
@@ -136,8 +142,9 @@ class LocalFleet:
                 process.suspend()
 
     def kill(self, member: Member) -> None:
-        """End all processes of a member."""
+        """End all processes of a member, which is none from now on, however long they take to die."""
         for process in tree_of(member.pid):
+            self._killed[process.pid] = process
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jobplatform.metrics.door import Bind
 from jobplatform.metrics.names import WORKERS_WANTED
 from jobplatform.settings import Settings
 
@@ -23,11 +24,13 @@ class Place:
     """Where the deployment is, and where its wish is read.
 
     :ivar url: of the endpoint that answers with the wish.
+    :ivar container: of a worker, in its pod.
     """
 
     deployment: str
     namespace: str
     url: str
+    container: str = "worker"
 
 
 def scaled_object(settings: Settings, place: Place) -> dict[str, Any]:
@@ -78,19 +81,31 @@ def horizontal_autoscaler(settings: Settings, place: Place) -> dict[str, Any]:
 
 
 def deployment_patch(settings: Settings, place: Place) -> dict[str, Any]:
-    """Make what the deployment needs for its pods to end in their own time."""
+    """Make what the deployment needs for its pods to end in their own time, and to be probed where they can be."""
     drain = _LONGEST_GRACE if math.isinf(settings.drain_seconds) else math.ceil(settings.drain_seconds)
+    pod: dict[str, Any] = {"terminationGracePeriodSeconds": drain + _LEAVING_SECONDS}
+    if settings.metrics_bind and (bind := Bind(settings.metrics_bind)).host != "127.0.0.1":
+        pod["containers"] = [{"name": place.container, **_probes(bind.ports[0])}]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": place.deployment, "namespace": place.namespace},
-        "spec": {"template": {"spec": {"terminationGracePeriodSeconds": drain + _LEAVING_SECONDS}}},
+        "spec": {"template": {"spec": pod}},
     }
 
 
 def as_text(document: Mapping[str, Any]) -> str:
     """Write a document as ``kubectl apply -f -`` takes it; JSON is YAML."""
     return json.dumps(document, indent=2)
+
+
+def _probes(port: int) -> dict[str, Any]:
+    live, ready = ({"httpGet": {"path": path, "port": port}, "timeoutSeconds": 5} for path in ("/live", "/ready"))
+    return {
+        "startupProbe": {**live, "periodSeconds": 2, "failureThreshold": 30},
+        "livenessProbe": {**live, "periodSeconds": 10, "failureThreshold": 6},
+        "readinessProbe": {**ready, "periodSeconds": 10, "failureThreshold": 3},
+    }
 
 
 def _named(settings: Settings, place: Place) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import fresh_schemas
 import psutil
 import redis
 from celery import Celery
@@ -35,8 +34,6 @@ from jobplatform.workers.nursery import Seedling
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 TAIL_LINES = 40
-
-_schemas = itertools.count(1)
 
 
 class Process:
@@ -122,12 +119,12 @@ class Fleet:
         self.stack = stack
         self.grown = grown
         self.directory = directory
-        schema = f"fleet{next(_schemas)}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
+        self.schema = fresh_schemas.of(stack).take()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("JOBPLATFORM_")},
             **stack.environment(),
             "PYTHONPATH": str(HERE),
-            "JOBPLATFORM_SCHEMA": schema,
+            "JOBPLATFORM_SCHEMA": self.schema,
             "JOBPLATFORM_IMPORTS": ",".join(imports),
             "JOBPLATFORM_ORPHAN_GRACE_SECONDS": "2",
             # No retry waits for a time that was drawn to learn from.
@@ -147,7 +144,8 @@ class Fleet:
 
     def __enter__(self) -> Fleet:
         self.redis.flushdb()
-        migrate.upgrade(self.database)
+        if self.settings.database_url != self.stack.database_url:
+            migrate.upgrade(self.database)
         return self
 
     def __exit__(
@@ -170,6 +168,7 @@ class Fleet:
         pools.reset()
         self.redis.close()
         self.database.close()
+        fresh_schemas.of(self.stack).give_back(self.schema)
 
     def python(self, *arguments: str, name: str, ahead: int = 0, **environment: str) -> Process:
         """Start a Python program in the fleet's environment.

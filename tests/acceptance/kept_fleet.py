@@ -20,6 +20,7 @@ from jobplatform.transport.census import heartbeats
 from jobplatform.workers.fleet import Member
 from jobplatform.workers.keeper import FleetKeeper
 from jobplatform.workers.local_fleet import LocalFleet
+from jobplatform.workers.replacement import sentence
 from jobplatform.workers.roll import Roll
 from jobplatform.workers.starter import Starter
 
@@ -112,3 +113,9 @@ class KeptFleet:
 
     def replacements(self) -> list[dict[str, Any]]:
         return self.fleet.rows("select * from @replacements order by replacement_id")
+
+    def replacement(self) -> dict[str, Any]:
+        """Give the only one that there was."""
+        found = self.replacements()
+        assert len(found) == 1, "\n".join(map(sentence, found))
+        return found[0]

@@ -37,3 +37,21 @@ def test_fingerprints_find_planted_bugs(tmp_path: Path) -> None:
     shares = [figures[f"fingerprints_{name}"] for name in ("purity", "precision", "recall")]
     assert min(shares) >= 0.95, figures["problems"]
     assert figures["extras"]["bugs"]["median"] >= 16
+
+
+@pytest.mark.long
+def test_a_drain_is_measured_while_people_watch(tmp_path: Path) -> None:
+    found = tmp_path / "watched.json"
+    command = [sys.executable, "-m", "benchmarks.watched", "--rounds", "1", "--jobs", "300", "--streams", "3"]
+    done = subprocess.run(
+        [*command, "--json", str(found)], env=dict(os.environ), cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(found.read_text())
+    assert list(figures["targets"]) == ["drain_watched_x_bare"]
+    (heard,) = figures["rounds"]["watched"]["heard"]
+    assert len(heard["changes"]) == 3
+    assert all(heard["changes"])
+    assert {name for name, count in heard["scraped"].items() if count} == {"worker", "controller", "web"}
+    (watched,) = figures["rounds"]["watched"]["drains"]["watched"]
+    assert watched["cpu_us"]["web"] > 0

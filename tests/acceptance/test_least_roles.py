@@ -169,8 +169,8 @@ TABLES = frozenset({
     "dead_letter_jobs", "duration_coverage", "duration_estimates", "error_clusters", "fleet_wishes", "hungry_types",
     "idempotency_keys", "job_dependencies", "job_effects", "job_executions", "job_schedules", "job_types", "jobs",
     "journal_quarantine", "limits", "model_trials", "models", "pauses", "queue_orders", "queue_samples",
-    "replacements", "replay_jobs", "replays", "request_keys", "retry_decisions", "scale_decisions", "sessions",
-    "sign_in_slots", "tenant_weights", "users", "verdicts", "worker_samples", "workers",
+    "replacements", "replay_jobs", "replays", "request_keys", "resubmissions", "retry_decisions", "saved_filters",
+    "scale_decisions", "sessions", "sign_in_slots", "tenant_weights", "users", "verdicts", "worker_samples", "workers",
 })  # fmt: skip
 _OWN, _PEOPLE = ("jobplatform_version",), ("users", "sessions", "api_tokens", "sign_in_slots", "agent_plans")
 #: By role: what it may do with every table (read, add, write, delete), and with those that are others.

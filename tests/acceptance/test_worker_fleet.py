@@ -127,7 +127,7 @@ def test_a_leaking_worker_is_replaced_before_it_dies_and_its_jobs_end(fleet: Fle
         load.stop.set()
         assert fleet.wait_final(load.submitted + LEAKS, 120) == {"COMPLETED": load.submitted + LEAKS}
     assert limit.killed == {}
-    (row,) = kept.replacements()
+    row = kept.replacement()
     assert (row["name"], row["outcome"], row["asked_by"]) == (first.name, "replaced", "fleet")
     assert "its memory grows" in row["reason"]
     assert row["successor"] in {member.name for member in members}
@@ -147,7 +147,8 @@ def test_one_that_is_killed_is_followed_by_another_and_no_warning_was_possible(f
         (marks / "release").touch()
         assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
         kept.until_working(2)
-        (row,) = eventually(kept.replacements, 30, fleet.describe)
+        eventually(kept.replacements, 30, fleet.describe)
+        row = kept.replacement()
     assert (row["name"], row["outcome"], row["successor"]) == (busy.name, "died", None)
     assert "no warning was possible" in sentence(row)
     assert fleet.rows("select retry_count, deaths from @jobs") == [{"retry_count": 0, "deaths": 1}]
@@ -166,7 +167,7 @@ def test_a_stopped_worker_is_replaced_and_its_job_counts_no_death(fleet: Fleet, 
         assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
         kept.until_working(2)
         assert not [each for each in kept.seen.values() if each.is_running() and each.status() == psutil.STATUS_STOPPED]
-    (row,) = kept.replacements()
+    row = kept.replacement()
     assert (row["name"], row["outcome"]) == (busy.name, "replaced")
     assert "stopped" in row["reason"]
     assert_nothing_burned(fleet)
@@ -179,13 +180,13 @@ def test_a_worker_whose_event_loop_is_deadlocked_is_found_and_replaced(fleet: Fl
     with KeptFleet(fleet, fleet_min=2) as kept:
         kept.until_working(2)
         fleet.client.tasks["frozen_jobs.seize"].submit(str(marks))
-        eventually(lambda: (marks / "seized").exists(), 30, fleet.describe)
-        name = (marks / "seized").read_text()
+        seized = marks / "seized"
+        name = eventually(lambda: seized.exists() and seized.read_text(), 30, fleet.describe)
         (victim,) = [member for member in kept.members() if member.name == name]
         kept.until(lambda found: victim.pid not in {member.pid for member in found})
         assert fleet.wait_final(1, 60) == {"COMPLETED": 1}
         kept.until_working(2)
-    (row,) = kept.replacements()
+    row = kept.replacement()
     assert (row["name"], row["outcome"], row["asked_by"]) == (name, "replaced", "fleet")
     assert "a callback in it does not return" in row["reason"]
     assert_nothing_burned(fleet)

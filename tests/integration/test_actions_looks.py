@@ -244,6 +244,8 @@ def test_what_could_not_be_read_is_of_a_queue_and_its_bytes_are_a_payload(desk: 
     assert ([each["queue"] for each in done.rows], list(done.missing), done.resolved) == (["mail"], [other], set())
     assert client.llen(keys.queue_list("mail", 1)) == 1
     assert quarantine.discard(desk, steers, [number]).resolved == {number}
+    with pytest.raises(JobOptionError, match="ids: nothing says what"):
+        quarantine.discard(desk, steers, [])
     with pytest.raises(Forbidden):
         quarantine.discard(desk, viewer(), [other])
     with desk.look() as session:

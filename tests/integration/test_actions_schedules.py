@@ -15,10 +15,12 @@ from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import ROLES
 from jobplatform.errors import Forbidden, InvalidPayload, JobOptionError, ScheduleNotFound, TransitionRefused
+from jobplatform.masking import MASK
 from jobplatform.scheduling.fires import TypeFacts
 from jobplatform.scheduling.ticker import Ticker
 from jobplatform.settings import Settings
 from jobplatform.store import audit
+from jobplatform.store import schedules as rows
 from jobplatform.store.pauses import Hold
 
 ROOT = at_terminal("root")
@@ -79,6 +81,19 @@ def test_what_a_schedule_cannot_say_is_refused(desk: Desk, says: dict[str, Any],
     with pytest.raises((JobOptionError, InvalidPayload), match=problem):
         schedule_edits.add(desk, ROOT, "bad", "shop.report", "@daily", says)
     assert not schedules.list_schedules(desk, ROOT, 10).rows
+
+
+def test_a_mask_that_was_seen_keeps_what_is_stored_and_is_refused_elsewhere(desk: Desk) -> None:
+    stored = {"args": [1], "kwargs": {"token": "tk-4711-4711"}}
+    schedule_edits.add(desk, ROOT, "hidden", "shop.report", "@daily", {"payload_template": stored})
+    seen = schedules.show_schedule(desk, ROOT, "hidden").schedule["payload_template"]
+    assert seen["kwargs"]["token"] == MASK
+    schedule_edits.change_schedule(desk, ROOT, "hidden", None, {"payload_template": {**seen, "args": [2]}})
+    with desk.look() as session:
+        (row,) = rows.listed(session, ["hidden"], 1)
+    assert row["payload_template"] == {**stored, "args": [2]}
+    with pytest.raises(InvalidPayload, match=r"payload_template\.args\[0\]"):
+        schedule_edits.change_schedule(desk, ROOT, "hidden", None, {"payload_template": {**seen, "args": [MASK]}})
 
 
 def test_past_times_are_made_up_for_once_and_in_turn_if_asked(desk: Desk, cli_environment: CliEnvironment) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from command_line import CliEnvironment
 
@@ -22,8 +27,10 @@ from jobplatform.transport.rescue import Rescued, evict
 from jobplatform.workers.fleet import Member, Stage
 from jobplatform.workers.homes import fleet_of, keeper_of
 from jobplatform.workers.keeper import FleetKeeper
+from jobplatform.workers.local_fleet import LocalFleet
 from jobplatform.workers.procfile_fleet import ProcfileFleet
 from jobplatform.workers.roll import Roll
+from jobplatform.workers.starter import Starter
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -303,19 +310,70 @@ def test_of_workers_that_are_silent_together_one_is_replaced_once_its_successor_
     shop: Shop, settings: Settings, tmp_path: Path
 ) -> None:
     home = Home("worker", Roll(shop.database, shop.client, settings.stale_seconds), tmp_path / "formation")
-    time = [0.0]
+    clock = [0.0]
     local = replace(settings, fleet="local", fleet_min=3)
-    keeper = FleetKeeper(shop.database, shop.client, home, local, lambda: time[0])
+    keeper = FleetKeeper(shop.database, shop.client, home, local, lambda: clock[0])
     for name in ("a", "b", "c"):
         shop.beat(name, ago=40.0)
     for _ in range(20):
-        time[0] += 1.0
+        clock[0] += 1.0
         keeper.run_once(NOW)
     (first,) = replaced(shop)
     assert home.killed == []
     shop.beat("d")
     keeper.run_once(NOW)
     assert home.killed == [first]
+
+
+def test_a_worker_that_was_killed_is_no_member_while_it_takes_its_time_to_die(
+    shop: Shop, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roll = Roll(shop.database, shop.client, settings.stale_seconds)
+    local = LocalFleet("worker", roll, Starter("jobplatform", "", {}, Path.cwd(), signal.SIGKILL, forks=False), "here")
+    with subprocess.Popen(["sleep", "600"]) as dying, subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            shop.beat("worker1@here", pid=dying.pid, started_at=time.time())
+            shop.beat("worker2@here", pid=other.pid, started_at=time.time())
+            first, _ = sorted(local.members(), key=lambda member: member.name)
+            # As on a machine that has no time for it.
+            monkeypatch.setattr(psutil.Process, "kill", lambda self: None)
+            local.kill(first)
+            assert [member.name for member in local.members()] == ["worker2@here"]
+            os.kill(dying.pid, signal.SIGKILL)
+            dying.wait()
+            assert [member.name for member in local.members()] == ["worker2@here"]
+        finally:
+            for process in (dying, other):
+                process.kill()
+
+
+@pytest.mark.parametrize("beat", [0.5, 5.0])
+def test_what_is_not_heard_in_a_pause_of_the_keeper_speaks_against_nobody(
+    shop: Shop, settings: Settings, tmp_path: Path, beat: float
+) -> None:
+    clock = [0.0]
+    ours = replace(settings, fleet="local", fleet_min=2, heartbeat_seconds=beat)
+    home = Home("worker", Roll(shop.database, shop.client, ours.stale_seconds), tmp_path / "formation")
+    keeper = FleetKeeper(shop.database, shop.client, home, ours, lambda: clock[0])
+
+    def look(after: float, heard: float) -> None:
+        clock[0] += after
+        for name in ("a", "b"):
+            shop.beat(name, ago=heard)
+        keeper.run_once(NOW)
+
+    for _ in range(17):
+        look(keeper.interval, heard=0.0)
+    # Redis answered nobody for a while, neither the workers, one of which was to speak just then, nor us.
+    for pause in (2.1, 3.5):
+        look(pause * beat, heard=(pause + 0.99) * beat)
+        assert replaced(shop) == []
+        for _ in range(17):
+            look(keeper.interval, heard=0.0)
+    # A silence that was listened to does.
+    for silent in range(17):
+        look(keeper.interval, heard=silent * keeper.interval)
+    assert len(replaced(shop)) == 1
 
 
 def test_a_silence_that_began_before_anybody_listened_is_no_longer_than_that() -> None:

@@ -136,6 +136,17 @@ def test_a_foreign_table_of_our_name_is_refused_before_anything_is_made(bare: Da
     assert contents(bare) == {"jobs"}
 
 
+def test_an_index_that_was_made_beforehand_is_taken(bare: Database) -> None:
+    migrate.upgrade(bare, "0024")
+    with bare.engine.begin() as connection:
+        connection.execute(text(f'create index idx_jobs_error_next on "{bare.schema}".jobs (error_type)'))
+    migrate.upgrade(bare)
+    indexes = {index["name"]: index["column_names"] for index in inspect(bare.engine).get_indexes("jobs", bare.schema)}
+    assert indexes["idx_jobs_error"] == ["error_type"]
+    assert indexes["idx_jobs_tenant"] == ["tenant", "created_at", "job_id"]
+    assert not {name for name in indexes if name and name.endswith("_next")}
+
+
 def test_two_schemas_live_side_by_side(stack: DevStack, database: Database) -> None:
     other = Database(Settings(database_url=stack.database_url, schema=f"other_{uuid.uuid4().hex[:8]}"))
     migrate.upgrade(other)

@@ -53,6 +53,16 @@ def test_a_session_begins_with_the_right_password_alone_and_ends_for_good(web: T
         ] * 2
 
 
+def test_a_session_outlives_the_process_that_began_it(web: TestClient, desk: Desk) -> None:
+    add_user(desk, "ann", "viewer")
+    sign_in(web, "ann")
+    with browser(desk) as another:
+        another.cookies.update(web.cookies)
+        assert another.get("/").status_code == 200
+        another.post("/sign-out")
+    assert web.get("/").status_code == 303
+
+
 def test_a_token_does_what_it_may_and_nothing_once_it_is_revoked(web: TestClient, desk: Desk) -> None:
     add_user(desk, "ann", "viewer")
     token = token_of(desk, "ann", "viewer")

@@ -1,4 +1,4 @@
-"""The wheel holds what runs: every module, the scripts, the migrations and the typing marker."""
+"""The wheel holds what runs: every module, script, template and style, the migrations and the typing marker."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
     subprocess.run([*command, "--wheel-dir", str(tmp_path), str(source)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "jobplatform").rglob("*.py")}
-    scripts = {str(path.relative_to(ROOT)) for path in (ROOT / "jobplatform").rglob("*.lua")}
+    files = {path.relative_to(ROOT) for path in (ROOT / "jobplatform").rglob("*.*") if "__pycache__" not in path.parts}
+    ours = set(map(str, files))
     migrations = {f"jobplatform/{path.relative_to(ROOT)}" for path in (ROOT / "migrations").rglob("*.py")}
-    assert modules | scripts | migrations <= names
+    assert ours | migrations <= names
     assert {"jobplatform/py.typed", "jobplatform/migrations/script.py.mako"} <= names

@@ -111,6 +111,7 @@ def test_compose_services_restart_wait_and_keep_their_data(services: dict[str, A
     assert all(services[name]["restart"] == "unless-stopped" for name in (*DATABASES, *OURS))
     assert services["migrate"]["restart"] == "no"
     assert all("healthcheck" in services[name] and services[name]["volumes"] for name in DATABASES)
+    assert "http://localhost:8700/ready" in services["web"]["healthcheck"]["test"][-1]
     assert services["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
     for name in OURS:
         conditions = {key: value["condition"] for key, value in services[name]["depends_on"].items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import runpy
 import shlex
 import tomllib
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from celery.bin.worker import worker
 
 from jobplatform.cli import main, plugin
 from jobplatform.settings import load_settings
-from jobplatform.workers.manifests import Place, scaled_object
+from jobplatform.workers.manifests import Place, deployment_patch, scaled_object
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD, KUBERNETES = ROOT / "deploy/systemd", ROOT / "deploy/kubernetes"
@@ -183,6 +184,31 @@ def test_probes_ask_what_is_served(name: str) -> None:
     }
 
 
+def test_the_patch_of_a_deployment_probes_as_the_manifest_does() -> None:
+    (container,) = PODS["Deployment", "worker"]["spec"]["containers"]
+    (port,) = (each["containerPort"] for each in container["ports"])
+    made = deployment_patch(load_settings({**SECRET, **CONFIG}), Place("worker", "jobplatform", ""))
+    (patched,) = made["spec"]["template"]["spec"]["containers"]
+    assert patched.pop("name") == container["name"]
+    assert patched == {
+        kind: {**container[kind], "httpGet": {**container[kind]["httpGet"], "port": port}}
+        for kind in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+    alone = load_settings({**SECRET, **CONFIG, "JOBPLATFORM_METRICS_BIND": "9464"})
+    pod = deployment_patch(alone, Place("worker", "jobplatform", ""))["spec"]["template"]["spec"]
+    assert "containers" not in pod, "nobody else can ask it"
+
+
+def test_the_dashboard_is_probed_by_a_name_that_it_goes_by() -> None:
+    (container,) = PODS["Deployment", "web"]["spec"]["containers"]
+    asked = {kind: container[kind]["httpGet"] for kind in ("livenessProbe", "readinessProbe")}
+    host = [{"name": "Host", "value": "localhost"}]
+    assert asked == {
+        "livenessProbe": {"path": "/live", "port": "http", "httpHeaders": host},
+        "readinessProbe": {"path": "/ready", "port": "http", "httpHeaders": host},
+    }
+
+
 def test_keda_asks_for_the_wish() -> None:
     place = Place("worker", "jobplatform", "http://jobplatform-fleet:9110/fleet/wish")
     assert DOCUMENTS["ScaledObject", "worker-worker"] == scaled_object(load_settings({**SECRET, **CONFIG}), place)
@@ -195,3 +221,9 @@ def test_a_drain_of_a_node_leaves_some_of_each() -> None:
     budgets = {name: doc["spec"] for (kind, name), doc in DOCUMENTS.items() if kind == "PodDisruptionBudget"}
     assert set(budgets) == {"worker", "controller", "beat", "web"}
     assert all(budget["selector"]["matchLabels"]["app.kubernetes.io/name"] == name for name, budget in budgets.items())
+
+
+def test_indexes_that_are_made_before_an_upgrade_are_those_of_the_migration() -> None:
+    migration = runpy.run_path(str(ROOT / "migrations/versions/0025_search.py"))
+    told = re.findall(r"create index concurrently (\w+)_next on jobs (.*);", (ROOT / "DEPLOYMENT.md").read_text())
+    assert dict(told) == migration["INDEXES"]

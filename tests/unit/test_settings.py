@@ -11,7 +11,8 @@ from sqlalchemy.engine import make_url
 
 from jobplatform.errors import SettingsError
 from jobplatform.jobs.attach import attach
-from jobplatform.settings import Settings, load_settings, page
+from jobplatform.settings import Settings, load_settings
+from jobplatform.settings.page import page
 
 
 def test_values_are_read_and_defaults_kept() -> None:

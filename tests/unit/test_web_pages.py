@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from jobplatform.errors import RequestRefused
 from jobplatform.web import chart, drawing, form, live, look, paging, question, timeline, trace, wording
@@ -189,6 +191,24 @@ def test_who_listens_hears_what_changed_once_and_no_more_than_they_may() -> None
 
     asyncio.run(story())
     assert live.moved(None, {"jobs": 1}) == frozenset()
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_who_does_not_read_is_dropped(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.01)
+
+    async def never(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        told = live.Live(lambda: {"jobs": 1})
+        listener = told.join("ann", frozenset({"jobs"}))
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {"spec_version": version}}
+        stream = live._Stream(Request(scope), told, listener)
+        await asyncio.wait_for(stream(scope, never, never), 10)
+        assert not told.listeners
+
+    asyncio.run(story())
 
 
 def test_a_chart_reaches_from_nothing_to_a_round_number_and_has_gaps() -> None:

@@ -9,6 +9,7 @@ from jobplatform.web.api import (
     batches,
     bulk,
     clusters,
+    filters,
     jobs,
     letters,
     models,
@@ -22,7 +23,8 @@ from jobplatform.web.api import (
 
 router = APIRouter()
 _PARTS = (
-    overview, jobs, bulk, queues, workers, schedules, batches, letters, clusters, quarantine, models, people, alerts,
+    overview, jobs, filters, bulk, queues, workers, schedules, batches, letters, clusters, quarantine, models,
+    people, alerts,
 )  # fmt: skip
 for part in _PARTS:
     router.include_router(part.router)

@@ -12,6 +12,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Text
 from jobplatform.web.api.reply import answer, nothing, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -26,6 +27,7 @@ class Cancelling(Body):
 
 @router.get("/batches")
 @does("batches.list")
+@gives_page(batches.list_batches)
 def list_batches(
     request: Request, visit: Visiting, unfinished: bool = False, limit: Limit = 50, after: After = None
 ) -> Response:
@@ -36,6 +38,7 @@ def list_batches(
 
 @router.get("/batches/{batch_id}")
 @does("batches.show")
+@gives(batches.show_batch)
 def show_batch(request: Request, visit: Visiting, batch_id: UUID) -> Response:
     """Show how far a batch is, and the jobs that its events have made."""
     return answer(request, batches.show_batch(*visit, str(batch_id)))
@@ -73,6 +76,7 @@ def retry_failed(request: Request, visit: Visiting, batch_id: UUID) -> Response:
 
 @router.get("/workflows")
 @does("workflows.list")
+@gives_page(workflows.list_workflows)
 def list_workflows(request: Request, visit: Visiting, limit: Limit = 50, after: After = None) -> Response:
     """List workflows, the newest first, each with its jobs by state."""
     found = workflows.list_workflows(*visit, limit, cursor.read_id(after))
@@ -81,6 +85,7 @@ def list_workflows(request: Request, visit: Visiting, limit: Limit = 50, after: 
 
 @router.get("/workflows/{root_id}")
 @does("workflows.show")
+@gives(workflows.show_workflow)
 def show_workflow(request: Request, visit: Visiting, root_id: UUID, limit: Limit = 1_000) -> Response:
     """Show the jobs of a workflow, and which waits for which; one of its jobs names it as well as its root."""
     return answer(request, workflows.show_workflow(*visit, str(root_id), limit))

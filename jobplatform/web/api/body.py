@@ -9,6 +9,8 @@ from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from jobplatform.jobs.editing import Change
+
 #: The most names, ids or numbers in one request.
 MOST = 1_000
 _BIGGEST = 2**63 - 1
@@ -61,3 +63,27 @@ Limit = Annotated[int, Query(ge=1, le=1_000, description="Rows of a page.")]
 After = Annotated[
     Annotated[str, Field(max_length=1_000)] | SkipJsonSchema[None], Query(description="`next` of the page before.")
 ]
+
+
+class Placed(Body):
+    """A value at a place of a payload; without one, what stands there is taken away."""
+
+    path: Annotated[list[Name | Annotated[int, Field(ge=0, le=1_000_000)]], Field(min_length=1, max_length=20)]
+    value: Any = None
+    removes: bool = False
+
+
+class Payload(Body):
+    """Another payload: whole, or the one that there is with changes.
+
+    :param dry_run: check all of it, tell what changes, and write nothing.
+    """
+
+    payload: dict[str, Any] | None = None
+    changes: Annotated[list[Placed], Field(max_length=100)] = Field(default_factory=list)
+    dry_run: bool = False
+
+    @property
+    def edits(self) -> list[Change]:
+        """Give the changes as actions take them."""
+        return [Change(tuple(each.path), each.value, each.removes) for each in self.changes]

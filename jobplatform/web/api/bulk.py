@@ -14,6 +14,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Number, Priority, Text
 from jobplatform.web.api.reply import answer, nothing, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -51,6 +52,7 @@ class Why(Body):
 
 @router.post("/bulk/plan")
 @does("bulk.plan")
+@gives(bulk.plan)
 def plan(request: Request, visit: Visiting, asked: Bulk) -> Response:
     """Tell how many jobs a bulk action would be done to, with some of them; nothing is changed."""
     return answer(request, bulk.plan(*visit, asked.wish))
@@ -58,6 +60,7 @@ def plan(request: Request, visit: Visiting, asked: Bulk) -> Response:
 
 @router.post("/bulk", status_code=202)
 @does("bulk.start")
+@gives(bulk.start, "bulk_id")
 def start(request: Request, visit: Visiting, asked: Bulk) -> Response:
     """Let a job do a verb to all jobs of a filter that are there by now; plan it first."""
     bulk_id = bulk.start(*visit, asked.wish)
@@ -66,6 +69,7 @@ def start(request: Request, visit: Visiting, asked: Bulk) -> Response:
 
 @router.get("/bulk")
 @does("bulk.list")
+@gives_page(bulk.list_bulks)
 def list_bulks(request: Request, visit: Visiting, limit: Limit = 50, after: After = None) -> Response:
     """List bulk actions, newest first; who may not see all jobs sees their own."""
     found = bulk.list_bulks(*visit, limit, cursor.read_number(after))
@@ -74,6 +78,7 @@ def list_bulks(request: Request, visit: Visiting, limit: Limit = 50, after: Afte
 
 @router.get("/bulk/{bulk_id}")
 @does("bulk.show")
+@gives(bulk.show_bulk)
 def show(request: Request, visit: Visiting, bulk_id: Number) -> Response:
     """Show how far a bulk action is."""
     return answer(request, bulk.show_bulk(*visit, bulk_id))

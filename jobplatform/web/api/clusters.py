@@ -13,6 +13,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Name, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -54,6 +55,7 @@ class Merging(Body):
 
 @router.get("/clusters")
 @does("clusters.list")
+@gives_page(clusters.list_clusters)
 def list_clusters(
     request: Request,
     visit: Visiting,
@@ -69,6 +71,7 @@ def list_clusters(
 
 @router.get("/clusters/similar")
 @does("clusters.similar")
+@gives(clusters.similar, "rows")
 def similar(
     request: Request,
     visit: Visiting,
@@ -82,6 +85,7 @@ def similar(
 
 @router.get("/clusters/{cluster}")
 @does("clusters.show")
+@gives(clusters.show_cluster)
 def show_cluster(request: Request, visit: Visiting, cluster: Part) -> Response:
     """Show a cluster: a sample with its traceback, where and when it came, open dead letters, and notes."""
     return answer(request, clusters.show_cluster(*visit, cluster))

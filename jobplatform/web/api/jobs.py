@@ -9,16 +9,18 @@ from fastapi import Header, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from jobplatform.actions import jobs, pacing, query, submission
+from jobplatform.actions import jobs, pacing, query, resubmission, submission
 from jobplatform.actions.jobs import MISSING
 from jobplatform.actions.steering import Chosen, Steered
 from jobplatform.actions.submission import Submission
 from jobplatform.errors import JobNotFound, RequestRefused
 from jobplatform.store.pauses import Hold
+from jobplatform.store.search import Reach
 from jobplatform.web import cursor
-from jobplatform.web.api.body import MOST, After, Body, Limit, Moment, Name, Priority, Seconds, Text
+from jobplatform.web.api.body import MOST, After, Body, Limit, Moment, Name, Payload, Priority, Seconds, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import check_key, noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visit, Visiting
 
@@ -91,6 +93,12 @@ class NewJob(Body):
         return Submission(**{**known, "tags": tuple(self.tags)})
 
 
+class Anew(Payload):
+    """Another payload with which a job is submitted once more, and why."""
+
+    reason: Text | None = None
+
+
 class NewJobs(Body):
     """Jobs of which all are to be submitted, or none."""
 
@@ -99,6 +107,7 @@ class NewJobs(Body):
 
 @router.get("/jobs")
 @does("jobs.list")
+@gives_page(jobs.list_jobs, looked=Reach | None)
 def list_jobs(request: Request, visit: Visiting, q: Q = "", limit: Limit = 50, after: After = None) -> Response:
     """List jobs that match a filter, newest first; where it looked at too many, `looked` says how far it came."""
     found = jobs.list_jobs(*visit, query.parse(q, visit.desk.now()), limit, cursor.read_job(after))
@@ -108,6 +117,7 @@ def list_jobs(request: Request, visit: Visiting, q: Q = "", limit: Limit = 50, a
 
 @router.get("/jobs/count")
 @does("jobs.count")
+@gives(jobs=int, whole=bool)
 def count_jobs(request: Request, visit: Visiting, q: Q = "") -> Response:
     """Count jobs that match a filter; without `whole` there are so many or more."""
     count = jobs.count_jobs(*visit, query.parse(q, visit.desk.now()), _COUNTED)
@@ -116,6 +126,7 @@ def count_jobs(request: Request, visit: Visiting, q: Q = "") -> Response:
 
 @router.get("/jobs/states")
 @does("jobs.states")
+@gives(jobs.states, "states")
 def job_states(
     request: Request, visit: Visiting, job_id: Annotated[list[UUID], Query(min_length=1, max_length=100)]
 ) -> Response:
@@ -125,6 +136,7 @@ def job_states(
 
 @router.get("/jobs/{job_id}")
 @does("jobs.show")
+@gives(jobs.show_job)
 def show_job(request: Request, visit: Visiting, job_id: UUID) -> Response:
     """Show a job, its attempts, what was decided after each failure, and its edges."""
     return answer(request, jobs.show_job(*visit, str(job_id)))
@@ -132,6 +144,7 @@ def show_job(request: Request, visit: Visiting, job_id: UUID) -> Response:
 
 @router.get("/jobs/{job_id}/graph")
 @does("jobs.graph")
+@gives(jobs.graph, "jobs", complete=bool)
 def graph(request: Request, visit: Visiting, job_id: UUID, limit: Limit = 1_000) -> Response:
     """List the jobs that hang together with one by dependencies."""
     found = jobs.graph(*visit, str(job_id), limit)
@@ -140,9 +153,18 @@ def graph(request: Request, visit: Visiting, job_id: UUID, limit: Limit = 1_000)
 
 @router.get("/jobs/{job_id}/logs")
 @does("jobs.logs")
+@gives(jobs.logs, "log")
 def logs(request: Request, visit: Visiting, job_id: UUID, attempt: Attempt = None) -> Response:
     """Show what the code of an attempt has logged: of the last that has a log, unless one is named."""
     return answer(request, {"log": jobs.logs(*visit, str(job_id), attempt)})
+
+
+@router.get("/jobs/{job_id}/logs/ends")
+@does("jobs.log_ends")
+@gives(jobs.log_ends, "logs")
+def log_ends(request: Request, visit: Visiting, job_id: UUID) -> Response:
+    """Show the last lines that the code of each of the newest attempts has logged."""
+    return answer(request, {"logs": jobs.log_ends(*visit, str(job_id))})
 
 
 @router.get("/jobs/{job_id}/eta")
@@ -155,6 +177,7 @@ def eta(request: Request, visit: Visiting, job_id: UUID, workflow: bool = False)
 
 @router.post("/jobs", status_code=201)
 @does("jobs.submit")
+@gives(submission.submit, "job_id")
 def submit(
     request: Request,
     visit: Visiting,
@@ -172,14 +195,29 @@ def submit(
 
 @router.post("/jobs/many", status_code=201)
 @does("jobs.submit_many")
+@gives(submission.submit_many, "job_ids")
 def submit_many(request: Request, visit: Visiting, asked: NewJobs) -> Response:
     """Submit jobs, all of them or none."""
     pacing.admit(*visit, jobs=len(asked.jobs))
     return answer(request, {"job_ids": submission.submit_many(*visit, [each.submission() for each in asked.jobs])}, 201)
 
 
+@router.post("/jobs/{job_id}/resubmit", status_code=201, responses={200: {"description": "What a dry run tells."}})
+@does("jobs.resubmit")
+@gives(resubmission.resubmit)
+def resubmit(request: Request, visit: Visiting, job_id: UUID, asked: Anew) -> Response:
+    """Submit a job that has ended once more, as a new one with another payload; with `dry_run` tell what changes."""
+    if not asked.dry_run:
+        pacing.admit(*visit, jobs=1)
+    done = resubmission.resubmit(*visit, str(job_id), asked.payload, asked.edits, asked.reason, asked.dry_run)
+    if done.job_id is None:
+        return answer(request, done)
+    return answer(request, done, 201, {"location": f"/api/v1/jobs/{done.job_id}"})
+
+
 @router.post("/jobs/retry")
 @does("jobs.retry")
+@gives(jobs.retry)
 def retry(request: Request, visit: Visiting, asked: JobIds) -> Response:
     """Run jobs now: those that wait for a time at once, those that failed or were cancelled once more."""
     return _told(request, jobs.retry(*visit, asked.chosen, asked.dry_run))
@@ -187,6 +225,7 @@ def retry(request: Request, visit: Visiting, asked: JobIds) -> Response:
 
 @router.post("/jobs/cancel")
 @does("jobs.cancel")
+@gives(jobs.cancel)
 def cancel(request: Request, visit: Visiting, asked: Cancellation) -> Response:
     """Cancel jobs: those that wait never start, those that run are told to stop."""
     return _told(request, jobs.cancel(*visit, asked.chosen, asked.reason, asked.cascade, asked.dry_run))
@@ -194,6 +233,7 @@ def cancel(request: Request, visit: Visiting, asked: Cancellation) -> Response:
 
 @router.post("/jobs/pause")
 @does("jobs.pause")
+@gives(jobs.pause)
 def pause(request: Request, visit: Visiting, asked: Pausing) -> Response:
     """Pause jobs: those that wait do not start, those that run stop at their next checkpoint."""
     return _told(request, jobs.pause(*visit, asked.chosen, _hold(visit, asked.reason, asked.until), asked.dry_run))
@@ -201,6 +241,7 @@ def pause(request: Request, visit: Visiting, asked: Pausing) -> Response:
 
 @router.post("/jobs/resume")
 @does("jobs.resume")
+@gives(jobs.resume)
 def resume(request: Request, visit: Visiting, asked: JobIds) -> Response:
     """Let paused jobs go on."""
     return _told(request, jobs.resume(*visit, asked.chosen, asked.dry_run))
@@ -208,6 +249,7 @@ def resume(request: Request, visit: Visiting, asked: JobIds) -> Response:
 
 @router.post("/jobs/move")
 @does("jobs.move")
+@gives(jobs.move)
 def move(request: Request, visit: Visiting, asked: Moving) -> Response:
     """Change the queue or the priority of jobs that have not begun."""
     return _told(request, jobs.move(*visit, asked.chosen, asked.queue, asked.priority, asked.dry_run))

@@ -6,18 +6,18 @@ import io
 import json
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field
 
 from jobplatform.actions import clusters, letters, replays
 from jobplatform.actions.replays import Pace
-from jobplatform.jobs.editing import Change
 from jobplatform.store.dead_letters import LetterFilter
 from jobplatform.web import cursor
-from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Number, Numbers, Text
+from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Number, Numbers, Payload, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visit, Visiting
 
@@ -64,21 +64,6 @@ class Replaying(Letters):
         return Pace(self.rate, self.canaries, self.limit)
 
 
-class Placed(Body):
-    """A value at a place of a payload; without one, what stands there is taken away."""
-
-    path: Annotated[list[Name | Annotated[int, Field(ge=0, le=1_000_000)]], Field(min_length=1, max_length=20)]
-    value: Any = None
-    removes: bool = False
-
-
-class Editing(Body):
-    """Another payload for a dead letter: whole, or the one it has with changes."""
-
-    payload: dict[str, Any] | None = None
-    changes: Annotated[list[Placed], Field(max_length=100)] = Field(default_factory=list)
-
-
 class Reasoned(Body):
     """Why."""
 
@@ -98,62 +83,51 @@ def _filter(
     return LetterFilter(ids, job_type, error_type, names, failed_after, open_only)
 
 
-@router.get("/letters")
-@does("letters.list", "clusters.family")
-def list_letters(
-    request: Request,
+def _asked(
     visit: Visiting,
     job_type: Asked = None,
     error_type: Asked = None,
     cluster: Asked = None,
     since: Moment | None = None,
     every: bool = False,
-    limit: Limit = 50,
-    after: After = None,
-) -> Response:
+) -> LetterFilter:
+    return _filter(visit, None, job_type, error_type, cluster, since, not every)
+
+
+#: The dead letters that the query of a request asks for.
+Chosen = Annotated[LetterFilter, Depends(_asked)]
+
+
+@router.get("/letters")
+@does("letters.list", "clusters.family")
+@gives_page(letters.list_letters)
+def list_letters(request: Request, visit: Visiting, chosen: Chosen, limit: Limit = 50, after: After = None) -> Response:
     """List dead letters, newest first; with `every` those that are resolved as well."""
-    chosen = _filter(visit, None, job_type, error_type, cluster, since, not every)
     found = letters.list_letters(*visit, chosen, limit, cursor.read_number(after))
     return page(request, found.rows, found.next)
 
 
 @router.get("/letters/count")
 @does("letters.count", "clusters.family")
-def count_letters(
-    request: Request,
-    visit: Visiting,
-    job_type: Asked = None,
-    error_type: Asked = None,
-    cluster: Asked = None,
-    since: Moment | None = None,
-    every: bool = False,
-) -> Response:
+@gives(letters=int, whole=bool)
+def count_letters(request: Request, visit: Visiting, chosen: Chosen) -> Response:
     """Count dead letters; without `whole` there are so many or more."""
-    count = letters.count_letters(
-        *visit, _filter(visit, None, job_type, error_type, cluster, since, not every), _COUNTED
-    )
+    count = letters.count_letters(*visit, chosen, _COUNTED)
     return answer(request, {"letters": count, "whole": count < _COUNTED})
 
 
 @router.get("/letters/export")
 @does("letters.export", "clusters.family")
-def export(
-    request: Request,
-    visit: Visiting,
-    job_type: Asked = None,
-    error_type: Asked = None,
-    cluster: Asked = None,
-    since: Moment | None = None,
-    every: bool = False,
-) -> Response:
+def export(visit: Visiting, chosen: Chosen) -> Response:
     """Give dead letters with their payloads, each as a line of JSON, the oldest first."""
-    lines = letters.export(*visit, _filter(visit, None, job_type, error_type, cluster, since, not every))
+    lines = letters.export(*visit, chosen)
     headers = {"content-disposition": 'attachment; filename="dead-letters.ndjson"'}
     return StreamingResponse((line.rstrip("\n") + "\n" for line in lines), 200, headers, _LINES)
 
 
 @router.get("/letters/{dlq_id}")
 @does("letters.show")
+@gives(letters.show_letter)
 def show_letter(request: Request, visit: Visiting, dlq_id: Number) -> Response:
     """Show a dead letter with its payloads, its reason and what became of it."""
     return answer(request, letters.show_letter(*visit, dlq_id))
@@ -161,6 +135,7 @@ def show_letter(request: Request, visit: Visiting, dlq_id: Number) -> Response:
 
 @router.post("/letters/resolve")
 @does("letters.resolve", "clusters.family")
+@gives(letters.resolve)
 def resolve(request: Request, visit: Visiting, asked: Resolving) -> Response:
     """Mark open dead letters as resolved without running their jobs."""
     return answer(request, letters.resolve(*visit, asked.chosen(visit), asked.note))
@@ -168,6 +143,7 @@ def resolve(request: Request, visit: Visiting, asked: Resolving) -> Response:
 
 @router.post("/letters/replay")
 @does("letters.replay", "clusters.family")
+@gives(replays.replay_now)
 def replay_now(request: Request, visit: Visiting, asked: Letters) -> Response:
     """Run the jobs of a few dead letters once more at once; they are named by id."""
     return answer(request, replays.replay_now(*visit, asked.chosen(visit)))
@@ -175,6 +151,7 @@ def replay_now(request: Request, visit: Visiting, asked: Letters) -> Response:
 
 @router.post("/letters/import")
 @does("letters.import")
+@gives(letters.import_)
 def import_letters(
     request: Request, visit: Visiting, lines: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
 ) -> Response:
@@ -185,14 +162,15 @@ def import_letters(
 
 @router.put("/letters/{dlq_id}/payload")
 @does("letters.edit")
-def edit(request: Request, visit: Visiting, dlq_id: Number, asked: Editing) -> Response:
+@gives(letters.edit)
+def edit(request: Request, visit: Visiting, dlq_id: Number, asked: Payload) -> Response:
     """Give a dead letter another payload, with which its job is replayed; the one that failed stays beside it."""
-    changes = [Change(tuple(each.path), each.value, each.removes) for each in asked.changes]
-    return answer(request, letters.edit(*visit, dlq_id, asked.payload, changes))
+    return answer(request, letters.edit(*visit, dlq_id, asked.payload, asked.edits, asked.dry_run))
 
 
 @router.get("/replays")
 @does("replays.list")
+@gives_page(replays.list_replays)
 def list_replays(
     request: Request, visit: Visiting, running: bool = False, limit: Limit = 50, after: After = None
 ) -> Response:
@@ -203,6 +181,7 @@ def list_replays(
 
 @router.post("/replays/plan")
 @does("replays.plan", "clusters.family")
+@gives(replays.plan)
 def plan(request: Request, visit: Visiting, asked: Replaying) -> Response:
     """Tell what a replay would run, what is in its way, and how long it takes at least; nothing is changed."""
     return answer(request, replays.plan(*visit, asked.chosen(visit), asked.pace))
@@ -217,6 +196,7 @@ def start(request: Request, visit: Visiting, asked: Replaying) -> Response:
 
 @router.get("/replays/{replay_id}")
 @does("replays.show")
+@gives(replays.show_replay)
 def show_replay(request: Request, visit: Visiting, replay_id: Number) -> Response:
     """Show how far a replay is, why it ended, and which of its jobs did not go well."""
     return answer(request, replays.show_replay(*visit, replay_id))

@@ -15,6 +15,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Moment, Names, Text
 from jobplatform.web.api.reply import answer, nothing, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -67,6 +68,7 @@ class Forcing(Body):
 
 @router.get("/queues")
 @does("queues.list")
+@gives(queues.list_queues, "rows")
 def list_queues(request: Request, visit: Visiting) -> Response:
     """List the queues that workers take, and those that are paused."""
     return answer(request, {"rows": queues.list_queues(*visit)})
@@ -74,6 +76,7 @@ def list_queues(request: Request, visit: Visiting) -> Response:
 
 @router.post("/queues/pause")
 @does("queues.pause")
+@gives(queues.pause_queues)
 def pause_queues(request: Request, visit: Visiting, asked: Pausing) -> Response:
     """Pause queues: what runs goes on, and nothing more begins."""
     hold = Hold(asked.reason, visit.actor.name, asked.until)
@@ -112,6 +115,7 @@ def list_types(request: Request, visit: Visiting) -> Response:
 
 @router.post("/types/pause")
 @does("types.pause")
+@gives(queues.pause_types)
 def pause_types(request: Request, visit: Visiting, asked: Pausing) -> Response:
     """Pause job types: what runs goes on, and nothing more begins."""
     hold = Hold(asked.reason, visit.actor.name, asked.until)
@@ -127,6 +131,7 @@ def resume_types(request: Request, visit: Visiting, asked: Named) -> Response:
 
 @router.get("/types/published")
 @does("job_types.list")
+@gives_page(job_types.list_job_types)
 def list_job_types(
     request: Request, visit: Visiting, limit: Limit = 100, after: After = None, tools: bool = False
 ) -> Response:
@@ -137,6 +142,7 @@ def list_job_types(
 
 @router.get("/types/published/{name}")
 @does("job_types.show")
+@gives(job_types.show_job_type)
 def show_job_type(request: Request, visit: Visiting, name: Part) -> Response:
     """Show a job type: the JSON Schema of its arguments, its queue and its options."""
     return answer(request, job_types.show_job_type(*visit, name))

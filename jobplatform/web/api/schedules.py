@@ -14,6 +14,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Names, Priority, Seconds, Text
 from jobplatform.web.api.reply import answer, nothing, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -89,6 +90,7 @@ class Filling(Body):
 
 @router.get("/schedules")
 @does("schedules.list")
+@gives_page(schedules.list_schedules)
 def list_schedules(request: Request, visit: Visiting, limit: Limit = 50, after: After = None) -> Response:
     """List schedules by name."""
     found = schedules.list_schedules(*visit, limit, cursor.read_name(after))
@@ -97,6 +99,7 @@ def list_schedules(request: Request, visit: Visiting, limit: Limit = 50, after: 
 
 @router.get("/schedules/check")
 @does("schedules.check")
+@gives(schedules.check)
 def check(request: Request, visit: Visiting) -> Response:
     """Look for what is likely wrong: never fires, overlaps, collisions, clock changes, silence."""
     return answer(request, schedules.check(*visit))
@@ -104,6 +107,7 @@ def check(request: Request, visit: Visiting) -> Response:
 
 @router.get("/schedules/preview")
 @does("schedules.preview")
+@gives(schedules.preview, "rows")
 def preview(
     request: Request,
     visit: Visiting,
@@ -117,6 +121,7 @@ def preview(
 
 @router.get("/schedules/{name}")
 @does("schedules.show")
+@gives(schedules.show_schedule)
 def show_schedule(request: Request, visit: Visiting, name: Part, count: Runs = 5) -> Response:
     """Show a schedule, when it fires next, and what became of its last fires."""
     return answer(request, schedules.show_schedule(*visit, name, count))

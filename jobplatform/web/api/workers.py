@@ -15,6 +15,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Names, Number, Seconds, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -61,6 +62,7 @@ class Asked(Body):
 
 @router.get("/workers")
 @does("workers.list")
+@gives(workers.list_workers, "rows")
 def list_workers(request: Request, visit: Visiting, gone: bool = False, limit: Limit = 100) -> Response:
     """List workers, the last seen first."""
     return answer(request, {"rows": workers.list_workers(*visit, gone, limit)})
@@ -82,6 +84,7 @@ def hungry(request: Request, visit: Visiting, limit: Limit = 100) -> Response:
 
 @router.get("/workers/{name}")
 @does("workers.show")
+@gives(workers.show_worker)
 def show_worker(request: Request, visit: Visiting, name: Part) -> Response:
     """Show the worker that was last seen under a name, with its last report."""
     return answer(request, workers.show_worker(*visit, name))
@@ -89,6 +92,7 @@ def show_worker(request: Request, visit: Visiting, name: Part) -> Response:
 
 @router.post("/workers/cordon")
 @does("workers.cordon")
+@gives(workers.cordon)
 def cordon(request: Request, visit: Visiting, asked: Asking) -> Response:
     """Let workers take no more jobs: what they hold and have not begun goes back, what runs ends."""
     return answer(request, workers.cordon(*visit, asked.names, asked.reason))
@@ -96,6 +100,7 @@ def cordon(request: Request, visit: Visiting, asked: Asking) -> Response:
 
 @router.post("/workers/uncordon")
 @does("workers.uncordon")
+@gives(workers.uncordon)
 def uncordon(request: Request, visit: Visiting, asked: Asking) -> Response:
     """Let cordoned workers take jobs again."""
     return answer(request, workers.uncordon(*visit, asked.names, asked.reason))
@@ -103,6 +108,7 @@ def uncordon(request: Request, visit: Visiting, asked: Asking) -> Response:
 
 @router.post("/workers/drain")
 @does("workers.drain")
+@gives(workers.drain)
 def drain(request: Request, visit: Visiting, asked: Draining) -> Response:
     """Let workers end, as SIGTERM does."""
     return answer(request, workers.drain(*visit, asked.names, asked.reason, asked.grace))

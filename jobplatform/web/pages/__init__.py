@@ -11,6 +11,7 @@ from jobplatform.web.pages import (
     breakers,
     bulk,
     decisions,
+    edit,
     job,
     jobs,
     letters,
@@ -32,8 +33,8 @@ from jobplatform.web.pages import (
 router = APIRouter(include_in_schema=False)
 # The list before the job: an address that names a list is none of a job.
 _PARTS = (
-    overview, jobs, steer, bulk, workflow, job, submit, queues, workers, schedules, letters, models, metrics, decisions,
-    settings, batches, limits, breakers, plans, quarantine, alerts, backfill,
+    overview, jobs, steer, bulk, workflow, edit, job, submit, queues, workers, schedules, letters, models, metrics,
+    decisions, settings, batches, limits, breakers, plans, quarantine, alerts, backfill,
 )  # fmt: skip
 for part in _PARTS:
     router.include_router(part.router)

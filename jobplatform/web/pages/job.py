@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from jobplatform.actions import jobs
+from jobplatform.actions.jobs import Log
+from jobplatform.actions.permission import Permission
 from jobplatform.errors import JobPlatformError
 from jobplatform.jobs.eta import Eta
 from jobplatform.states import FINAL
@@ -37,9 +39,17 @@ def show_job(request: Request, visit: Visiting, job_id: str) -> Response:
         bars=timeline.bars(spans, now),
         eta=None if job["status"] in FINAL else _eta(visit, job_id),
         frames=frames,
+        logs=_logs(visit, job_id),
         command=f"jobplatform jobs show {shlex.quote(job['job_id'])}",
         now=now,
     )
+
+
+def _logs(visit: Visit, job_id: str) -> dict[int, Log]:
+    """Give the ends of the logs by attempt; none to who may not see what jobs are given."""
+    if not visit.actor.may(Permission.JOBS_PAYLOAD):
+        return {}
+    return {log.attempt: log for log in jobs.log_ends(*visit, job_id)}
 
 
 def _eta(visit: Visit, job_id: str) -> Eta | None:

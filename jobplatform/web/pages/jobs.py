@@ -5,25 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from jobplatform.actions import jobs
+from jobplatform.actions import job_types, jobs, query, saved_filters
 from jobplatform.actions.query import parse, write
 from jobplatform.errors import QueryRefused, RequestRefused
 from jobplatform.states import State
 from jobplatform.store.listing import JobFilter
-from jobplatform.web import paging
-from jobplatform.web.page import page
+from jobplatform.web import columns, paging
+from jobplatform.web.page import go, page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visit, Visiting
 
 router = APIRouter()
 
+Cols = Annotated[Sequence[str], Query(max_length=50)]
+#: Job types that a filter is completed with.
+_TYPES = 300
 #: Rows of a page; jobs of a state that are counted; rows of an export, and of one look for it.
 _ROWS, _COUNTED, _EXPORTED, _LOOK = 50, 1_000, 100_000, 1_000
 _COLUMNS = (
@@ -36,8 +40,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @router.get("/jobs")
-@does("jobs.list", "jobs.count")
-def list_jobs(request: Request, visit: Visiting, q: str = "", after: str = "") -> Response:
+@does("jobs.list", "jobs.count", "filters.list", "job_types.list")
+def list_jobs(request: Request, visit: Visiting, q: str = "", after: str = "", cols: Cols = ()) -> Response:
     """List jobs, newest first."""
     try:
         chosen, refused = parse(q, visit.desk.now()), None
@@ -56,7 +60,59 @@ def list_jobs(request: Request, visit: Visiting, q: str = "", after: str = "") -
         next=paging.written(found.next),
         tabs=_tabs(visit, chosen) if refused is None else [],
         reach=found.reach,
+        columns=columns.chosen(cols),
+        cols=columns.written(columns.chosen(cols)),
+        saved=saved_filters.list_filters(*visit),
+        beginnings=_beginnings(visit),
     )
+
+
+def _beginnings(visit: Visit) -> list[str]:
+    """List what a term of a filter can begin with, of what the actor may see."""
+    types = job_types.list_job_types(*visit, _TYPES).rows
+    return query.beginnings([row["name"] for row in types], sorted({row["queue"] for row in types if row["queue"]}))
+
+
+@router.get("/jobs/columns")
+@does("jobs.list")
+def choose_columns(request: Request, visit: Visiting, q: str = "", cols: Cols = ()) -> Response:
+    """Offer the columns of the list."""
+    return page(request, "columns.html", q=q, columns=columns.chosen(cols), every=columns.COLUMNS)
+
+
+@router.post("/jobs/filters")
+@does("filters.save")
+def save_filter(
+    request: Request,
+    visit: Visiting,
+    name: Annotated[str, Form(max_length=1_000)],
+    q: Annotated[str, Form()] = "",
+    cols: Annotated[str, Form()] = "",
+) -> Response:
+    """Keep a filter with its columns under a name."""
+    shown = [column.name for column in columns.chosen([cols])] if cols else []
+    saved_filters.save(*visit, name.strip(), q.strip(), shown)
+    return go(request, _place(q, cols), f"Saved as {name.strip()}.")
+
+
+@router.post("/jobs/filters/remove")
+@does("filters.remove")
+def remove_filter(
+    request: Request,
+    visit: Visiting,
+    name: Annotated[str, Form(max_length=1_000)],
+    q: Annotated[str, Form()] = "",
+    cols: Annotated[str, Form()] = "",
+) -> Response:
+    """Keep a filter no more."""
+    saved_filters.remove(*visit, name)
+    return go(request, _place(q, cols), f"{name} is no longer saved.")
+
+
+def _place(q: str, cols: str) -> str:
+    """Give the address of the list with a filter and columns."""
+    asked = urlencode({name: value for name, value in (("q", q), ("cols", cols)) if value})
+    return f"/jobs?{asked}" if asked else "/jobs"
 
 
 def _tabs(visit: Visit, chosen: JobFilter) -> list[dict[str, Any]]:

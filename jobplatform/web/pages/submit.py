@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -10,9 +11,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
-from jobplatform.actions import job_types, submission
+from jobplatform.actions import job_types, pacing, submission
 from jobplatform.actions.submission import Submission
-from jobplatform.errors import InvalidPayload, JobOptionError, JobPlatformError, PayloadProblems
+from jobplatform.errors import InvalidPayload, JobOptionError, JobPlatformError, PayloadProblems, TooOften
 from jobplatform.web.form import Unread, entries, values
 from jobplatform.web.page import go, page
 from jobplatform.web.rule import does
@@ -49,11 +50,12 @@ def submit(request: Request, visit: Visiting, fields: Annotated[FormData, Depend
         payload, wrong = _payload(known, given)
         if wrong:
             return _form(request, visit, name, given, wrong)
+        pacing.admit(*visit, jobs=1)
         job_id = submission.submit(*visit, Submission(name, payload, **_options(given)))
     except PayloadProblems as error:
         found = [Unread(pointer.lstrip("/").partition("/")[0], problem) for pointer, problem in error.problems]
         return _form(request, visit, name, given, found)
-    except (InvalidPayload, JobOptionError) as error:
+    except (InvalidPayload, JobOptionError, TooOften) as error:
         return _form(request, visit, name, given, [], error)
     return go(request, f"/jobs/{job_id}", "Submitted.")
 
@@ -104,7 +106,8 @@ def _form(
     return page(
         request,
         "submit.html",
-        status=422 if wrong or error else 200,
+        status=429 if isinstance(error, TooOften) else 422 if wrong or error else 200,
+        headers={"retry-after": str(math.ceil(error.retry_after))} if isinstance(error, TooOften) else None,
         known=known,
         entries=None if known["schema"] is None else entries(known["schema"], own),
         given=given,

@@ -226,6 +226,95 @@ function say(text) {
   document.getElementById("toasts")?.replaceChildren(toast);
 }
 
+// ---- Completion: of the term at the caret, from the list that a plain field would offer for the first one.
+
+for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[data-completes]"))) complete(field);
+
+/** @param {HTMLInputElement} field */
+function complete(field) {
+  const words = [...(field.list?.options ?? [])].map((each) => each.value), list = document.createElement("ul");
+  if (!words.length) return;
+  field.removeAttribute("list");
+  list.id = `${field.id}-completions`;
+  list.className = "completions";
+  list.hidden = true;
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", "Completions");
+  field.after(list);
+  for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-expanded", "false"], ["aria-controls", list.id]]) field.setAttribute(name, value);
+  let at = -1;
+
+  /** Where the term at the caret begins: after the last space that no quotes hold. */
+  function begin() {
+    const end = field.selectionStart ?? field.value.length;
+    let start = 0, quoted = false;
+    for (let index = 0; index < end; index += 1) {
+      const each = field.value[index];
+      if (quoted && each === "\\") index += 1;
+      else if (each === '"') quoted = !quoted;
+      else if (!quoted && /\s/.test(each)) start = index + 1;
+    }
+    return start;
+  }
+  function close() {
+    list.hidden = true;
+    at = -1;
+    field.setAttribute("aria-expanded", "false");
+    field.removeAttribute("aria-activedescendant");
+  }
+  function open() {
+    const end = field.selectionStart ?? field.value.length, term = field.value.slice(begin(), end).toLowerCase();
+    const begins = (/** @type {string} */ each) => each.toLowerCase().startsWith(term);
+    const within = (/** @type {string} */ each) => term.length > 1 && !begins(each) && each.toLowerCase().includes(term);
+    const found = term ? [...words.filter(begins), ...words.filter(within)].filter((each) => each !== term).slice(0, 10) : [];
+    close();
+    list.replaceChildren(...found.map((each, index) => {
+      const item = document.createElement("li");
+      item.id = `${list.id}-${index}`;
+      item.setAttribute("role", "option");
+      item.setAttribute("aria-selected", "false");
+      item.textContent = each;
+      return item;
+    }));
+    if (!found.length) return;
+    list.hidden = false;
+    field.setAttribute("aria-expanded", "true");
+  }
+  /** @param {number} step */
+  function choose(step) {
+    const items = list.children;
+    items[at]?.setAttribute("aria-selected", "false");
+    at = (at + step + (at < 0 && step < 0 ? 1 : 0) + items.length) % items.length;
+    items[at].setAttribute("aria-selected", "true");
+    items[at].scrollIntoView({ block: "nearest" });
+    field.setAttribute("aria-activedescendant", items[at].id);
+  }
+  /** @param {string} word */
+  function take(word) {
+    const start = begin(), end = field.selectionStart ?? field.value.length, whole = /[:.]$/.test(word) ? word : `${word} `;
+    field.setRangeText(whole, start, end, "end");
+    close();
+    if (whole === word) open();
+  }
+  field.addEventListener("input", open);
+  field.addEventListener("blur", close);
+  list.addEventListener("mousedown", (event) => {
+    event.preventDefault();
+    const item = /** @type {Element} */ (event.target).closest("li");
+    if (item) take(item.textContent ?? "");
+  });
+  field.addEventListener("keydown", (event) => {
+    if (list.hidden || event.isComposing) return;
+    if (event.key === "ArrowDown") choose(1);
+    else if (event.key === "ArrowUp") choose(-1);
+    else if (event.key === "Escape") close();
+    else if ((event.key === "Enter" || event.key === "Tab") && at >= 0) take(list.children[at].textContent ?? "");
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+}
+
 // ---- Keys.
 
 const button = document.getElementById("help-button");
