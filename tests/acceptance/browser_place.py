@@ -53,8 +53,7 @@ _TOLD = """(() => {
   }, true);
 })();"""
 _COLOURS = """() => [...new Set([...document.querySelectorAll("body *")].filter((each) => each.checkVisibility() && (
-  each.matches("input, select, textarea")
-  || [...each.childNodes].some((part) => part.nodeType === 3 && /\\S/.test(part.data))
+  each.matches("input, select, textarea") || [...each.childNodes].some((at) => at.nodeType === 3 && at.data.trim())
 )).map((each) => {
   const own = getComputedStyle(each), grounds = [];
   for (let at = each; at; at = at.parentElement) {
@@ -143,8 +142,9 @@ def serve(fleet: Fleet) -> str:
         port = free.getsockname()[1]
     for role in ("viewer", "operator", "admin"):
         people.add_user(*desk_of(fleet), role, PASSWORD, role)
-    # Pages offer what can be asked of a fleet, too.
-    own = {"JOBPLATFORM_WEB_BIND": f"127.0.0.1:{port}", "JOBPLATFORM_FLEET": "procfile"}
+    # Pages offer what can be asked of a fleet, too, and a notice to somebody who is told of alerts: in vain.
+    told = {"JOBPLATFORM_ALERT_SMTP": "smtps://127.0.0.1:9", "JOBPLATFORM_ALERT_MAIL": "ann@shop.example"}
+    own = {"JOBPLATFORM_WEB_BIND": f"127.0.0.1:{port}", "JOBPLATFORM_FLEET": "procfile", **told}
     web = fleet.python("-c", "from jobplatform.cli import main; main()", "web", name="web", **own)
     eventually(lambda: web.says("Uvicorn running"), 30, web.tail)
     return f"http://127.0.0.1:{port}"

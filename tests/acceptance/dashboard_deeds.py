@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from dashboard_hand import Hand
-from dashboard_site import HOSTILE, add_bulk, add_model
+from dashboard_site import HOSTILE, add_alert, add_batch, add_bulk, add_model, add_plan, add_quarantined
 from processes import eventually
 
 from jobplatform.store import models
@@ -95,7 +95,8 @@ def a_queue_and_a_job_type_are_paused_and_resumed(hand: Hand) -> None:
 def a_worker_is_asked_all_that_can_be(hand: Hand) -> None:
     """A worker of its own, since it ends by it."""
     hand.fleet.start_worker("-c", "1", "-Q", "nothing", name=f"spare-{hand.name}")
-    (row,) = hand.fleet.rows("select name from @workers where name like %(name)s", name=f"spare-{hand.name}@%")
+    found = "select name from @workers where name like %(name)s"
+    (row,) = eventually(lambda: hand.fleet.rows(found, name=f"spare-{hand.name}@%"), 30)
     hand.open("/workers")
     for duty in ("Cordon", "Uncordon", "Replace", "Drain"):
         hand.press(f"{duty} {row['name']}", {"Reason": HOSTILE[0]})
@@ -138,6 +139,12 @@ def a_schedule_is_added_changed_run_and_removed(hand: Hand) -> None:
     hand.open(f"/schedules/{name}")
     hand.press("Run now", {})
     hand.told("It was fired.")
+    hand.open(f"/schedules/{name}")
+    hand.unfold("Make up for times that are past")
+    hand.write("From", "2026-01-01T00:00:00")
+    hand.write("Until", "2026-01-03T00:00:00")
+    hand.press("Count them", {})
+    hand.told("2 jobs were made.")
     for verb in ("Pause", "Resume", "Remove"):
         hand.open(f"/schedules/{name}")
         if verb == "Resume":
@@ -163,7 +170,7 @@ def an_error_is_looked_after(hand: Hand) -> None:
 
     hand.open(f"/dead-letters/{failed()}")
     hand.press("Discard", {"Reason": HOSTILE[0]})
-    hand.told("1 dead letter discarded.")
+    hand.told("discarded.")
     hand.open(f"/dead-letters/{failed()}")
     for button in ("Note it", "Assign"):
         hand.write("A note", HOSTILE[0])
@@ -256,3 +263,89 @@ def the_keys_are_told(hand: Hand) -> None:
         hand.press("Close", of="#help")
     assert not hand.page.get_by_role("dialog").count()
     assert hand.page.get_by_role("button", name="Keys ?").count() == hand.keys
+
+
+@deed
+def a_batch_is_steered(hand: Hand) -> None:
+    """What failed of it runs once more; it is closed, and cancelled."""
+    hand.open(f"/batches/{add_batch(hand.fleet)}")
+    hand.press("Retry failed", {})
+    hand.told("to run once more.")
+    hand.press("Close", {})
+    hand.told("It is closed")
+    hand.press("Cancel", {"Reason": HOSTILE[0]})
+    hand.told("It is being cancelled")
+
+
+@deed
+def a_limit_is_set_and_removed(hand: Hand) -> None:
+    """And the order of a queue, and the weight of a tenant."""
+    hand.open("/limits")
+    hand.write("Name", f"key:{hand.name}", "#set")
+    hand.write("At once", "2")
+    hand.press("Set the limit")
+    hand.told(f"key:{hand.name} is limited")
+    hand.write("Find limits", hand.name)
+    hand.press("Filter")
+    hand.press(f"Remove key:{hand.name}", {})
+    hand.told(f"key:{hand.name} is not limited any more.")
+    orders = {"Queue": "slow", "Age": "60"}
+    weights = {"Queue of the tenant": "slow", "Tenant": hand.name, "Weight": "2"}
+    for of, button, entries in (("order", "Set the order", orders), ("weight", "Set the weight", weights)):
+        hand.open("/limits")
+        hand.unfold("Change the order of a queue")
+        for label, value in entries.items():
+            hand.write(label, value, f"form[action='/limits/{of}']")
+        hand.press(button)
+        hand.told("slow")
+
+
+@deed
+def a_breaker_is_forced(hand: Hand) -> None:
+    """Held open before it is known to fail, held closed, and left to itself."""
+    cause = f"host:{hand.name}.example"
+    hand.open("/breakers")
+    hand.write("Cause", cause, "#hold")
+    hand.press("Hold it", {})
+    hand.told(f"{cause} is held open.")
+    for verb, says in (("Close", "is held closed."), ("Open", "is held open."), ("Reset", "decides by itself again.")):
+        hand.press(f"{verb} {cause}", {})
+        hand.told(f"{cause} {says}")
+
+
+@deed
+def a_plan_is_decided_on(hand: Hand) -> None:
+    """An agent waits for it."""
+    for button, says in (("Approve", "Approved"), ("Refuse", "Refused")):
+        hand.open(f"/plans/{add_plan(hand.fleet)}")
+        hand.press(button, {})
+        hand.told(says)
+
+
+@deed
+def what_is_in_quarantine_is_replayed_and_discarded(hand: Hand) -> None:
+    """One by its own page, and those of a queue from the list."""
+    for button, says in (("Replay", "1 replayed."), ("Discard", "1 discarded.")):
+        hand.open(f"/quarantine/{add_quarantined(hand.fleet)}")
+        hand.press(button, {})
+        hand.told(says)
+    number = add_quarantined(hand.fleet)
+    hand.open("/quarantine")
+    hand.write("Queue", "mail")
+    hand.press("Filter")
+    hand.tick(f"Select {number}")
+    hand.press("Discard", {})
+    hand.told("1 discarded.")
+
+
+@deed
+def an_alert_is_muted(hand: Hand) -> None:
+    """And told of again; a test says who would be told."""
+    add_alert(hand.fleet, hand.name)
+    hand.open("/alerts")
+    hand.press(f"Mute long wait {hand.name}", {"Reason": HOSTILE[0]})
+    hand.told(f"Nobody is told of long wait ({hand.name})")
+    hand.press(f"Unmute long wait {hand.name}")
+    hand.told(f"People are told of long wait ({hand.name}) again.")
+    hand.press("Send a test")
+    hand.told("was not told")

@@ -62,7 +62,8 @@ class Hand(NamedTuple):
     def write(self, label: str, value: str, of: str = "main") -> None:
         """Fill something in, in place of what is there."""
         entry = self.page.locator(of).get_by_label(label).first
-        if not self.keys:
+        # A time is put together by the browser's own parts, whose order is the language's.
+        if not self.keys or self._is(entry, "[type=datetime-local]"):
             entry.select_option(value) if self._is(entry, "select") else entry.fill(value)
             return
         self.reach(entry)

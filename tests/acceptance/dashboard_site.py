@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -11,9 +13,12 @@ import browser_place as place
 from fleet import Fleet
 from processes import eventually
 
-from jobplatform import Workflow
-from jobplatform.actions import schedule_edits
-from jobplatform.store import models
+from jobplatform import Workflow, batch
+from jobplatform.actions import breakers, plans, schedule_edits
+from jobplatform.actions.actor import Actor, Via
+from jobplatform.actions.permission import ROLES
+from jobplatform.actions.plans import Blast
+from jobplatform.store import alerts, models, quarantine
 
 #: Texts that would do something if a page took them for anything but text (OWASP, XSS filter evasion).
 HOSTILE = (
@@ -53,6 +58,15 @@ PAGES = {
     "model": "/models/{model}",
     "audit": "/audit",
     "people": "/people",
+    "batches": "/batches",
+    "batch": "/batches/{batch}",
+    "limits": "/limits",
+    "breakers": "/breakers?every=true",
+    "plans": "/plans",
+    "plan": "/plans/{plan}",
+    "quarantine": "/quarantine",
+    "quarantined": "/quarantine/{quarantined}",
+    "alerts": "/alerts",
     "settings": "/settings",
     "api": "/api/docs",
     "problem": "/jobs/none",
@@ -96,6 +110,8 @@ def seed(fleet: Fleet) -> dict[str, str]:
     eventually(lambda: fleet.states()["COMPLETED"] == 5 and fleet.states()["FAILED"] == len(HOSTILE) + 1, 60)
     eventually(lambda: bool(fleet.rows("select 1 as one from @queue_samples limit 1")), 30)
     _hostile_rows(fleet)
+    add_alert(fleet, HOSTILE[0])
+    breakers.force(*place.desk_of(fleet), [HOSTILE[0]], "open")
     schedule_edits.add(*place.desk_of(fleet), "tidy <b>up</b>", "dashboard_jobs.greet", "0 4 * * mon-fri", {})
     (root,) = fleet.rows("select job_id::text from @jobs where status = 'COMPLETED' order by created_at limit 1")
     (failed,) = fleet.rows(
@@ -110,6 +126,9 @@ def seed(fleet: Fleet) -> dict[str, str]:
         "schedule": quote("tidy <b>up</b>"),
         "bulk": str(add_bulk(fleet)),
         "model": str(add_model(fleet)),
+        "batch": add_batch(fleet),
+        "plan": add_plan(fleet),
+        "quarantined": str(add_quarantined(fleet)),
     }
     return {name: path.format(**seeded) for name, path in PAGES.items()}
 
@@ -135,6 +154,41 @@ def add_model(fleet: Fleet, kind: str = models.RETRY) -> int:
         version = models.add(transaction, {**row, "artifact": b"{}", "sha256": "0" * 64, "reason": HOSTILE[1]})
         models.retire(transaction, version, HOSTILE[0])
     return version
+
+
+def add_batch(fleet: Fleet) -> str:
+    """Open a batch of two jobs, one of which waits and one has failed; gives its id."""
+    made = batch(HOSTILE[0], app=fleet.client).open()
+    made.add(fleet.client.tasks["dashboard_jobs.report"], HOSTILE[0])
+    made.add(fleet.client.tasks["dashboard_jobs.fail"], "torn")
+    eventually(lambda: made.progress().failed == 1, 30)
+    return made.id
+
+
+def add_plan(fleet: Fleet) -> str:
+    """Let an agent ask for something; gives the id of its plan."""
+    desk, _ = place.desk_of(fleet)
+    blast = Blast(2, ["job-1"], f"Cancel {HOSTILE[0]}")
+    agent = Actor("ann/agent", Via.AGENT, ROLES["operator"])
+    return str(plans.ask(desk, agent, "jobs.cancel", {"reason": HOSTILE[1]}, blast)["plan"])
+
+
+def add_quarantined(fleet: Fleet) -> int:
+    """Keep a message that nobody could read; gives its number."""
+    row = {"stream_id": str(uuid.uuid4()), "field": "e1", "kind": "message", "queue": "mail", "job_id": None}
+    body = base64.b64encode(json.dumps([[HOSTILE[0]], {}, {}]).encode()).decode()
+    raw = json.dumps({"body": body, "headers": {"task": HOSTILE[0]}}).encode()
+    row |= {"size": len(raw), "raw": base64.b64encode(raw).decode(), "reason": f"no job type: {HOSTILE[0]}"}
+    with fleet.database.transaction() as transaction:
+        quarantine.add(transaction, [row])
+        return int(quarantine.list_quarantine(transaction, limit=1)[0]["quarantine_id"])
+
+
+def add_alert(fleet: Fleet, subject: str) -> None:
+    """Let people be told of something."""
+    found = {"condition": "long wait", "subject": subject, "message": f"{subject} waits"}
+    with fleet.database.transaction() as transaction:
+        alerts.note_found(transaction, [found], datetime.now(UTC))
 
 
 def _hostile_rows(fleet: Fleet) -> None:
