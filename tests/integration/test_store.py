@@ -140,6 +140,7 @@ def test_a_foreign_table_of_our_name_is_refused_before_anything_is_made(bare: Da
     assert contents(bare) == {"jobs"}
 
 
+@pytest.mark.owner
 def test_an_index_that_was_made_beforehand_is_taken(bare: Database) -> None:
     migrate.upgrade(bare, "0024")
     with bare.engine.begin() as connection:
