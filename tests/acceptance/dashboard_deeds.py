@@ -349,3 +349,42 @@ def an_alert_is_muted(hand: Hand) -> None:
     hand.told(f"People are told of long wait ({hand.name}) again.")
     hand.press("Send a test")
     hand.told("was not told")
+
+
+@deed
+def a_job_runs_once_more_with_other_arguments(hand: Hand) -> None:
+    """What changes is shown first; the dead letter of a job is edited in the same way."""
+    job = hand.fleet.client.tasks["dashboard_jobs.fail"].apply_async(("torn",))
+    found = "select dlq_id from @dead_letter_jobs where job_id = %(job)s and resolved_at is null"
+    (letter,) = eventually(lambda: hand.fleet.rows(found, job=job.id), 30)
+    hand.open(f"/jobs/{job.id}")
+    hand.follow("Retry with other arguments")
+    hand.write("Payload", '{"args": ["burnt"], "kwargs": {}}')
+    hand.press("Show what changes")
+    hand.sees("#changes", "burnt")
+    hand.press("Submit as a new job")
+    hand.told("Submitted with another payload.")
+    for button, says in (("Keep it", "Kept: the job runs"), ("Keep it and replay", "Kept, and its job runs")):
+        hand.open(f"/dead-letters/letters/{letter['dlq_id']}")
+        hand.write("Payload", '{"args": ["burnt"], "kwargs": {}}')
+        hand.press("Show what changes")
+        hand.sees("main", "What changes")
+        hand.press(button)
+        hand.told(says)
+
+
+@deed
+def a_filter_is_saved_and_columns_are_chosen(hand: Hand) -> None:
+    """Kept for whoever saved it, and in the address."""
+    name = f"mine {hand.name}"
+    hand.open("/jobs?q=state%3Afailed")
+    hand.unfold("Saved filters")
+    hand.write("Save this filter as", name)
+    hand.press("Save")
+    hand.told(f"Saved as {name}.")
+    hand.unfold("Saved filters")
+    hand.press(f"Remove {name}")
+    hand.told(f"{name} is no longer saved.")
+    hand.follow("Columns")
+    hand.press("Show these columns")
+    hand.page.wait_for_url("**cols=**")

@@ -61,7 +61,10 @@ class Hand(NamedTuple):
 
     def write(self, label: str, value: str, of: str = "main") -> None:
         """Fill something in, in place of what is there."""
-        entry = self.page.locator(of).get_by_label(label).first
+        place = self.page.locator(of)
+        # A label may be part of another, and may have more behind it.
+        exact = place.get_by_label(label, exact=True)
+        entry = (exact if exact.count() else place.get_by_label(label)).first
         # A time is put together by the browser's own parts, whose order is the language's.
         if not self.keys or self._is(entry, "[type=datetime-local]"):
             entry.select_option(value) if self._is(entry, "select") else entry.fill(value)
@@ -94,7 +97,9 @@ class Hand(NamedTuple):
 
     def told(self, text: str) -> None:
         """Wait until a page says that something was done."""
-        self.page.locator(".toast", has_text=text).wait_for()
+        toast = self.page.locator(".toast, main .problem[role=alert]").first
+        toast.wait_for()
+        assert text in toast.inner_text(), f"{self.page.url}: {toast.inner_text()!r} instead of {text!r}"
 
     def sees(self, where: str, text: str) -> None:
         """Wait until a part of a page says something."""

@@ -40,6 +40,8 @@ PAGES = {
     "jobs-refused": "/jobs?q=colour%3Ared",
     "job-failed": "/jobs/{failed}",
     "job-hostile": "/jobs/{hostile}",
+    "job-edit": "/jobs/{failed}/edit",
+    "jobs-columns": "/jobs/columns",
     "workflow": "/jobs/{root}/workflow",
     "submit-types": "/submit",
     "submit": "/submit?type=dashboard_jobs.greet",
@@ -49,6 +51,7 @@ PAGES = {
     "workers": "/workers",
     "dead-letters": "/dead-letters",
     "dead-letter": "/dead-letters/{letter}",
+    "letter-edit": "/dead-letters/letters/{dlq}",
     "schedules": "/schedules",
     "schedule": "/schedules/{schedule}",
     "schedule-form": "/schedules/edit?cron=0+8+*+*+1-5&timezone=Europe/Berlin&name=x&job_type=y",
@@ -118,10 +121,12 @@ def seed(fleet: Fleet) -> dict[str, str]:
         "select job_id::text, fingerprint from @jobs where status = 'FAILED' and fingerprint is not null limit 1"
     )
     (hostile,) = fleet.rows("select job_id::text from @jobs where tenant = 'hostile' limit 1")
+    (dlq,) = fleet.rows("select dlq_id from @dead_letter_jobs order by dlq_id limit 1")
     seeded = {
         "failed": failed["job_id"],
         "letter": failed["fingerprint"],
         "hostile": hostile["job_id"],
+        "dlq": str(dlq["dlq_id"]),
         "root": root["job_id"],
         "schedule": quote("tidy <b>up</b>"),
         "bulk": str(add_bulk(fleet)),

@@ -75,6 +75,7 @@ LEAST = {
         "POST /dead-letters/{fingerprint}/edit",
         "POST /dead-letters/{fingerprint}/replay",
         "POST /jobs/steer/{verb}",
+        # The payload, which takes a permission of its own, comes with the form: without it there is nothing to send.
         "POST /plans/{plan_id}/{verb}",
         "POST /quarantine/do/{verb}",
         "POST /queues/pause",
@@ -92,9 +93,9 @@ LEAST = {
         "GET /audit",
         "GET /dead-letters/letters/{dlq_id}",
         "GET /jobs/{job_id}/edit",
-        "POST /dead-letters/letters/{dlq_id}",
         "POST /jobs/{job_id}/edit",
         "GET /people",
+        "POST /dead-letters/letters/{dlq_id}",
         "POST /limits",
         "POST /limits/order",
         "POST /limits/remove",
