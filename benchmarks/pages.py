@@ -31,6 +31,9 @@ from jobplatform.web.app import make_app
 #: As ``jobplatform web`` opens its database, and what 95 of 100 requests may take, in milliseconds.
 _POOL, _STATEMENT_SECONDS, _GOAL = 10, 2.0, 300.0
 _STATES = ("completed", "failed", "pending", "retrying", "cancelled", "blocked")
+#: Lists that take no filter here.
+_PLACES = ("queues", "workers", "schedules", "batches", "limits", "breakers", "quarantine", "alerts", "plans",
+           "decisions", "history", "models", "metrics", "bulk", "audit", "people", "settings")  # fmt: skip
 _ERRORS = ("TimeoutError", "ConnectionError", "ValueError", "MemoryError", "NoSuchError")
 
 
@@ -94,22 +97,25 @@ def _searched(place: str, make: Callable[[random.Random], str]) -> Callable[[ran
     return lambda draw: f"{place}?{urlencode({'q': make(draw)})}"
 
 
+def _plain(path: str) -> Callable[[random.Random], str]:
+    return lambda draw: path
+
+
 def kinds(jobs: list[str]) -> Mapping[str, Callable[[random.Random], str]]:
     """Name what is asked for, and how a request of each is drawn.
 
     :param jobs: ids of some.
     """
     return {
-        "overview": lambda draw: "/",
-        "jobs": lambda draw: "/jobs",
+        "overview": _plain("/"),
+        "jobs": _plain("/jobs"),
         "jobs, one state": _searched("/jobs", _state),
         "jobs, three filters": _searched("/jobs", _three),
         "jobs, payload path": _searched("/jobs", _payload),
         "jobs, error text": _searched("/jobs", _text),
         "job": lambda draw: f"/jobs/{draw.choice(jobs)}",
-        "dead letters": lambda draw: "/dead-letters",
-        "queues": lambda draw: "/queues",
-        "workers": lambda draw: "/workers",
+        "dead letters": _plain("/dead-letters"),
+        **{place: _plain(f"/{place}") for place in _PLACES},
         "API jobs, three filters": _searched("/api/v1/jobs", _three),
         "API job": lambda draw: f"/api/v1/jobs/{draw.choice(jobs)}",
     }
