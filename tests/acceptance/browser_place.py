@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,14 @@ class Watched:
 
     :ivar found: said on the console, asked of another origin, refused by the policy, or asked in a dialog.
     :ivar offered: what there was to press, and where it was seen.
+    :ivar asked: the questions that were looked at, by what they are made of.
     :ivar pressed: what of it was.
     """
 
     here: str
     found: list[str] = field(default_factory=list)
     offered: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
     pressed: set[str] = field(default_factory=set)
 
     def taken(self) -> list[str]:
@@ -170,17 +173,19 @@ def sign_in(page: Any, here: str, name: str) -> None:
     page.wait_for_url(f"{here}/")
 
 
+@cache
 def axe_script() -> str:
     """Read the rules of accessibility, which are no part of any page that is shipped."""
     package = pytest.importorskip("axe_playwright_python", reason="needs the development packages: make install")
     return (Path(package.__file__).parent / "axe.min.js").read_text()
 
 
-def axe_findings(page: Any, layout: bool, colours: bool) -> list[str]:
+def axe_findings(page: Any, layout: bool, colours: bool, of: str = "html") -> list[str]:
     """List what keeps people from using a page as it is now, seriously or worse.
 
     :param layout: whether to look at all but contrast, which no theme changes.
     :param colours: whether to look at contrast.
+    :param of: the part of the page that is looked at.
     """
     wanted = {"type": "tag", "values": _TAGS} if layout else {"type": "rule", "values": ["color-contrast"]}
     options = {"runOnly": wanted, "resultTypes": ["violations"], "preload": False}
@@ -188,7 +193,7 @@ def axe_findings(page: Any, layout: bool, colours: bool) -> list[str]:
         return []
     if not colours:
         options["rules"] = {"color-contrast": {"enabled": False}}
-    found = page.evaluate("async (options) => (await axe.run(document, options)).violations", options)
+    found = page.evaluate("async ([of, options]) => (await axe.run(of, options)).violations", [of, options])
     return [
         f"{each['id']} ({each['impact']}): {node['html'][:160]}"
         for each in found

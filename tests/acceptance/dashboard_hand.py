@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import browser_place as place
 from dashboard_site import Site
 from fleet import Fleet
 
@@ -17,6 +18,8 @@ _BETWEEN = """(target) => {
             && !(each.type === "radio" && !each.checked && each !== target));
     return stops.indexOf(target) - stops.indexOf(document.activeElement) - 1;
 }"""
+#: What a question is made of.
+_PARTS = "(each) => [...each.querySelectorAll('*')].map((part) => `${part.localName} ${part.className}`).join()"
 
 
 class Hand(NamedTuple):
@@ -55,6 +58,8 @@ class Hand(NamedTuple):
             return
         question = self.page.locator("#question")
         question.wait_for()
+        if self.keys:
+            self._look_at(question)
         for label, value in answers.items():
             self.write(label, value, "#question")
         self._push(question.locator("form button").first)
@@ -119,6 +124,18 @@ class Hand(NamedTuple):
                 return
             keys.press("Tab")
         raise AssertionError(f"{self.page.url}: no key leads to {target}")
+
+    def _look_at(self, question: Any) -> None:
+        """Note what is wrong with a question of which none like it was looked at yet, in both themes."""
+        made = question.evaluate(_PARTS)
+        if made in self.site.watched.asked:
+            return
+        self.site.watched.asked.add(made)
+        self.page.evaluate(place.axe_script())
+        for scheme in ("dark", "light"):
+            self.page.emulate_media(color_scheme=scheme)
+            found = place.axe_findings(self.page, layout=scheme == "light", colours=True, of="#question")
+            self.site.watched.found += [f"{self.page.url}, {scheme}, asks: {each}" for each in found]
 
     def _push(self, target: Any) -> None:
         if self.keys:

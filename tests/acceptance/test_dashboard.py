@@ -92,34 +92,42 @@ def admin(site: Site) -> Iterator[Any]:
 
 def test_every_page_can_be_read_by_everybody(site: Site) -> None:
     """Each page in both themes and at both widths, with all that is folded open."""
-    axe, found = place.axe_script(), list[str]()
+    found = list[str]()
     # Contrast is looked at wherever there are colours of a theme that were not looked at before.
     known: dict[str, set[str]] = {"light": set(), "dark": set()}
     context = site.browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     site.watched.follow(context)
     page = context.new_page()
+    page.goto(f"{site.here}/sign-in")
+    found += _looked_at(page, "sign-in", known)
     place.sign_in(page, site.here, "admin")
     for name, path in site.paths.items():
         page.goto(site.here + path)
         # What is looked at stays as it is.
         page.keyboard.press(".")
-        found += [f"{name}: {each}" for each in page.evaluate(_INJECTED)]
-        page.evaluate(axe)
-        if _SHOTS is None:
-            page.evaluate(_UNFOLDED)
-        for width, scheme in ((1280, "light"), (1280, "dark"), (360, "dark"), (360, "light")):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            _shoot(page, f"{name}-{scheme}-{width}")
-            wide, colours = place.overflow(page), place.colours_of(page)
-            seen = [f"{wide} px too wide"] if wide > 0 else []
-            layout = (width, scheme) in ((1280, "light"), (360, "dark"))
-            seen += place.axe_findings(page, layout, colours=not colours <= known[scheme])
-            known[scheme] |= colours
-            found += [f"{name} at {width}, {scheme}: {each}" for each in seen]
+        found += _looked_at(page, name, known)
     context.close()
     found += site.watched.taken()
     assert not found, "\n".join(found)
+
+
+def _looked_at(page: Any, name: str, known: dict[str, set[str]]) -> list[str]:
+    """Tell what is wrong with a page, in both themes and at both widths."""
+    found = [f"{name}: {each}" for each in page.evaluate(_INJECTED)]
+    page.evaluate(place.axe_script())
+    if _SHOTS is None:
+        page.evaluate(_UNFOLDED)
+    for width, scheme in ((1280, "light"), (1280, "dark"), (360, "dark"), (360, "light")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        _shoot(page, f"{name}-{scheme}-{width}")
+        wide, colours = place.overflow(page), place.colours_of(page)
+        seen = [f"{wide} px too wide"] if wide > 0 else []
+        layout = (width, scheme) in ((1280, "light"), (360, "dark"))
+        seen += place.axe_findings(page, layout, colours=not colours <= known[scheme])
+        known[scheme] |= colours
+        found += [f"{name} at {width}, {scheme}: {each}" for each in seen]
+    return found
 
 
 def test_every_page_of_the_application_is_among_those_that_are_read(site: Site) -> None:
