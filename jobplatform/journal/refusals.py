@@ -152,10 +152,13 @@ def _read(message: Any) -> ForeignMessage:
     if size > Recording.message_limit:
         raise ValueError(f"it has {size} bytes, and {Recording.message_limit} are the most")
     headers, parts = message.headers, message.payload
-    if "task" not in headers:
-        parts, headers, *_ = proto1_to_proto2(message, parts)
-    elif isinstance(parts, dict):
-        parts, headers, *_ = hybrid_to_proto2(message, parts)
+    try:
+        if "task" not in headers:
+            parts, headers, *_ = proto1_to_proto2(message, parts)
+        elif isinstance(parts, dict):
+            parts, headers, *_ = hybrid_to_proto2(message, parts)
+    except InvalidTaskError as error:
+        raise ValueError(str(error)) from error
     check_headers(headers)
     if len(headers["task"]) > 100:
         raise ValueError("task: it has more than 100 characters, and no worker here knows it")

@@ -28,6 +28,9 @@ KNOWN = "fuzzed.known"
 ID = "01900000-0000-7000-8000-000000000000"
 GOOD = json.loads(envelope(Message(ID, KNOWN, '{"args":[1],"kwargs":{}}', "celery", 1, 1.0)))
 LONG = "x" * 1_048_576
+#: In the first version of Celery's protocol, whose body says all; it is read in another way.
+OLD = {"task": KNOWN, "id": ID, "args": [], "kwargs": 5}
+OLDER = {**GOOD, "headers": {}, "body": json.dumps(OLD)}
 
 _NASTY = [LONG, "\ud800", "\0", "base64", "utf-8", "application/x-python-serialize", "zlib", "-1e999", "[" * 5_000]
 _VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -138,6 +141,9 @@ def test_every_message_is_taken_or_kept(fuzzed: Fuzzed, ring: KeyRing) -> None:
     @example(b'{"body":' + b"[" * 100_000, False)
     @example(json.dumps({**GOOD, "headers": {**GOOD["headers"], "id": LONG}}).encode(), False)
     @example(b"\xff\xfe\x00", True)
+    @example(json.dumps(OLDER).encode(), True)
+    @example(json.dumps({**GOOD, "headers": {"task": KNOWN}, "body": json.dumps(OLD)}).encode(), True)
+    @example(json.dumps(OLDER).encode(), False)
     def judge(raw: bytes, parks: bool) -> None:
         Recording.ring = ring
         entries = [entry.parse(text.encode()) for text in fuzzed.deliver(raw, parks)]
