@@ -27,11 +27,14 @@ class Limits(NamedTuple):
 
 @action("limits.list", Permission.LIMITS_READ)
 def list_limits(desk: Desk, actor: Actor) -> Limits:
-    """List the limits and what is held of them, and the queues that are served in an order of their own."""
+    """List the limits and what is held of them, and the queues that are served in an order of their own.
+
+    Of queues and tenants, those in the actor's scope; other limits hold for all and are seen by all.
+    """
     with desk.look() as session:
-        found = [dict(row) for row in rows.list_limits(session)]
-        orders = [dict(row) for row in rows.list_orders(session)]
-        weights = rows.list_weights(session)
+        found = [dict(row) for row in rows.list_limits(session) if _sees(actor, _queue_of(row["name"]))]
+        orders = [dict(row) for row in rows.list_orders(session) if _sees(actor, row["queue"])]
+        weights = [row for row in rows.list_weights(session) if actor.scope.holds(row["queue"], row["tenant"])]
     with closing(desk.redis()) as client:
         used, waiting = census.used_slots(client), census.blocked_lanes(client, [row["name"] for row in found])
     for row in found:
@@ -84,6 +87,10 @@ def set_weight(desk: Desk, actor: Actor, queue: str, tenant: str, weight: float)
 def _queue_of(limit: str) -> str | None:
     kind, _, name = limit.partition(":")
     return name if kind == "queue" else None
+
+
+def _sees(actor: Actor, queue: str | None) -> bool:
+    return queue is None or actor.scope.queues is None or queue in actor.scope.queues
 
 
 def _admit(actor: Actor, asked: str, queue: str | None) -> None:

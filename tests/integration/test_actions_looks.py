@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from command_line import NOWHERE, CliEnvironment
 
-from jobplatform.actions import decisions, health, models, overview, people, quarantine, scaling
+from jobplatform.actions import decisions, health, limits, models, overview, people, quarantine, scaling
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.decisions import Kind
 from jobplatform.actions.desk import Desk
@@ -22,6 +22,7 @@ from jobplatform.actions.quarantine import Choice
 from jobplatform.devstack.stack import DevStack
 from jobplatform.errors import DecisionNotFound, Forbidden, JobOptionError, ModelNotFound, NotQuarantined
 from jobplatform.journal.writer import connect
+from jobplatform.limits import Limit
 from jobplatform.settings import Settings
 from jobplatform.store import audit, breakers, replacements, retry_decisions, samples, workers
 from jobplatform.store import quarantine as kept
@@ -269,3 +270,16 @@ def test_who_steers_models_is_written_down(desk: Desk) -> None:
     with desk.look() as session:
         told = [row["action"] for row in audit.listed(session, 10)]
     assert told == ["users.add", "models.trial", "models.trial"]
+
+
+def test_limits_are_listed_within_a_scope(desk: Desk) -> None:
+    for name in ("queue:mine", "queue:theirs", "type:shop.charge"):
+        limits.set_limit(desk, ROOT, Limit(name, 1))
+    for queue in ("mine", "theirs"):
+        limits.set_order(desk, ROOT, queue, True, None)
+        for tenant in ("a", "b"):
+            limits.set_weight(desk, ROOT, queue, tenant, 2.0)
+    found = limits.list_limits(desk, viewer(Scope(frozenset({"mine"}), frozenset({"a"}))))
+    assert {row["name"] for row in found.limits} == {"queue:mine", "type:shop.charge"}
+    assert [(row["queue"], row["weights"]) for row in found.queues] == [("mine", {"a": 2.0})]
+    assert len(limits.list_limits(desk, ROOT).queues) == 2
