@@ -119,7 +119,7 @@ class Fleet:
         self.stack = stack
         self.grown = grown
         self.directory = directory
-        self.schema = fresh_schemas.of(stack).take()
+        self.schema = fresh_schemas.of(stack, False).take()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("JOBPLATFORM_")},
             **stack.environment(),
@@ -168,7 +168,7 @@ class Fleet:
         pools.reset()
         self.redis.close()
         self.database.close()
-        fresh_schemas.of(self.stack).give_back(self.schema)
+        fresh_schemas.of(self.stack, False).give_back(self.schema)
 
     def python(self, *arguments: str, name: str, ahead: int = 0, **environment: str) -> Process:
         """Start a Python program in the fleet's environment.
