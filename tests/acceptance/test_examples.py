@@ -93,6 +93,7 @@ print(json.dumps({job: ask(f"/orders/{job}/")}))
 
 
 @pytest.mark.parametrize("example", [PLAIN, WEB, DJANGO], ids=lambda example: example.folder)
+@pytest.mark.owner
 def test_an_existing_application_is_durable_by_one_line(
     example: Example, settings: Settings, database: Database, tmp_path: Path
 ) -> None:
