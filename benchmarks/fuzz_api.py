@@ -95,7 +95,7 @@ def _problem(operation: Any, reply: Any) -> str | None:
     """Say what is wrong with an answer."""
     if reply.status_code >= 500:
         return "an error of the server"
-    if str(reply.status_code) not in {*operation.responses.status_codes, "400", "405"}:
+    if str(reply.status_code) not in {*operation.responses.status_codes, "405"}:
         return "the document does not tell of this status"
     if reply.status_code >= 400 and reply.headers["content-type"] != "application/problem+json":
         return "no problem document"

@@ -19,11 +19,13 @@ from jobplatform.web.shape import Shapes
 PREFIX = "/api/v1/"
 _PROBLEM = ProblemDocument.__name__
 _WORDS = {
+    400: "It cannot be read as a request at all.",
     401: "Nobody is known to have asked.",
     403: "A permission is missing, or a page of another site asked.",
     404: "It is not there, or out of scope.",
     409: "Its state, or something of the same name, does not allow it.",
     413: "The body is too large.",
+    421: "The host that was asked for is none of this server.",
     422: "A value cannot be used; nothing was done.",
     429: "It was asked too often; `Retry-After` says when to come again.",
     503: "A store is away; `Retry-After` says when to come again.",

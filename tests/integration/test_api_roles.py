@@ -124,6 +124,6 @@ def test_every_action_is_reached_and_told_with_summary_errors_and_permission(web
         for method in route.methods - {"HEAD"}:
             operation = made["paths"][route.path][method.lower()]
             assert operation["summary"] and operation["x-permissions"], route
-            assert {"401", "403", "404", "422", "503"} <= operation["responses"].keys()
+            assert {"400", "401", "403", "404", "413", "421", "422", "429", "503"} <= operation["responses"].keys()
     page = web.get("/api/docs", headers=token)
     assert page.status_code == 200 and "POST /api/v1/jobs/cancel" in page.text and "<script>" not in page.text
