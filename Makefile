@@ -5,8 +5,8 @@ OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Acceptance tests of what no version of Celery has to do with.
-OF_STORES := batches benchmarks bulk chaos clock_skew dashboard demo deploy full_redis health keys lost_memory partition poison \
-	postgres_outages rescue restore retries scaling slots stall worker_fleet worker_modules workflows
+OF_STORES := batches benchmarks bulk chaos clock_skew dashboard dashboard_pictures demo deploy full_redis health keys least_roles \
+	lost_memory partition poison postgres_outages rescue restore retries scaling slots stall worker_fleet worker_modules workflows
 # Acceptance tests whose stores fail: they want more of the machine than others, which mostly wait.
 OUTAGES := chaos full_redis lost_memory outages partition postgres_outages
 # Tests of pages share one browser and one platform, which tests that are shared out would begin again and again.
@@ -49,7 +49,7 @@ $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 
 oldest: $(OLDEST)/.ready ## Run what touches Celery with the oldest Celery that is supported, in its default pool.
 	@$(OLDEST)/bin/python -c "import celery, kombu; print('with Celery', celery.__version__, 'and kombu', kombu.__version__)"
-	@$(OLDEST)/bin/python -m pytest -q -n 3 --dist worksteal tests/unit/test_pool.py tests/unit/test_credit.py \
+	@$(OLDEST)/bin/python -m pytest -q -n 4 --dist worksteal tests/unit/test_pool.py tests/unit/test_credit.py \
 		tests/integration/test_transport.py tests/integration/test_submission.py tests/acceptance \
 		-k "not threads and not solo" \
 		$(addprefix --ignore=tests/acceptance/test_,$(addsuffix .py,$(OF_STORES)))
