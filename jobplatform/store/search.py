@@ -1,25 +1,28 @@
 """Jobs that match a filter, newest first, each page at the same cost however many jobs there are.
 
 An index gives the jobs of one part of the filter in order; the rest is asked of each. A page looks at so many jobs at
-most, and where that was not enough to fill it, it says how far it came, and the next one goes on there.
+most, in steps for as long as there is time, and where that was not enough to fill it, it says how far it came, and the
+next one goes on there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 from jobplatform.states import State
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import EXAMPLE, MATCHES, JobFilter, Row, parameters
-from jobplatform.store.shapes import JobListed
+from jobplatform.store.shapes.job import JobListed
 from jobplatform.store.statement import Statement
+from jobplatform.store.stride import stride
 
 #: Jobs that one page looks at: those of one time lie side by side, the others have to be fetched one by one.
 LOOK, LOOK_APART = 10_000, 5_000
-#: A page looks at so many times its rows first, for which PostgreSQL takes the order of the index and no sort.
-_FIRST = 10
+#: A page looks at so many times its rows first, and at so many at least.
+_FIRST, _LEAST = 2, 100
 #: Where a page ended: when its last job was created, and that job's id.
 Place = tuple[datetime, str]
 
@@ -101,18 +104,31 @@ class Found(NamedTuple):
     reach: Reach | None = None
 
 
-def find(transaction: Transaction, filter: JobFilter, limit: int, before: Place | None = None) -> Found:
+def find(
+    transaction: Transaction,
+    filter: JobFilter,
+    limit: int,
+    before: Place | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Found:
     """List jobs that match, newest first.
 
     :param limit: the most rows of the page.
     :param before: where the page before this one ended.
+    :param clock: steady seconds.
     """
-    return _page(transaction, FIND_JOBS, filter, limit, before)
+    return _page(transaction, FIND_JOBS, filter, limit, before, clock)
 
 
-def find_ids(transaction: Transaction, filter: JobFilter, limit: int, before: Place | None = None) -> Found:
+def find_ids(
+    transaction: Transaction,
+    filter: JobFilter,
+    limit: int,
+    before: Place | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Found:
     """List the ids of jobs that match, as ``find`` lists the jobs."""
-    return _page(transaction, FIND_IDS, filter, limit, before)
+    return _page(transaction, FIND_IDS, filter, limit, before, clock)
 
 
 def count(
@@ -129,16 +145,29 @@ def count(
 
 
 def _page(
-    transaction: Transaction, statements: dict[str, Statement], filter: JobFilter, limit: int, before: Place | None
+    transaction: Transaction,
+    statements: dict[str, Statement],
+    filter: JobFilter,
+    limit: int,
+    before: Place | None,
+    clock: Callable[[], float],
 ) -> Found:
     source, values = asked(filter, limit + 1, before)
-    for look in sorted({min(_FIRST * limit, values["look"]), values["look"]}):
-        values["look"] = look
-        rows = transaction.rows(statements[source], **values)
+    began, most, rows, looked = clock(), values["look"], list[Row](), 0
+    step = min(max(_FIRST * limit, _LEAST), most)
+    while True:
+        values |= {"look": step, "limit": limit + 1 - len(rows)}
+        rows += transaction.rows(statements[source], **values)
         if len(rows) > limit:
             return Found(rows[:limit], (rows[limit - 1]["created_at"], rows[limit - 1]["job_id"]))
-    end = _end(transaction, source, values)
-    return Found(rows, end, Reach(look, end[0]) if end else None)
+        end = _end(transaction, source, values)
+        if end is None:
+            return Found(rows, None)
+        looked += step
+        step = stride(looked, clock() - began, most)
+        if not step:
+            return Found(rows, end, Reach(looked, end[0]))
+        values |= {"before_time": end[0], "before_id": end[1]}
 
 
 def _end(transaction: Transaction, source: str, values: dict[str, Any]) -> Place | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,11 +23,26 @@ def filled(database: Database) -> Database:
     return database
 
 
-def pages(database: Database, text: str, limit: int) -> Iterator[search.Found]:
+def still() -> float:
+    return 0.0
+
+
+class Slow:
+    """A clock by which each look at it takes so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.now = seconds, 0.0
+
+    def __call__(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+def pages(database: Database, text: str, limit: int, clock: Callable[[], float] = still) -> Iterator[search.Found]:
     place: Place | None = None
     while True:
         with database.session() as session:
-            found = search.find(session, query.parse(text, NOW), limit, place)
+            found = search.find(session, query.parse(text, NOW), limit, place, clock)
         yield found
         if found.next is None:
             return
@@ -57,6 +72,17 @@ def test_a_search_looks_at_a_bounded_number_says_how_far_and_goes_on(filled: Dat
     assert (first.reach.looked, first.next is not None) == (search.LOOK, True)
     newest = next(pages(filled, "", 1)).rows[0]["created_at"]
     assert first.reach.back_to == newest - timedelta(seconds=search.LOOK - 1)
+
+
+def test_a_search_that_is_slow_answers_in_time_and_goes_on_where_it_came_to(filled: Database) -> None:
+    first = next(pages(filled, "args.0:3000", 10, Slow(0.05)))
+    assert first.rows == [] and first.reach is not None and first.next is not None
+    assert 100 < first.reach.looked < 300
+    newest = next(pages(filled, "", 1)).rows[0]["created_at"]
+    assert first.reach.back_to == newest - timedelta(seconds=first.reach.looked - 1)
+    for text in ("args.0:3000", "tenant:tenant0 state:failed", "tag:vip kwargs.customer.id:20"):
+        whole = [row["job_id"] for page in pages(filled, text, 50) for row in page.rows]
+        assert [row["job_id"] for page in pages(filled, text, 50, Slow(0.03)) for row in page.rows] == whole, text
 
 
 def test_no_filter_reads_the_whole_table_or_more_than_a_page_looks_at(filled: Database) -> None:
