@@ -17,7 +17,7 @@ from jobplatform.store import cluster_edits as edits
 from jobplatform.store import cluster_texts, listing
 from jobplatform.store import clusters as rows
 from jobplatform.store.database import Transaction
-from jobplatform.store.shapes import Cluster
+from jobplatform.store.shapes.letter import Cluster
 
 Row = Mapping[str, Any]
 

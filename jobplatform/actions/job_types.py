@@ -11,7 +11,7 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import UnknownJobType
 from jobplatform.store import job_types as rows
-from jobplatform.store.shapes import JobType, JobTypeListed
+from jobplatform.store.shapes.job_type import JobType, JobTypeListed
 
 Row = Mapping[str, Any]
 

@@ -16,22 +16,20 @@ from jobplatform.actions.steering import Chosen, Count, Steered, Verb, counted, 
 from jobplatform.errors import JobNotFound, JobOptionError
 from jobplatform.jobs.eta import Eta
 from jobplatform.maintenance import prospect
-from jobplatform.masking import mask_text
 from jobplatform.states import UNFINISHED, WAITING, State
-from jobplatform.store import attempt_logs, dead_letters, executions, graphs, holds, listing, retry_decisions, search
+from jobplatform.store import dead_letters, executions, graphs, holds, listing, retry_decisions, search
 from jobplatform.store import jobs as job_rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
 from jobplatform.store.pauses import Hold
 from jobplatform.store.search import Found
-from jobplatform.store.shapes import Attempt, AttemptLog, Edge, Job, RetryDecision
+from jobplatform.store.shapes.attempt import Attempt, RetryDecision
+from jobplatform.store.shapes.job import Edge, Job
 
 Row = Mapping[str, Any]
 
 #: So many edges of a job are shown.
 _EDGES = 100
-#: Characters of each log that are shown together, and how many logs.
-_LOG_END, _LOGS = 16_000, 20
 _PAUSABLE = (State.PENDING, State.SCHEDULED, State.RETRYING, State.PROCESSING)
 _MOVABLE = (*sorted(WAITING), State.RETRYING)
 MISSING = "job {}: there is no such job; see: jobplatform jobs list"
@@ -48,18 +46,6 @@ class Shown(NamedTuple):
     attempts: Sequence[Annotated[Row, Attempt]]
     decisions: Sequence[Annotated[Row, RetryDecision]]
     edges: Sequence[Annotated[Row, Edge]]
-
-
-class Log(NamedTuple):
-    """The last lines of what the code of an attempt has logged.
-
-    :param cut: lines before them that are left out, here or when they were kept.
-    """
-
-    attempt: int
-    logged_at: datetime
-    text: str
-    cut: int
 
 
 @action("jobs.list", Permission.JOBS_READ)
@@ -88,7 +74,7 @@ def count_jobs(desk: Desk, actor: Actor, chosen: JobFilter, cap: int) -> Count:
 def show_job(desk: Desk, actor: Actor, job_id: str) -> Shown:
     """Show a job, its attempts, and what was decided after each failure."""
     with desk.look() as session:
-        job = _seen(session, actor, job_id)
+        job = visible(session, actor, job_id)
         return Shown(
             shown(desk, actor, job),
             executions.of_job(session, job_id),
@@ -104,29 +90,11 @@ def states(desk: Desk, actor: Actor, job_ids: Sequence[str]) -> dict[str, str]:
         return listing.within(session, job_ids, actor.scope.queues, actor.scope.tenants)
 
 
-@action("jobs.logs", Permission.JOBS_PAYLOAD)
-def logs(desk: Desk, actor: Actor, job_id: str, attempt: int | None = None) -> Annotated[Row, AttemptLog] | None:
-    """Give what the code of an attempt has logged: of the last that has a log, unless one is named; None without."""
-    with desk.look() as session:
-        _seen(session, actor, job_id)
-        found = attempt_logs.read(session, job_id, attempt)
-    return None if found is None else {**found, "text": mask_text(found["text"])}
-
-
-@action("jobs.log_ends", Permission.JOBS_PAYLOAD)
-def log_ends(desk: Desk, actor: Actor, job_id: str) -> list[Log]:
-    """Give the last lines that the code of each of the newest attempts has logged, and how many before were cut."""
-    with desk.look() as session:
-        _seen(session, actor, job_id)
-        found = attempt_logs.ends(session, job_id, _LOG_END, _LOGS)
-    return [_log(row) for row in found]
-
-
 @action("jobs.graph", Permission.JOBS_READ)
 def graph(desk: Desk, actor: Actor, job_id: str, limit: int) -> Sequence[Row]:
     """List the jobs that hang together with one by dependencies; one more than ``limit`` says that there are more."""
     with desk.look() as session:
-        _seen(session, actor, job_id)
+        visible(session, actor, job_id)
         found = graphs.of_job(session, job_id, limit + 1)
         if actor.scope.everywhere:
             return found
@@ -139,7 +107,7 @@ def graph(desk: Desk, actor: Actor, job_id: str, limit: int) -> Sequence[Row]:
 def eta(desk: Desk, actor: Actor, job_id: str, workflow: bool = False) -> Eta:
     """Tell when a job, or all that hangs together with it, begins and ends."""
     with desk.look() as session:
-        _seen(session, actor, job_id)
+        visible(session, actor, job_id)
         return (prospect.of_workflow if workflow else prospect.of_job)(session, job_id, desk.now())
 
 
@@ -278,7 +246,7 @@ def _known(session: Transaction, actor: Actor, job_ids: Iterable[str]) -> Collec
     return listing.within(session, list(dict.fromkeys(job_ids)), actor.scope.queues, actor.scope.tenants).keys()
 
 
-def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:
+def visible(session: Transaction, actor: Actor, job_id: str) -> Row:
     """Read a job.
 
     :raises JobNotFound: also when it is out of the actor's scope: that it is there is not to be told.
@@ -287,14 +255,6 @@ def _seen(session: Transaction, actor: Actor, job_id: str) -> Row:
     if job is None or not actor.scope.holds(job["queue"], job["tenant"]):
         raise JobNotFound(MISSING.format(job_id))
     return job
-
-
-def _log(row: Row) -> Log:
-    text, cut = row["text"], row["cut"]
-    if row["shortened"] and "\n" in text:
-        # A line that is not whole is none that secrets can be found in.
-        text, cut = text.partition("\n")[2], cut + 1
-    return Log(row["attempt"], row["logged_at"], mask_text(text), cut)
 
 
 def is_id(text: str) -> bool:

@@ -29,7 +29,7 @@ from jobplatform.masking import mask
 from jobplatform.store import dead_letters, letter_files
 from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import LetterFilter
-from jobplatform.store.shapes import Letter, LetterListed
+from jobplatform.store.shapes.letter import Letter, LetterListed
 
 Row = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ from jobplatform.errors import BrokerNotOurs, Forbidden
 from jobplatform.store import pauses, workers
 from jobplatform.store.database import Transaction
 from jobplatform.store.pauses import Hold, Scope
-from jobplatform.store.shapes import Queue
+from jobplatform.store.shapes.queue import Queue
 from jobplatform.transport import census
 
 Row = Mapping[str, Any]

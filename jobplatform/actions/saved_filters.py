@@ -12,7 +12,7 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import JobOptionError
 from jobplatform.store import saved_filters as rows
-from jobplatform.store.shapes import SavedFilter
+from jobplatform.store.shapes.saved_filter import SavedFilter
 
 Row = Mapping[str, Any]
 

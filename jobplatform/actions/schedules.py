@@ -25,8 +25,8 @@ from jobplatform.store import new_jobs
 from jobplatform.store import schedules as rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.pauses import Hold
-from jobplatform.store.shapes import Coming, Schedule, ScheduleListed
-from jobplatform.store.shapes import Fire as FireShape
+from jobplatform.store.shapes.schedule import Coming, Schedule, ScheduleListed
+from jobplatform.store.shapes.schedule import Fire as FireShape
 
 Row = Mapping[str, Any]
 

@@ -16,7 +16,7 @@ from jobplatform.store import duties, listing, replacements, samples, verdicts
 from jobplatform.store import hungry as hungry_rows
 from jobplatform.store import workers as rows
 from jobplatform.store.database import Transaction
-from jobplatform.store.shapes import Worker
+from jobplatform.store.shapes.worker import Worker
 from jobplatform.workers.hunger import hungry_types
 from jobplatform.workers.sample import sample_of_row
 from jobplatform.workers.strain import memory_trend

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from jobplatform.actions import jobs as actions
+from jobplatform.actions import logs as log_actions
 from jobplatform.cli.desk import open_desk
 from jobplatform.cli.exits import mapped
 from jobplatform.cli.filters import filters
@@ -88,9 +89,9 @@ def show_logs(job_id: str, attempt: int | None, every: bool, output: Output) -> 
         raise click.UsageError("--all and --attempt say both which; give one of them")
     with open_desk() as (desk, actor):
         if every:
-            found = [log._asdict() for log in actions.log_ends(desk, actor, job_id)]
+            found = [log._asdict() for log in log_actions.ends(desk, actor, job_id)]
         else:
-            one = actions.logs(desk, actor, job_id, attempt)
+            one = log_actions.read(desk, actor, job_id, attempt)
             found = [] if one is None else [dict(one)]
     if output.as_json:
         output.json({"job_id": job_id, "logs": found} if every else {"job_id": job_id, "log": next(iter(found), None)})

@@ -19,7 +19,7 @@ from web_place import add_user, browser, desk_at, sign_in, token_of
 
 import jobplatform
 from jobplatform import job
-from jobplatform.actions import jobs, resubmission, saved_filters
+from jobplatform.actions import jobs, logs, resubmission, saved_filters
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import ROLES
@@ -249,7 +249,7 @@ def test_a_job_shows_what_each_attempt_has_logged_bounded_masked_and_as_text(
     with database.transaction() as transaction:
         rows = [{"job_id": job_id, "attempt": 1, "at": 1.0, "text": text, "cut": 7}]
         attempt_logs.record(transaction, rows)
-    (log,) = jobs.log_ends(desk, ROOT, job_id)
+    (log,) = logs.ends(desk, ROOT, job_id)
     assert len(log.text) <= 16_000 and log.text.startswith("line ") and log.cut == 7 + 1_001 - len(log.text.split("\n"))
     page = web.get(f"/jobs/{job_id}").text
     assert f"{log.cut:,} lines before were cut." in page
@@ -260,7 +260,7 @@ def test_a_job_shows_what_each_attempt_has_logged_bounded_masked_and_as_text(
     assert web.get(f"{API}/jobs/{job_id}/logs/ends").json()["logs"][0]["cut"] == log.cut
     viewer = Actor("vera", Via.PAGE, ROLES["viewer"], Scope())
     with pytest.raises(Forbidden):
-        jobs.log_ends(desk, viewer, job_id)
+        logs.ends(desk, viewer, job_id)
     add_user(desk, "vera", "viewer")
     sign_in(web, "vera")
     page = web.get(f"/jobs/{job_id}").text

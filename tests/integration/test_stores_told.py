@@ -10,7 +10,7 @@ import pytest
 from command_line import CliEnvironment
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobplatform.actions import jobs, telling
+from jobplatform.actions import logs, telling
 from jobplatform.actions.actor import Actor, Scope, Via, at_terminal
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import ROLES, Permission
@@ -111,15 +111,15 @@ def test_the_log_of_an_attempt_is_for_those_who_see_payloads(
     with database.transaction() as transaction:
         assert attempt_logs.record(transaction, [*rows, {**rows[0], "job_id": new_job_id()}]) == 2
         assert attempt_logs.record(transaction, [{**rows[0], "text": "again"}]) == 0
-    assert [(jobs.logs(desk, ROOT, job_id, number) or {}).get("text") for number in (None, 1, 3)] == [
+    assert [(logs.read(desk, ROOT, job_id, number) or {}).get("text") for number in (None, 1, 3)] == [
         "try 2", "try 1", None,
     ]  # fmt: skip
     viewer = Actor("ann", Via.PAGE, ROLES["operator"], Scope(), None)
     with pytest.raises(Forbidden, match=r"jobs\.payload"):
-        jobs.logs(desk, viewer, job_id)
+        logs.read(desk, viewer, job_id)
     elsewhere = Actor("bob", Via.PAGE, frozenset({Permission.JOBS_PAYLOAD}), Scope(frozenset({"celery"})), None)
     with pytest.raises(JobNotFound):
-        jobs.logs(desk, elsewhere, job_id)
+        logs.read(desk, elsewhere, job_id)
     assert "log of attempt 1:\n  try 1\n" in cli_environment.run("jobs", "logs", job_id, "--attempt", "1").stdout
     assert cli_environment.json("jobs", "logs", job_id)["log"]["text"] == "try 2"
     assert cli_environment.run("jobs", "logs", job_id, "--attempt", "3").stdout == "no log is kept of it\n"

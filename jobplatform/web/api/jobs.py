@@ -9,7 +9,7 @@ from fastapi import Header, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from jobplatform.actions import jobs, pacing, query, resubmission, submission
+from jobplatform.actions import jobs, logs, pacing, query, resubmission, submission
 from jobplatform.actions.jobs import MISSING
 from jobplatform.actions.steering import Chosen, Steered
 from jobplatform.actions.submission import Submission
@@ -153,18 +153,18 @@ def graph(request: Request, visit: Visiting, job_id: UUID, limit: Limit = 1_000)
 
 @router.get("/jobs/{job_id}/logs")
 @does("jobs.logs")
-@gives(jobs.logs, "log")
-def logs(request: Request, visit: Visiting, job_id: UUID, attempt: Attempt = None) -> Response:
+@gives(logs.read, "log")
+def log(request: Request, visit: Visiting, job_id: UUID, attempt: Attempt = None) -> Response:
     """Show what the code of an attempt has logged: of the last that has a log, unless one is named."""
-    return answer(request, {"log": jobs.logs(*visit, str(job_id), attempt)})
+    return answer(request, {"log": logs.read(*visit, str(job_id), attempt)})
 
 
 @router.get("/jobs/{job_id}/logs/ends")
 @does("jobs.log_ends")
-@gives(jobs.log_ends, "logs")
+@gives(logs.ends, "logs")
 def log_ends(request: Request, visit: Visiting, job_id: UUID) -> Response:
     """Show the last lines that the code of each of the newest attempts has logged."""
-    return answer(request, {"logs": jobs.log_ends(*visit, str(job_id))})
+    return answer(request, {"logs": logs.ends(*visit, str(job_id))})
 
 
 @router.get("/jobs/{job_id}/eta")

@@ -8,8 +8,8 @@ from contextlib import suppress
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from jobplatform.actions import jobs
-from jobplatform.actions.jobs import Log
+from jobplatform.actions import jobs, logs
+from jobplatform.actions.logs import Log
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import JobPlatformError
 from jobplatform.jobs.eta import Eta
@@ -49,7 +49,7 @@ def _logs(visit: Visit, job_id: str) -> dict[int, Log]:
     """Give the ends of the logs by attempt; none to who may not see what jobs are given."""
     if not visit.actor.may(Permission.JOBS_PAYLOAD):
         return {}
-    return {log.attempt: log for log in jobs.log_ends(*visit, job_id)}
+    return {log.attempt: log for log in logs.ends(*visit, job_id)}
 
 
 def _eta(visit: Visit, job_id: str) -> Eta | None:
