@@ -153,8 +153,8 @@ def _page(
     clock: Callable[[], float],
 ) -> Found:
     source, values = asked(filter, limit + 1, before)
-    began, most, rows, looked = clock(), values["look"], list[Row](), 0
-    step = min(max(_FIRST * limit, _LEAST), most)
+    began, most, rows, looked, slowest = clock(), values["look"], list[Row](), 0, 0.0
+    at, step = began, min(max(_FIRST * limit, _LEAST), most)
     while True:
         values |= {"look": step, "limit": limit + 1 - len(rows)}
         rows += transaction.rows(statements[source], **values)
@@ -163,8 +163,9 @@ def _page(
         end = _end(transaction, source, values)
         if end is None:
             return Found(rows, None)
-        looked += step
-        step = stride(looked, clock() - began, most)
+        before_step, at = at, clock()
+        looked, slowest = looked + step, max(slowest, (at - before_step) / step)
+        step = stride(looked, most, at - began, slowest)
         if not step:
             return Found(rows, end, Reach(looked, end[0]))
         values |= {"before_time": end[0], "before_id": end[1]}

@@ -77,7 +77,7 @@ def test_a_search_looks_at_a_bounded_number_says_how_far_and_goes_on(filled: Dat
 def test_a_search_that_is_slow_answers_in_time_and_goes_on_where_it_came_to(filled: Database) -> None:
     first = next(pages(filled, "args.0:3000", 10, Slow(0.05)))
     assert first.rows == [] and first.reach is not None and first.next is not None
-    assert 100 < first.reach.looked < 300
+    assert 100 < first.reach.looked < 1_000
     newest = next(pages(filled, "", 1)).rows[0]["created_at"]
     assert first.reach.back_to == newest - timedelta(seconds=first.reach.looked - 1)
     for text in ("args.0:3000", "tenant:tenant0 state:failed", "tag:vip kwargs.customer.id:20"):
