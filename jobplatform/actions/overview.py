@@ -52,6 +52,7 @@ class Pace(NamedTuple):
     """What went through in the last hour, or since it was first looked at.
 
     :param arrived: jobs that came, and were started and ended.
+    :param seconds: for which was looked; 0 where nobody did.
     :param per_second: jobs that ended a second; None where nobody looked.
     :param failed: the share of the attempts that failed, of all queues; None where nothing ended, or for those who see
         but some.
@@ -60,6 +61,7 @@ class Pace(NamedTuple):
     arrived: int
     started: int
     finished: int
+    seconds: float
     per_second: float | None
     failed: float | None
 
@@ -140,14 +142,13 @@ def _counts(session: Transaction, actor: Actor) -> dict[str, Count]:
 
 def _pace(session: Transaction, actor: Actor, now: datetime) -> Pace:
     if actor.scope.tenants is not None:
-        return Pace(0, 0, 0, None, None)
+        return Pace(0, 0, 0, 0.0, None, None)
     found = rows.moved(session, now - _HOUR, actor.scope.queues)
     arrived, started, finished = (sum(row[name] for row in found) for name in ("arrived", "started", "finished"))
     seconds = max((row["seconds"] for row in found), default=0.0)
     attempts, failed = rows.attempts(session, now - _HOUR) if actor.scope.everywhere else (0, 0)
-    return Pace(
-        arrived, started, finished, finished / seconds if seconds else None, failed / attempts if attempts else None
-    )
+    per_second, share = finished / seconds if seconds else None, failed / attempts if attempts else None
+    return Pace(arrived, started, finished, seconds, per_second, share)
 
 
 def _missed(session: Transaction, actor: Actor, now: datetime) -> Sequence[Row] | None:
