@@ -53,17 +53,6 @@ _TOLD = """(() => {
     if (button) tell("pressed", [words(null, button)]);
   }, true);
 })();"""
-_COLOURS = """() => [...new Set([...document.querySelectorAll("body *")].filter((each) => each.checkVisibility() && (
-  each.matches("input, select, textarea") || [...each.childNodes].some((at) => at.nodeType === 3 && at.data.trim())
-)).map((each) => {
-  const own = getComputedStyle(each), grounds = [];
-  for (let at = each; at; at = at.parentElement) {
-    const style = getComputedStyle(at);
-    grounds.push(style.backgroundColor, style.backgroundImage, style.opacity);
-  }
-  const told = grounds.filter((ground) => !["rgba(0, 0, 0, 0)", "none", "1"].includes(ground));
-  return [own.color, own.fontSize, own.fontWeight, ...told].join(" ");
-}))]"""
 _REFUSED = "console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)"
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -180,19 +169,12 @@ def axe_script() -> str:
     return (Path(package.__file__).parent / "axe.min.js").read_text()
 
 
-def axe_findings(page: Any, layout: bool, colours: bool, of: str = "html") -> list[str]:
+def axe_findings(page: Any, of: str = "html") -> list[str]:
     """List what keeps people from using a page as it is now, seriously or worse.
 
-    :param layout: whether to look at all but contrast, which no theme changes.
-    :param colours: whether to look at contrast.
     :param of: the part of the page that is looked at.
     """
-    wanted = {"type": "tag", "values": _TAGS} if layout else {"type": "rule", "values": ["color-contrast"]}
-    options = {"runOnly": wanted, "resultTypes": ["violations"], "preload": False}
-    if not layout and not colours:
-        return []
-    if not colours:
-        options["rules"] = {"color-contrast": {"enabled": False}}
+    options = {"runOnly": {"type": "tag", "values": _TAGS}, "resultTypes": ["violations"], "preload": False}
     found = page.evaluate("async ([of, options]) => (await axe.run(of, options)).violations", [of, options])
     return [
         f"{each['id']} ({each['impact']}): {node['html'][:160]}"
@@ -200,11 +182,6 @@ def axe_findings(page: Any, layout: bool, colours: bool, of: str = "html") -> li
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"][:3]
     ]
-
-
-def colours_of(page: Any) -> set[str]:
-    """Give what contrast depends on (WCAG 2.2, 1.4.3), for each text of a page: its colour, size, weight and ground."""
-    return set(page.evaluate(_COLOURS))
 
 
 def overflow(page: Any) -> int:
