@@ -17,6 +17,7 @@ from command_line import CliEnvironment
 from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 from told import API, Told
+from told_filled import of_filled
 from web_place import add_user, browser, desk_at, token_of
 
 import jobplatform
@@ -156,11 +157,12 @@ def about_all_else(told: Told, desk: Desk, cli: CliEnvironment, ids: dict[str, A
     work.of_clusters(told, desk, ids["failed"])
     work.of_quarantine(told, desk)
     work.of_models(told, desk)
-    work.of_durations(told, desk)
+    work.of_durations(told, desk, cli)
     areas.of_people(told, desk)
     areas.of_alerts(told, desk)
     areas.of_retention(told, desk, cli)
     areas.of_decisions(told)
+    of_filled(told, desk, ids)
     areas.of_plans(told, desk)
 
 

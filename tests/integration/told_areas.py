@@ -94,8 +94,10 @@ def of_workers(told: Told, desk: Desk, cli: CliEnvironment) -> None:
     with desk.database.transaction() as transaction:
         verdicts.add(transaction, [{**verdict, "features": {"rule": "leak"}}], desk.now())
         verdicts.stamp(transaction, [{**verdict, "features": {}}], desk.now())
-        samples.add_workers(transaction, [{**sample, "sampled_at": time.time() - 60}])
-        samples.add_workers(transaction, [{**sample, **whole, "sampled_at": time.time()}])
+        samples.add_workers(transaction, [{**sample, "sampled_at": time.time() - 1_900}])
+        for minute in range(30):
+            grown = {"tree_rss": 10_000_000 * minute, "sampled_at": time.time() - 1_800 + 60 * minute}
+            samples.add_workers(transaction, [{**sample, **whole, **grown}])
     told.ask("GET", "/workers/health")
     found = told.ask("GET", "/workers/health?name=w1@here")
     assert found["verdicts"] and found["samples"]

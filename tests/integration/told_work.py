@@ -83,7 +83,8 @@ def of_letters(told: Told, desk: Desk, cli: CliEnvironment) -> None:
     line = json.loads(told.web.get(f"{API}/letters/export").text.splitlines()[0])
     assert told.ask("POST", "/letters/import", json=[line])["lines"] == 1
     told.ask("POST", "/queues/pause", json={"names": ["celery"]})
-    plan = told.ask("POST", "/replays/plan", json={"job_type": KIND})
+    told.say("PUT", f"/limits/type:{KIND}", {"rate": 2.5})
+    plan = told.ask("POST", "/replays/plan", json={"job_type": KIND, "rate": 2.5})
     assert plan["by"] and plan["invalid"] and plan["limits"] and plan["paused"]
     assert told.ask("POST", "/replays", json={"job_type": "none"})["replay"] is None
     replay = told.ask("POST", "/replays", json={"job_type": KIND, "rate": 2.5, "canaries": 1})["replay"]["replay_id"]
@@ -131,7 +132,7 @@ def of_models(told: Told, desk: Desk) -> None:
     assert len(told.ask("GET", "/models")["rows"]) == 2
 
 
-def of_durations(told: Told, desk: Desk) -> None:
+def of_durations(told: Told, desk: Desk, cli: CliEnvironment) -> None:
     row = {"p10": 1.0, "p50": 2.0, "p90": 3.0, "chance": None, "runs": 1, "decided_by": "rule", "longest": 4.0}
     row |= {"history": [1.0], "widening": {}, "key": "", "job_type": KIND}
     day = {"job_type": KIND, "runs": 9, "judged": 8, "below": 1, "above": 1, "within": 5, "error": 1.0, "seconds": 9.0}
@@ -140,6 +141,7 @@ def of_durations(told: Told, desk: Desk) -> None:
         durations.write(transaction, [{**row, "job_type": "y", "runs": 900}])
         durations.count_coverage(transaction, [day], desk.now())
         durations.count_coverage(transaction, [{**day, "judged": 0, "runs": 0}], desk.now() - timedelta(days=1))
+    cli.add("COMPLETED", job_type=KIND, timeout=9.5)
     assert len(told.ask("GET", "/durations?limit=2")["rows"]) == 2
     assert len(told.ask("GET", "/durations/suggestions")["rows"]) == 3
     found = told.ask("GET", "/durations/{job_type}", job_type=KIND)
