@@ -10,7 +10,9 @@ from datetime import timedelta
 from command_line import CliEnvironment
 from retries import add_model, add_retries, scribble
 from told import API, Told
+from web_place import token_of
 
+from jobplatform.actions.actor import Scope
 from jobplatform.actions.desk import Desk
 from jobplatform.maintenance.tallier import Tallier
 from jobplatform.records import NewJob, new_job_id, row_of
@@ -75,6 +77,11 @@ def of_clusters(told: Told, desk: Desk, job_id: str) -> None:
     assert len(told.ask("GET", "/clusters/{cluster}/family", **one)["fingerprints"]) == 2
     found = told.ask("GET", "/clusters/{cluster}", **one)
     assert found["merged"] and found["letters"] and found["notes"]
+    everywhere = told.web.headers["authorization"]
+    told.web.headers.update(token_of(desk, "ann", "viewer", Scope(frozenset({"mail"}))))
+    assert not any(each["sample_job"] for each in told.ask("GET", "/clusters")["rows"])
+    assert told.ask("GET", "/clusters/{cluster}", **one)["cluster"]["traceback"] is None
+    told.web.headers["authorization"] = everywhere
 
 
 def of_letters(told: Told, desk: Desk, cli: CliEnvironment) -> None:
