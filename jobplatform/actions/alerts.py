@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -16,6 +16,7 @@ from jobplatform.maintenance.alerter import tell
 from jobplatform.maintenance.conditions import NAMES, rules
 from jobplatform.maintenance.notice import Notice
 from jobplatform.store import alerts as rows
+from jobplatform.store.shapes.alert import Alert, Mute
 
 Row = Mapping[str, Any]
 
@@ -26,8 +27,8 @@ class Alerts(NamedTuple):
     :param rules: when each condition holds.
     """
 
-    alerts: Sequence[Row]
-    mutes: Sequence[Row]
+    alerts: Sequence[Annotated[Row, Alert]]
+    mutes: Sequence[Annotated[Row, Mute]]
     targets: Sequence[str]
     rules: Mapping[str, str]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.store import audit as rows
+from jobplatform.store.shapes.audit import Deed
 
 Row = Mapping[str, Any]
 
@@ -29,7 +30,7 @@ class Asked(NamedTuple):
 class Page(NamedTuple):
     """A page, and the number before which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, Deed]]
     next: int | None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -16,6 +16,7 @@ from jobplatform.maintenance import prospect
 from jobplatform.store import batches as rows
 from jobplatform.store import listing
 from jobplatform.store.database import Transaction
+from jobplatform.store.shapes.batch import Batch, BatchEvent, BatchListed
 from jobplatform.store.tallies import tally_of
 from jobplatform.tally import Event, progress_of
 
@@ -27,15 +28,15 @@ _TIMES = ("created_at", "closed_at", "cancelled_at")
 class Page(NamedTuple):
     """A page of batches, and where the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, BatchListed]]
     next: tuple[datetime, str] | None
 
 
 class Shown(NamedTuple):
     """How far a batch is, and what became of each of its events."""
 
-    batch: Row
-    events: Sequence[Row]
+    batch: Annotated[Row, Batch]
+    events: Sequence[Annotated[Row, BatchEvent]]
 
 
 @action("batches.list", Permission.JOBS_READ)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.store import breakers as rows
+from jobplatform.store.shapes.breaker import Breaker
 
 
 @action("breakers.list", Permission.QUEUES_READ)
-def list_breakers(desk: Desk, actor: Actor, every: bool = False) -> list[dict[str, Any]]:
+def list_breakers(desk: Desk, actor: Actor, every: bool = False) -> list[Annotated[dict[str, Any], Breaker]]:
     """List the breakers that hold jobs, or that somebody forced, and how many jobs each holds.
 
     :param every: those that are closed as well.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions import query
 from jobplatform.actions.action import ACTIONS, action, admit
@@ -21,6 +21,8 @@ from jobplatform.store import bulk_actions as rows
 from jobplatform.store.bulk_actions import NewBulk
 from jobplatform.store.database import Transaction
 from jobplatform.store.listing import JobFilter
+from jobplatform.store.shapes.bulk import BulkAction
+from jobplatform.store.shapes.job import JobListed
 
 Row = Mapping[str, Any]
 
@@ -56,13 +58,13 @@ class Plan(NamedTuple):
     filter: str
     jobs: int
     whole: bool
-    sample: Sequence[Row]
+    sample: Sequence[Annotated[Row, JobListed]]
 
 
 class Page(NamedTuple):
     """A page of bulk actions, and the number after which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, BulkAction]]
     next: int | None
 
 
@@ -114,7 +116,7 @@ def list_bulks(desk: Desk, actor: Actor, limit: int, after: int | None = None) -
 
 
 @action("bulk.show", Permission.JOBS_READ)
-def show_bulk(desk: Desk, actor: Actor, bulk_id: int) -> Row:
+def show_bulk(desk: Desk, actor: Actor, bulk_id: int) -> Annotated[Row, BulkAction]:
     """Show how far a bulk action is.
 
     :raises BulkNotFound: when there is none, or it is not to be seen.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -15,6 +15,7 @@ from jobplatform.errors import Forbidden, JobNotFound, JobOptionError
 from jobplatform.settings import Settings
 from jobplatform.store import models, scaling
 from jobplatform.store.database import Transaction
+from jobplatform.store.shapes.capacity import Simulated
 from jobplatform.workers.simulation import Arrival, Policy, Site, fixed, simulate
 
 #: More recorded starts are too many to be run at once.
@@ -47,7 +48,7 @@ class Question:
 
 
 @action("capacity.ask", Permission.WORKERS_READ)
-def ask(desk: Desk, actor: Actor, question: Question) -> list[Mapping[str, Any]]:
+def ask(desk: Desk, actor: Actor, question: Question) -> list[Annotated[Mapping[str, Any], Simulated]]:
     """Run recorded jobs once more in simulated time: waits, jobs that waited too long, and worker-hours by policy.
 
     :raises JobNotFound: when no job ran in this time.

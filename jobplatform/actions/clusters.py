@@ -17,9 +17,12 @@ from jobplatform.store import cluster_edits as edits
 from jobplatform.store import cluster_texts, listing
 from jobplatform.store import clusters as rows
 from jobplatform.store.database import Transaction
-from jobplatform.store.shapes.letter import Cluster
+from jobplatform.store.shapes.letter import Cluster, ClusterLetter, ClusterNote, ClusterShown
 
 Row = Mapping[str, Any]
+
+#: What comes from the job of a sample; lists leave some of it out.
+_SAMPLE = frozenset({"sample", "sample_job", "traceback"})
 
 
 class Page(NamedTuple):
@@ -32,10 +35,10 @@ class Page(NamedTuple):
 class Shown(NamedTuple):
     """A cluster with those that were merged into it, its open dead letters, and notes."""
 
-    cluster: Row
-    merged: Sequence[Row]
-    letters: Sequence[Row]
-    notes: Sequence[Row]
+    cluster: Annotated[Row, ClusterShown]
+    merged: Sequence[Annotated[Row, Cluster]]
+    letters: Sequence[Annotated[Row, ClusterLetter]]
+    notes: Sequence[Annotated[Row, ClusterNote]]
 
 
 class Pair(NamedTuple):
@@ -175,8 +178,7 @@ def _samples(session: Transaction, actor: Actor, found: Sequence[Row]) -> Sequen
         return found
     ids = [row["sample_job"] for row in found if row["sample_job"]]
     known = listing.within(session, ids, actor.scope.queues, actor.scope.tenants)
-    left_out = dict.fromkeys(("sample", "sample_job", "traceback"))
-    return [row if row["sample_job"] in known else {**row, **left_out} for row in found]
+    return [row if row["sample_job"] in known else {**row, **dict.fromkeys(_SAMPLE & row.keys())} for row in found]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -14,6 +14,7 @@ from jobplatform.actions.permission import Permission
 from jobplatform.errors import JobNotFound
 from jobplatform.jobs.limit_suggestion import suggest
 from jobplatform.store import durations as rows
+from jobplatform.store.shapes.duration import DurationDay, DurationEstimate, DurationListed, LimitSuggested
 
 Row = Mapping[str, Any]
 
@@ -25,12 +26,14 @@ _DAYS = 30
 class Shown(NamedTuple):
     """The estimates of a job type, by key, and how true they were, by day."""
 
-    estimates: Sequence[Row]
-    days: Sequence[Row]
+    estimates: Sequence[Annotated[Row, DurationEstimate]]
+    days: Sequence[Annotated[Row, DurationDay]]
 
 
 @action("durations.list", Permission.MODELS_READ)
-def list_durations(desk: Desk, actor: Actor, limit: int, after: str = "") -> list[dict[str, Any]]:
+def list_durations(
+    desk: Desk, actor: Actor, limit: int, after: str = ""
+) -> list[Annotated[dict[str, Any], DurationListed]]:
     """List job types by name with how long their jobs take; the shares are those of the last week.
 
     :param after: the last type of the page before.
@@ -55,7 +58,9 @@ def show_durations(desk: Desk, actor: Actor, job_type: str, limit: int) -> Shown
 
 
 @action("durations.suggest", Permission.MODELS_READ)
-def suggest_limits(desk: Desk, actor: Actor, limit: int, after: str = "") -> list[dict[str, Any]]:
+def suggest_limits(
+    desk: Desk, actor: Actor, limit: int, after: str = ""
+) -> list[Annotated[dict[str, Any], LimitSuggested]]:
     """Suggest time limits: seconds that hardly any run that ends well needs, so that one that hangs is ended."""
     with desk.look() as session:
         return [_limits(row) for row in rows.types(session, desk.now() - _WEEK, limit, after)]

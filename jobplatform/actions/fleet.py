@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -13,6 +13,7 @@ from jobplatform.actions.permission import Permission
 from jobplatform.errors import SettingsError
 from jobplatform.store import fleets
 from jobplatform.store import replacements as rows
+from jobplatform.store.shapes.fleet import FleetWish, PublishedWish, Replacement
 from jobplatform.workers.fleet import Member
 from jobplatform.workers.kubernetes_fleet import deletion_costs, wish_body
 from jobplatform.workers.published_fleet import PublishedFleet
@@ -34,7 +35,7 @@ class Size(NamedTuple):
     """
 
     pool: str
-    wish: Row | None
+    wish: Annotated[Row, FleetWish] | None
     least: int
     most: int
     held: bool
@@ -43,14 +44,14 @@ class Size(NamedTuple):
 class Replacements(NamedTuple):
     """Replacements, the last first, each with its sentence; and why somebody who is failing is not replaced."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, Replacement]]
     stays: str | None
 
 
 class Wish(NamedTuple):
     """What Kubernetes is told: how many pods there are to be, and what each costs that goes."""
 
-    body: Mapping[str, Any]
+    body: Annotated[Row, PublishedWish]
     costs: Mapping[str, int]
 
 

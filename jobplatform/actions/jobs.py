@@ -25,6 +25,7 @@ from jobplatform.store.pauses import Hold
 from jobplatform.store.search import Found
 from jobplatform.store.shapes.attempt import Attempt, RetryDecision
 from jobplatform.store.shapes.job import Edge, Job
+from jobplatform.store.shapes.workflow import GraphJob
 
 Row = Mapping[str, Any]
 
@@ -91,7 +92,7 @@ def states(desk: Desk, actor: Actor, job_ids: Sequence[str]) -> dict[str, str]:
 
 
 @action("jobs.graph", Permission.JOBS_READ)
-def graph(desk: Desk, actor: Actor, job_id: str, limit: int) -> Sequence[Row]:
+def graph(desk: Desk, actor: Actor, job_id: str, limit: int) -> Sequence[Annotated[Row, GraphJob]]:
     """List the jobs that hang together with one by dependencies; one more than ``limit`` says that there are more."""
     with desk.look() as session:
         visible(session, actor, job_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -13,6 +13,7 @@ from jobplatform.actions.permission import Permission
 from jobplatform.errors import Forbidden
 from jobplatform.limits import Limit
 from jobplatform.store import limits as rows
+from jobplatform.store.shapes import limit as shapes
 from jobplatform.transport import census
 
 Row = Mapping[str, Any]
@@ -21,8 +22,8 @@ Row = Mapping[str, Any]
 class Limits(NamedTuple):
     """The limits with what is held of them, and the queues that are served in an order of their own."""
 
-    limits: Sequence[Row]
-    queues: Sequence[Row]
+    limits: Sequence[Annotated[Row, shapes.Limit]]
+    queues: Sequence[Annotated[Row, shapes.QueueOrder]]
 
 
 @action("limits.list", Permission.LIMITS_READ)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
 from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import JobOptionError, ModelNotFound, TransitionRefused
+from jobplatform.learning.drift import Drift, drift
 from jobplatform.learning.taught import Taught
 from jobplatform.store import model_trials
 from jobplatform.store import models as rows
 from jobplatform.store.database import Transaction
-
-if TYPE_CHECKING:
-    from jobplatform.learning.drift import Drift
+from jobplatform.store.shapes.model import Evaluation, Model, ModelListed, TypeTrial
 
 Row = Mapping[str, Any]
 KINDS = rows.KINDS
@@ -29,14 +28,14 @@ _MISSING = "model {}: there is none of this version; see: jobplatform models lis
 class Page(NamedTuple):
     """A page of models, and the version before which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, ModelListed]]
     next: int | None
 
 
 class Shown(NamedTuple):
     """A model, and how far what comes now is from what it learned from; None where that is not known."""
 
-    model: Row
+    model: Annotated[Row, Model]
     drift: Drift | None
 
 
@@ -46,7 +45,7 @@ class Trials(NamedTuple):
     :param switch: what JOBPLATFORM_RETRY_MODEL says; unless it is ``auto``, the rule decides everywhere.
     """
 
-    types: Sequence[Row]
+    types: Sequence[Annotated[Row, TypeTrial]]
     switch: str
 
 
@@ -85,7 +84,7 @@ def train(desk: Desk, actor: Actor, kind: str | None, tell: Callable[[str], None
 
 
 @action("models.evaluate", Permission.MODELS_READ)
-def evaluate(desk: Desk, actor: Actor, version: int) -> Mapping[str, Any]:
+def evaluate(desk: Desk, actor: Actor, version: int) -> Annotated[Row, Evaluation]:
     """Measure a model against the rule, on the newest outcomes that it did not learn from."""
     from jobplatform.learning.lesson import evaluate, metrics_of
 
@@ -174,8 +173,6 @@ def _require_of_retries(session: Transaction, version: int) -> Row:
 def _drift(session: Transaction, row: Row) -> Drift | None:
     if row["kind"] != rows.RETRY:
         return None
-    from jobplatform.learning.drift import drift
-
     return drift(row["metrics"].get("spreads", {}), rows.examples(session, row["window_to"], _DRIFT_ROWS))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -18,6 +18,8 @@ from jobplatform.store import listing
 from jobplatform.store import overview as rows
 from jobplatform.store import workers as worker_rows
 from jobplatform.store.database import UNREACHABLE, Transaction
+from jobplatform.store.shapes.schedule import Missed
+from jobplatform.store.shapes.worker import WorkerDead
 from jobplatform.transport import census, keys
 
 Row = Mapping[str, Any]
@@ -77,8 +79,8 @@ class Tables:
     counts: Mapping[str, Count]
     pace: Pace
     workers: Mapping[str, int] | None
-    dead: Sequence[Row] | None
-    missed: Sequence[Row] | None
+    dead: Sequence[Annotated[Row, WorkerDead]] | None
+    missed: Sequence[Annotated[Row, Missed]] | None
     letters: Count | None
     queues: tuple[str, ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor, Scope
@@ -13,6 +13,7 @@ from jobplatform.actions.permission import ROLES, Permission
 from jobplatform.actions.secret import digest, hash_password, new_token
 from jobplatform.errors import Forbidden, JobOptionError, UserNotFound
 from jobplatform.store import people
+from jobplatform.store.shapes.person import TokenListed, User
 
 Row = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ class Token(NamedTuple):
 
 
 @action("users.list", Permission.USERS_READ)
-def list_users(desk: Desk, actor: Actor, limit: int = 100, after: str = "") -> Sequence[Row]:
+def list_users(desk: Desk, actor: Actor, limit: int = 100, after: str = "") -> Sequence[Annotated[Row, User]]:
     """List users by name."""
     with desk.look() as session:
         return people.users(session, limit, after)
@@ -105,7 +106,7 @@ def change_user(
 
 
 @action("tokens.list", Permission.TOKENS_WRITE)
-def list_tokens(desk: Desk, actor: Actor, limit: int = 100, after: int = 0) -> Sequence[Row]:
+def list_tokens(desk: Desk, actor: Actor, limit: int = 100, after: int = 0) -> Sequence[Annotated[Row, TokenListed]]:
     """List the actor's own tokens; those of all for who administers users."""
     with desk.look() as session:
         return people.tokens(session, limit, None if actor.may(Permission.USERS_WRITE) else actor.name, after)

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from jobplatform.actions.action import ACTIONS, action
 from jobplatform.actions.actor import Actor, Via
@@ -19,6 +19,7 @@ from jobplatform.jobs.published import hiding_of
 from jobplatform.masking import mask
 from jobplatform.store import agent_plans as rows
 from jobplatform.store import job_types
+from jobplatform.store.shapes.agent_plan import AgentPlan
 
 Row = Mapping[str, Any]
 
@@ -70,7 +71,7 @@ def ask(desk: Desk, actor: Actor, name: str, arguments: Mapping[str, Any], blast
 
 
 @action("plans.list", Permission.PLANS_APPROVE)
-def list_plans(desk: Desk, actor: Actor, limit: int = 100) -> Sequence[Row]:
+def list_plans(desk: Desk, actor: Actor, limit: int = 100) -> Sequence[Annotated[Row, AgentPlan]]:
     """List the plans of agents that can be decided on or applied, newest first, without what is secret in them."""
     with desk.look() as session:
         found = rows.listed(session, limit)
@@ -78,7 +79,7 @@ def list_plans(desk: Desk, actor: Actor, limit: int = 100) -> Sequence[Row]:
 
 
 @action("plans.show", Permission.PLANS_APPROVE)
-def show_plan(desk: Desk, actor: Actor, plan_id: str) -> Row:
+def show_plan(desk: Desk, actor: Actor, plan_id: str) -> Annotated[Row, AgentPlan]:
     """Show a plan of an agent, without what is secret in it, to those who decide on it.
 
     It is shown with what a job is to be given, whoever may see payloads: nobody is to approve what they cannot see.
@@ -89,7 +90,7 @@ def show_plan(desk: Desk, actor: Actor, plan_id: str) -> Row:
 
 
 @action("plans.approve", Permission.PLANS_APPROVE, writes=True)
-def approve(desk: Desk, actor: Actor, plan_id: str, count: int) -> Row:
+def approve(desk: Desk, actor: Actor, plan_id: str, count: int) -> Annotated[Row, AgentPlan]:
     """Approve the plan of an agent, which may then apply it once.
 
     :param count: what whoever approves was told that it touches.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -14,6 +14,7 @@ from jobplatform.errors import JobOptionError, NotQuarantined, SettingsError
 from jobplatform.settings import Settings
 from jobplatform.store import quarantine as rows
 from jobplatform.store.database import Transaction
+from jobplatform.store.shapes.quarantine import Unreadable, UnreadableListed, UnreadableSettled
 from jobplatform.transport.publisher import Publisher
 
 Row = Mapping[str, Any]
@@ -24,7 +25,7 @@ _MISSING = "nothing in quarantine has the id {}; see: jobplatform quarantine lis
 class Page(NamedTuple):
     """A page, and the id before which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, UnreadableListed]]
     next: int | None
 
 
@@ -45,7 +46,7 @@ class Settled(NamedTuple):
     :param resolved: those of them that are resolved already.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, UnreadableSettled]]
     missing: Mapping[int, str]
     resolved: frozenset[int] = frozenset()
 
@@ -67,7 +68,7 @@ def list_quarantine(
 
 
 @action("quarantine.show", Permission.LETTERS_READ)
-def show_quarantined(desk: Desk, actor: Actor, quarantine_id: int) -> Row:
+def show_quarantined(desk: Desk, actor: Actor, quarantine_id: int) -> Annotated[Row, Unreadable]:
     """Show why something is in quarantine; its bytes are None for who may not see payloads.
 
     :raises NotQuarantined: when there is none of the id, or it is out of the actor's scope.

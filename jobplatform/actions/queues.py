@@ -14,7 +14,7 @@ from jobplatform.errors import BrokerNotOurs, Forbidden
 from jobplatform.store import pauses, workers
 from jobplatform.store.database import Transaction
 from jobplatform.store.pauses import Hold, Scope
-from jobplatform.store.shapes.queue import Queue
+from jobplatform.store.shapes.queue import Queue, TypeTaken
 from jobplatform.transport import census
 
 Row = Mapping[str, Any]
@@ -41,7 +41,7 @@ def list_queues(desk: Desk, actor: Actor) -> list[Annotated[dict[str, Any], Queu
 
 
 @action("types.list", Permission.QUEUES_READ)
-def list_types(desk: Desk, actor: Actor) -> list[dict[str, Any]]:
+def list_types(desk: Desk, actor: Actor) -> list[Annotated[dict[str, Any], TypeTaken]]:
     """List the job types that workers take, and those that are paused."""
     with desk.look() as session:
         paused = _paused(session, Scope.TYPE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -18,6 +18,7 @@ from jobplatform.store import dead_letters, replay_jobs, replays
 from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import LetterFilter
 from jobplatform.store.replays import Wish
+from jobplatform.store.shapes.replay import LetterReplayed, Replay, ReplayAsked, ReplayListed, Trouble
 
 Row = Mapping[str, Any]
 
@@ -48,21 +49,21 @@ class Pace:
 class Page(NamedTuple):
     """A page of replays, and the id after which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, ReplayListed]]
     next: int | None
 
 
 class Shown(NamedTuple):
     """A replay with its counts, and the first of its jobs that did not go well."""
 
-    replay: Row
-    trouble: Sequence[Row]
+    replay: Annotated[Row, Replay]
+    trouble: Sequence[Annotated[Row, Trouble]]
 
 
 class Replayed(NamedTuple):
     """Dead letters that were to run at once, each ``replayed`` or ``refused``, and those that were left alone."""
 
-    letters: Sequence[Row]
+    letters: Sequence[Annotated[Row, LetterReplayed]]
     left: Left
 
 
@@ -96,7 +97,7 @@ def plan(desk: Desk, actor: Actor, chosen: LetterFilter, pace: Pace) -> Plan:
 
 
 @action("replays.start", Permission.LETTERS_REPLAY, writes=True)
-def start(desk: Desk, actor: Actor, chosen: LetterFilter, pace: Pace) -> Row | None:
+def start(desk: Desk, actor: Actor, chosen: LetterFilter, pace: Pace) -> Annotated[Row, ReplayAsked] | None:
     """Let the controller run the jobs of dead letters once more, a few first; None when there are no such letters."""
     demand(chosen)
     about = {**as_json(chosen), "rate": pace.rate, "canaries": pace.canaries, "limit": pace.limit}
@@ -126,7 +127,7 @@ def show_replay(desk: Desk, actor: Actor, replay_id: int) -> Shown:
 
 
 @action("replays.pause", Permission.LETTERS_REPLAY, writes=True)
-def pause(desk: Desk, actor: Actor, replay_id: int, reason: str | None = None) -> Row:
+def pause(desk: Desk, actor: Actor, replay_id: int, reason: str | None = None) -> Annotated[Row, Replay]:
     """Send nothing more of a replay until it is resumed; what was sent goes on.
 
     :raises TransitionRefused: when it does not run.
@@ -140,7 +141,7 @@ def pause(desk: Desk, actor: Actor, replay_id: int, reason: str | None = None) -
 
 
 @action("replays.resume", Permission.LETTERS_REPLAY, writes=True)
-def resume(desk: Desk, actor: Actor, replay_id: int) -> Row:
+def resume(desk: Desk, actor: Actor, replay_id: int) -> Annotated[Row, Replay]:
     """Let a paused replay go on in the step in which it was.
 
     :raises TransitionRefused: when it is not paused.
@@ -153,7 +154,7 @@ def resume(desk: Desk, actor: Actor, replay_id: int) -> Row:
 
 
 @action("replays.cancel", Permission.LETTERS_REPLAY, writes=True)
-def cancel(desk: Desk, actor: Actor, replay_id: int) -> Row:
+def cancel(desk: Desk, actor: Actor, replay_id: int) -> Annotated[Row, Replay]:
     """Send nothing more of a replay; what was sent goes on, what was not stays a dead letter.
 
     :raises TransitionRefused: when it has ended.

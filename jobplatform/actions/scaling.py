@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -11,6 +11,7 @@ from jobplatform.actions.desk import Desk
 from jobplatform.actions.permission import Permission
 from jobplatform.errors import DecisionNotFound
 from jobplatform.store import scaling as rows
+from jobplatform.store.shapes.fleet import ScaleDecision
 
 Row = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ NO_ID = 2**62
 class Page(NamedTuple):
     """A page of decisions, and the number before which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, ScaleDecision]]
     next: int | None
 
 
@@ -39,7 +40,7 @@ def list_decisions(
 
 
 @action("scaling.show", Permission.WORKERS_READ)
-def show_decision(desk: Desk, actor: Actor, decision_id: int) -> Row:
+def show_decision(desk: Desk, actor: Actor, decision_id: int) -> Annotated[Row, ScaleDecision]:
     """Show a decision: why, what was foretold of each queue, and what the rate rule would have wanted.
 
     :raises DecisionNotFound: when there is none of the number.

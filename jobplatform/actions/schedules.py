@@ -25,7 +25,7 @@ from jobplatform.store import new_jobs
 from jobplatform.store import schedules as rows
 from jobplatform.store.database import Transaction
 from jobplatform.store.pauses import Hold
-from jobplatform.store.shapes.schedule import Coming, Schedule, ScheduleListed
+from jobplatform.store.shapes.schedule import Coming, MakingUp, Remark, RunNow, Schedule, ScheduleListed
 from jobplatform.store.shapes.schedule import Fire as FireShape
 
 Row = Mapping[str, Any]
@@ -55,7 +55,7 @@ class Checked(NamedTuple):
     """How many schedules there are, and what is likely wrong with them."""
 
     schedules: int
-    remarks: Sequence[Row]
+    remarks: Sequence[Annotated[Row, Remark]]
 
 
 @action("schedules.list", Permission.SCHEDULES_READ)
@@ -120,7 +120,9 @@ def pause(desk: Desk, actor: Actor, names: Sequence[str], hold: Hold) -> None:
 
 
 @action("schedules.resume", Permission.SCHEDULES_WRITE, writes=True)
-def resume(desk: Desk, actor: Actor, names: Sequence[str], dry_run: bool = False) -> list[dict[str, Any]]:
+def resume(
+    desk: Desk, actor: Actor, names: Sequence[str], dry_run: bool = False
+) -> list[Annotated[dict[str, Any], MakingUp]]:
     """Let schedules fire again, and tell what each makes up for.
 
     :param dry_run: change nothing.
@@ -135,7 +137,7 @@ def resume(desk: Desk, actor: Actor, names: Sequence[str], dry_run: bool = False
 
 
 @action("schedules.run", Permission.SCHEDULES_WRITE, writes=True)
-def run(desk: Desk, actor: Actor, names: Sequence[str]) -> list[dict[str, str]]:
+def run(desk: Desk, actor: Actor, names: Sequence[str]) -> list[Annotated[dict[str, str], RunNow]]:
     """Run schedules now, whatever their time, their pauses and their jobs before; gives the ids of the jobs."""
     now = desk.now()
     with desk.change(actor, "schedules.run", {"schedules": list(names)}) as change:

@@ -16,7 +16,7 @@ from jobplatform.store import duties, listing, replacements, samples, verdicts
 from jobplatform.store import hungry as hungry_rows
 from jobplatform.store import workers as rows
 from jobplatform.store.database import Transaction
-from jobplatform.store.shapes.worker import Worker
+from jobplatform.store.shapes.worker import HungryType, Verdict, Worker, WorkerJudged, WorkerSample
 from jobplatform.workers.hunger import hungry_types
 from jobplatform.workers.sample import sample_of_row
 from jobplatform.workers.strain import memory_trend
@@ -39,9 +39,9 @@ class Asked(NamedTuple):
 class Health(NamedTuple):
     """How workers are; of one that was named, also what was thought of it before, and its last samples."""
 
-    workers: Sequence[Row]
-    verdicts: Sequence[Row] = ()
-    samples: Sequence[Row] = ()
+    workers: Sequence[Annotated[Row, WorkerJudged]]
+    verdicts: Sequence[Annotated[Row, Verdict]] = ()
+    samples: Sequence[Annotated[Row, WorkerSample]] = ()
 
 
 @action("workers.list", Permission.WORKERS_READ)
@@ -84,7 +84,7 @@ def health(desk: Desk, actor: Actor, name: str | None, limit: int) -> Health:
 
 
 @action("workers.hungry", Permission.WORKERS_READ)
-def hungry(desk: Desk, actor: Actor, limit: int) -> list[dict[str, Any]]:
+def hungry(desk: Desk, actor: Actor, limit: int) -> list[Annotated[dict[str, Any], HungryType]]:
     """List job types that take much memory, as the newest attempts tell, and the queue that each should have.
 
     :param limit: attempts to look at.

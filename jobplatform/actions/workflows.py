@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from jobplatform.actions.action import action
 from jobplatform.actions.actor import Actor
@@ -15,6 +15,7 @@ from jobplatform.jobs.graph import levels
 from jobplatform.store import listing
 from jobplatform.store import workflows as rows
 from jobplatform.store.database import Transaction
+from jobplatform.store.shapes.workflow import Workflow, WorkflowJob
 
 Row = Mapping[str, Any]
 
@@ -22,7 +23,7 @@ Row = Mapping[str, Any]
 class Page(NamedTuple):
     """A page of workflows, and the root after which the next one begins; None when there is none."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Annotated[Row, Workflow]]
     next: str | None
 
 
@@ -33,7 +34,7 @@ class Shown(NamedTuple):
     """
 
     root_id: str
-    jobs: Sequence[Row]
+    jobs: Sequence[Annotated[Row, WorkflowJob]]
     complete: bool
 
 

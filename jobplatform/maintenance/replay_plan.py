@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from jobplatform.errors import InvalidPayload, SealError
 from jobplatform.jobs.editing import check_payload
@@ -13,6 +13,8 @@ from jobplatform.store import dead_letters, pauses, replay_plans, workers
 from jobplatform.store.database import Transaction
 from jobplatform.store.dead_letters import LetterFilter
 from jobplatform.store.replays import Wish
+from jobplatform.store.shapes.queue import Pause
+from jobplatform.store.shapes.replay import LimitMet, ReplayCount, Unfit
 
 Row = Mapping[str, Any]
 
@@ -35,12 +37,12 @@ class Plan:
     canaries: int
     rate: float | None
     seconds_at_least: float
-    by: Sequence[Row]
-    invalid: Sequence[Row]
+    by: Sequence[Annotated[Row, ReplayCount]]
+    invalid: Sequence[Annotated[Row, Unfit]]
     unchecked: Sequence[str]
     unknown: Sequence[str]
-    limits: Sequence[Row]
-    paused: Sequence[Row]
+    limits: Sequence[Annotated[Row, LimitMet]]
+    paused: Sequence[Annotated[Row, Pause]]
 
 
 def plan(transaction: Transaction, app: Any, chosen: LetterFilter, wish: Wish, limit: int, payload_limit: int) -> Plan:

@@ -56,6 +56,14 @@ def gives_page(action: Callable[..., Any], **more: Any) -> Callable[[Endpoint], 
     return _marking(Gift(None, {"rows": rows, "next": str | None, **more}))
 
 
+def gives_fields(action: Callable[..., Any], **more: Any) -> Callable[[Endpoint], Endpoint]:
+    """Say that a route answers the fields of what an action gives, and some beside them.
+
+    :param more: the types of these.
+    """
+    return _marking(Gift(None, {**get_type_hints(given_by(action), include_extras=True), **more}))
+
+
 def gift_of(endpoint: Callable[..., object] | None) -> Gift | None:
     """Give what a route answers, None where it does not say."""
     return getattr(endpoint, _GIFT, None)

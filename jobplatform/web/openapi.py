@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -58,8 +58,18 @@ def document(app: FastAPI) -> dict[str, Any]:
         _complete(operation, method, rules[method.upper(), path])
         gift = gifts[method.upper(), path]
         _describe(operation, {} if gift is None else gift.schema(shapes))
-    schemas |= shapes.named
+    _add(schemas, shapes.named)
     return made
+
+
+def _add(schemas: dict[str, Any], named: Mapping[str, Any]) -> None:
+    """Add the schemas of answers to those of what is sent.
+
+    :raises TypeError: when one would take the place of another.
+    """
+    for name in schemas.keys() & named.keys():
+        raise TypeError(f"{name}: something that is sent and something that is answered are of this name; rename one")
+    schemas |= named
 
 
 def operations(made: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -6,6 +6,7 @@ A row is a mapping of which a type beside it, ``Annotated[Row, Job]``, says what
 from __future__ import annotations
 
 import types
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
@@ -67,7 +68,7 @@ class Shapes:
 
     def _of_many(self, origin: Any, inner: tuple[Any, ...]) -> Schema:
         if issubclass(origin, Mapping):
-            value = self.of(inner[1])
+            value = self.of(int if issubclass(origin, Counter) else inner[1])
             return {"type": "object", **({"additionalProperties": value} if value else {})}
         if not issubclass(origin, _LISTS):
             raise TypeError(f"{origin!r} cannot be answered as JSON")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import told_areas as areas
+import told_work as work
 from celery import Celery
 from command_line import CliEnvironment
 from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
+from told import API, Told
+from told_filled import of_filled
 from web_place import add_user, browser, desk_at, token_of
 
 import jobplatform
@@ -24,14 +28,13 @@ from jobplatform.actions.desk import Desk
 from jobplatform.jobs.published import published
 from jobplatform.maintenance.type_publisher import TypePublisher
 from jobplatform.settings import Settings
-from jobplatform.store import attempt_logs, dependencies
+from jobplatform.store import attempt_logs, dependencies, search
 from jobplatform.store import workers as worker_rows
 from jobplatform.store.database import Database
 
 # What the controller tells of job types is written here as well.
 pytestmark = pytest.mark.owner
 
-API = "/api/v1"
 ROOT = at_terminal("ann")
 
 
@@ -46,7 +49,9 @@ def desk(settings: Settings, database: Database, client: Any) -> Iterator[Desk]:
     jobplatform.attach(app, settings)
     app.loader.import_default_modules()
     TypePublisher(database, published(app)).run_once(datetime.now(UTC))
-    made = desk_at(settings, database, app)
+    # A fleet that starts successors, jobs whose time is over, and somebody who cannot be told of alerts.
+    more = {"fleet": "kubernetes", "keep_days": 1.0, "alert_smtp": "smtp://127.0.0.1:1", "alert_mail": ("a@b.example",)}
+    made = desk_at(replace(settings, **more), database, app)
     add_user(made, "ann", "admin")
     yield made
     app.jobplatform.close()
@@ -58,41 +63,6 @@ def web(desk: Desk) -> Iterator[TestClient]:
     with browser(desk) as made:
         made.headers.update(token_of(desk, "ann", "admin"))
         yield made
-
-
-def strict(schema: Any) -> Any:
-    """Give a schema that takes no field which it does not name."""
-    if isinstance(schema, list):
-        return [strict(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: strict(each) for name, each in schema.items()}
-    return {**made, "additionalProperties": False} if isinstance(made.get("properties"), dict) else made
-
-
-class Told:
-    """The document, which answers are held against."""
-
-    def __init__(self, web: TestClient) -> None:
-        self.web = web
-        self.document = web.get("/api/openapi.json").json()
-        self.components = strict(deepcopy(self.document["components"]))
-        self.seen: set[tuple[str, str]] = set()
-
-    def ask(self, method: str, path: str, status: int = 200, json: Any = None, **parts: Any) -> Any:
-        reply = self.web.request(method, API + path.format(**parts), json=json)
-        assert reply.status_code == status, (path, reply.text)
-        operation = self.document["paths"][API + path.partition("?")[0]][method.lower()]
-        (kind,) = operation["responses"][str(status)]["content"].values()
-        assert kind["schema"], f"{method} {path} does not say what it answers"
-        schema = {**strict(kind["schema"]), "components": self.components}
-        found = [
-            f"{list(each.absolute_path)}: {each.message[:200]}"
-            for each in Draft202012Validator(schema).iter_errors(reply.json())
-        ]
-        assert not found, (method, path, found)
-        self.seen.add((method, path))
-        return reply.json()
 
 
 def seed(cli: CliEnvironment, desk: Desk) -> dict[str, Any]:
@@ -118,7 +88,7 @@ def seed(cli: CliEnvironment, desk: Desk) -> dict[str, Any]:
 
 
 def test_answers_have_the_fields_and_types_that_the_document_says(
-    web: TestClient, desk: Desk, cli_environment: CliEnvironment
+    web: TestClient, desk: Desk, cli_environment: CliEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids, told = seed(cli_environment, desk), Told(web)
     Draft202012Validator.check_schema({"components": told.components})
@@ -166,6 +136,44 @@ def test_answers_have_the_fields_and_types_that_the_document_says(
     told.ask("POST", "/queues/pause", json={"names": ["celery"]})
     told.ask("POST", "/workers/cordon", json={"names": ["w1@here"]})
     assert job_id and len(told.seen) > 25
+    with monkeypatch.context() as patched:
+        patched.setattr(search, "LOOK", 2)
+        assert told.ask("GET", "/jobs?q=args.0:29999")["looked"]
+    about_all_else(told, desk, cli_environment, ids)
+    said = {operation for operation, (_, schema) in told.answering().items() if schema}
+    assert said == told.seen and told.named() == told.held
+
+
+def about_all_else(told: Told, desk: Desk, cli: CliEnvironment, ids: dict[str, Any]) -> None:
+    """Ask for all that is not of a job and its dead letter; what is asked first is there for what is asked later."""
+    areas.of_overview(told, desk)
+    areas.of_schedules(told, desk)
+    areas.of_queues(told, desk)
+    areas.of_workers(told, desk, cli)
+    areas.of_fleet(told, desk)
+    work.of_batches(told, desk, cli)
+    work.of_workflows(told, desk, ids)
+    work.of_letters(told, desk, cli)
+    work.of_clusters(told, desk, ids["failed"])
+    work.of_quarantine(told, desk)
+    work.of_models(told, desk)
+    work.of_durations(told, desk, cli)
+    areas.of_people(told, desk)
+    areas.of_alerts(told, desk)
+    areas.of_retention(told, desk, cli)
+    areas.of_decisions(told)
+    of_filled(told, desk, ids)
+    areas.of_plans(told, desk)
+
+
+def test_whatever_answers_json_says_what(web: TestClient) -> None:
+    # Lines of JSON and a page for people have no schema.
+    silent = {operation: kind for operation, (kind, schema) in Told(web).answering().items() if not schema}
+    assert silent == {
+        ("GET", "/letters/export"): "application/x-ndjson",
+        ("GET", "/audit/export"): "application/x-ndjson",
+        ("GET", "/models/{version}/report"): "text/html",
+    }
 
 
 def test_refusals_are_problem_documents_as_the_document_says(web: TestClient, desk: Desk) -> None:

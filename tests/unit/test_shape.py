@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,14 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from jobplatform.web.api.reply import plain
+from jobplatform.web.gives import gives
+from jobplatform.web.openapi import document
+from jobplatform.web.rule import does
 from jobplatform.web.shape import Shapes, given_by
 
 
@@ -45,6 +51,7 @@ class _Made:
     left: timedelta
     ids: frozenset[UUID]
     share: Decimal
+    kinds: Counter[str]
     anything: Any
     _hidden: int = 0
 
@@ -56,7 +63,9 @@ def test_a_value_that_is_answered_is_what_its_type_says() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     row = {"name": "a", "at": now}
     whole = _Whole(row, [row, {**row, "at": None}], {"a": 1}, None, (1, "b"), (1.5,))
-    made = _Made(Tone.DRY, "on", timedelta(seconds=2), frozenset({UUID(int=1)}), Decimal("0.5"), {"x": [1]})
+    made = _Made(
+        Tone.DRY, "on", timedelta(seconds=2), frozenset({UUID(int=1)}), Decimal("0.5"), Counter(a=1), {"x": [1]}
+    )
     for kind, value in ((given_by(_gives), [whole._replace(inner=whole)]), (_Made, made), (Iterator[bytes], [b"a"])):
         shapes = Shapes("#/$defs/")
         schema = {**shapes.of(kind), "$defs": shapes.named}
@@ -91,3 +100,17 @@ def test_two_shapes_of_one_name_are_refused() -> None:
     shapes.of(_Row)
     with pytest.raises(TypeError, match="two of this name"):
         shapes.of(Other)
+
+
+def test_what_is_sent_is_not_replaced_by_what_is_answered() -> None:
+    sent = type("_Row", (BaseModel,), {"__annotations__": {"name": str}})
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @does("jobs.submit")
+    @gives(row=_Row)
+    def submit(asked: Any) -> None: ...
+
+    submit.__annotations__["asked"] = sent
+    app.post("/api/v1/jobs")(submit)
+    with pytest.raises(TypeError, match="_Row: something that is sent"):
+        document(app)

@@ -65,3 +65,30 @@ class Cluster(TypedDict):
     resolved_at: datetime | None
     reopened: int
     merged_into: str | None
+
+
+class ClusterShown(Cluster):
+    """Errors of one kind, with the traceback of one of them, and how many dead letters are open."""
+
+    traceback: str | None
+    open_dead_letters: int
+
+
+class ClusterLetter(TypedDict):
+    """An open dead letter of a cluster."""
+
+    dlq_id: int
+    job_id: str
+    job_type: str
+    reason: str | None
+    failed_at: datetime
+
+
+class ClusterNote(TypedDict):
+    """What somebody noted on a cluster."""
+
+    note_id: int
+    fingerprint: str
+    note: str
+    noted_by: str
+    noted_at: datetime

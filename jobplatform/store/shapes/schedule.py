@@ -62,3 +62,37 @@ class Fire(TypedDict):
     started_at: datetime | None
     completed_at: datetime | None
     error_type: str | None
+
+
+class Missed(TypedDict):
+    """A schedule that nobody has fired."""
+
+    name: str
+    job_type: str
+    queue: str
+    next_run: datetime
+
+
+class MakingUp(TypedDict):
+    """What a schedule that is resumed makes up for."""
+
+    name: str
+    missed_since: datetime | None
+    makes_up_for: int
+    next_run: datetime | None
+
+
+class Remark(TypedDict):
+    """What is likely wrong with a schedule, and how to mend it."""
+
+    schedule: str
+    trap: str
+    found: str
+    fix: str
+
+
+class RunNow(TypedDict):
+    """The job of a schedule that was run whatever its time."""
+
+    name: str
+    job_id: str

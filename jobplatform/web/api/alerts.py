@@ -12,6 +12,7 @@ from jobplatform.actions import alerts, plans, retention
 from jobplatform.web.api.body import Body, Limit, Moment, Name, Number, Text
 from jobplatform.web.api.reply import answer
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -42,6 +43,7 @@ class Approval(Body):
 
 @router.get("/alerts")
 @does("alerts.list")
+@gives(alerts.list_alerts)
 def list_alerts(request: Request, visit: Visiting, every: bool = False, limit: Limit = 100) -> Response:
     """List what is wrong, with what was sent and what could not be; with ``every`` what is over as well."""
     return answer(request, alerts.list_alerts(*visit, every, limit))
@@ -49,6 +51,7 @@ def list_alerts(request: Request, visit: Visiting, every: bool = False, limit: L
 
 @router.post("/alerts/mute")
 @does("alerts.mute")
+@gives(muted=str)
 def mute(request: Request, visit: Visiting, asked: Muting) -> Response:
     """Tell nobody of a condition."""
     alerts.mute(*visit, asked.condition, asked.subject, asked.until, asked.reason)
@@ -57,6 +60,7 @@ def mute(request: Request, visit: Visiting, asked: Muting) -> Response:
 
 @router.post("/alerts/unmute")
 @does("alerts.unmute")
+@gives(unmuted=str)
 def unmute(request: Request, visit: Visiting, asked: Meant) -> Response:
     """Tell people of a condition again."""
     alerts.unmute(*visit, asked.condition, asked.subject)
@@ -65,6 +69,7 @@ def unmute(request: Request, visit: Visiting, asked: Meant) -> Response:
 
 @router.post("/alerts/test")
 @does("alerts.test")
+@gives(alerts.test)
 def test(request: Request, visit: Visiting) -> Response:
     """Send a notice to everybody who is told of alerts; tells by target what went wrong."""
     return answer(request, alerts.test(*visit))
@@ -72,6 +77,7 @@ def test(request: Request, visit: Visiting) -> Response:
 
 @router.get("/retention")
 @does("retention.count")
+@gives(retention.count, "jobs")
 def count(request: Request, visit: Visiting) -> Response:
     """Count by type the jobs whose time is over, and change nothing."""
     return answer(request, {"jobs": retention.count(*visit)})
@@ -79,6 +85,7 @@ def count(request: Request, visit: Visiting) -> Response:
 
 @router.get("/plans")
 @does("plans.list")
+@gives(plans.list_plans, "rows")
 def list_plans(request: Request, visit: Visiting, limit: Limit = 100) -> Response:
     """List the plans of agents that can be decided on or applied, newest first."""
     return answer(request, {"rows": plans.list_plans(*visit, limit)})
@@ -86,6 +93,7 @@ def list_plans(request: Request, visit: Visiting, limit: Limit = 100) -> Respons
 
 @router.get("/plans/{plan_id}")
 @does("plans.show")
+@gives(plans.show_plan)
 def show_plan(request: Request, visit: Visiting, plan_id: PlanId) -> Response:
     """Show a plan of an agent."""
     return answer(request, plans.show_plan(*visit, plan_id))
@@ -93,6 +101,7 @@ def show_plan(request: Request, visit: Visiting, plan_id: PlanId) -> Response:
 
 @router.post("/plans/{plan_id}/approve")
 @does("plans.approve")
+@gives(plans.approve)
 def approve(request: Request, visit: Visiting, plan_id: PlanId, asked: Approval) -> Response:
     """Approve the plan of an agent, which may then apply it once; refused to agents and tokens."""
     return answer(request, plans.approve(*visit, plan_id, asked.count))
@@ -100,6 +109,7 @@ def approve(request: Request, visit: Visiting, plan_id: PlanId, asked: Approval)
 
 @router.post("/plans/{plan_id}/refuse")
 @does("plans.refuse")
+@gives(refused=str)
 def refuse(request: Request, visit: Visiting, plan_id: PlanId) -> Response:
     """Refuse the plan of an agent."""
     plans.refuse(*visit, plan_id)

@@ -12,7 +12,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Text
 from jobplatform.web.api.reply import answer, nothing, page
 from jobplatform.web.api.route import noun
-from jobplatform.web.gives import gives, gives_page
+from jobplatform.web.gives import gives, gives_fields, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -46,6 +46,7 @@ def show_batch(request: Request, visit: Visiting, batch_id: UUID) -> Response:
 
 @router.get("/batches/{batch_id}/eta")
 @does("batches.eta")
+@gives_fields(batches.eta, words=str)
 def eta(request: Request, visit: Visiting, batch_id: UUID) -> Response:
     """Tell when what waits of a batch is done, in seconds from now."""
     found = batches.eta(*visit, str(batch_id))
@@ -62,6 +63,7 @@ def close(visit: Visiting, batch_id: UUID) -> Response:
 
 @router.post("/batches/{batch_id}/cancel")
 @does("batches.cancel")
+@gives(batches.cancel, "cancelled")
 def cancel(request: Request, visit: Visiting, batch_id: UUID, asked: Cancelling) -> Response:
     """Cancel a batch: the controller cancels what has not ended of it."""
     return answer(request, {"cancelled": batches.cancel(*visit, str(batch_id), asked.reason)})
@@ -69,6 +71,7 @@ def cancel(request: Request, visit: Visiting, batch_id: UUID, asked: Cancelling)
 
 @router.post("/batches/{batch_id}/retry")
 @does("batches.retry_failed")
+@gives(batches.retry_failed, "jobs")
 def retry_failed(request: Request, visit: Visiting, batch_id: UUID) -> Response:
     """Run the failed jobs of a batch once more."""
     return answer(request, {"jobs": batches.retry_failed(*visit, str(batch_id))})

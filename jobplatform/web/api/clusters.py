@@ -93,6 +93,7 @@ def show_cluster(request: Request, visit: Visiting, cluster: Part) -> Response:
 
 @router.get("/clusters/{cluster}/family")
 @does("clusters.family")
+@gives(clusters.family, "fingerprints")
 def family(request: Request, visit: Visiting, cluster: Part) -> Response:
     """Name all fingerprints of a cluster: its own, and those that were merged into it."""
     return answer(request, {"fingerprints": clusters.family(*visit, cluster)})
@@ -100,6 +101,7 @@ def family(request: Request, visit: Visiting, cluster: Part) -> Response:
 
 @router.post("/clusters/{cluster}/assign")
 @does("clusters.assign")
+@gives(clusters.assign, "cluster")
 def assign(request: Request, visit: Visiting, cluster: Part, asked: Assigning) -> Response:
     """Say who looks after a cluster."""
     return answer(request, {"cluster": clusters.assign(*visit, cluster, asked.who)})
@@ -107,6 +109,7 @@ def assign(request: Request, visit: Visiting, cluster: Part, asked: Assigning) -
 
 @router.post("/clusters/{cluster}/note")
 @does("clusters.note")
+@gives(clusters.note, "cluster")
 def note(request: Request, visit: Visiting, cluster: Part, asked: Noting) -> Response:
     """Note something on a cluster."""
     return answer(request, {"cluster": clusters.note(*visit, cluster, asked.text)})
@@ -114,6 +117,7 @@ def note(request: Request, visit: Visiting, cluster: Part, asked: Noting) -> Res
 
 @router.post("/clusters/{cluster}/mute")
 @does("clusters.mute")
+@gives(clusters.mute, "cluster")
 def mute(request: Request, visit: Visiting, cluster: Part, asked: Muting) -> Response:
     """Leave a cluster out of the list, or show it again."""
     return answer(request, {"cluster": clusters.mute(*visit, cluster, asked.muted)})
@@ -121,6 +125,7 @@ def mute(request: Request, visit: Visiting, cluster: Part, asked: Muting) -> Res
 
 @router.post("/clusters/{cluster}/resolve")
 @does("clusters.resolve")
+@gives(clusters.resolve, "cluster")
 def resolve_cluster(request: Request, visit: Visiting, cluster: Part, asked: Ending) -> Response:
     """Mark a cluster as resolved; it opens by itself if its error comes again."""
     return answer(request, {"cluster": clusters.resolve(*visit, cluster, asked.text)})
@@ -128,6 +133,7 @@ def resolve_cluster(request: Request, visit: Visiting, cluster: Part, asked: End
 
 @router.post("/clusters/{cluster}/reopen")
 @does("clusters.reopen")
+@gives(clusters.reopen, "cluster")
 def reopen(request: Request, visit: Visiting, cluster: Part) -> Response:
     """Mark a resolved cluster as open."""
     return answer(request, {"cluster": clusters.reopen(*visit, cluster)})
@@ -135,6 +141,7 @@ def reopen(request: Request, visit: Visiting, cluster: Part) -> Response:
 
 @router.post("/clusters/{cluster}/merge")
 @does("clusters.merge")
+@gives(cluster=str, into=str)
 def merge(request: Request, visit: Visiting, cluster: Part, asked: Merging) -> Response:
     """Count the errors of one cluster for another as well."""
     name, into = clusters.merge(*visit, cluster, asked.into)

@@ -21,7 +21,7 @@ router = noun("jobs")
 FilterName = Annotated[Name, Field(max_length=saved_filters.LONGEST)]
 
 
-class SavedFilter(Body):
+class NewFilter(Body):
     """A filter that is to be kept.
 
     :param filter: as it is typed, such as `type:mail state:failed`.
@@ -43,7 +43,7 @@ def list_filters(request: Request, visit: Visiting) -> Response:
 
 @router.put("/filters", status_code=204)
 @does("filters.save")
-def save(visit: Visiting, asked: SavedFilter) -> Response:
+def save(visit: Visiting, asked: NewFilter) -> Response:
     """Keep a filter, in place of your own of the same name."""
     saved_filters.save(*visit, asked.name, asked.filter, asked.columns)
     return nothing()

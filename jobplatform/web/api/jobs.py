@@ -20,7 +20,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import MOST, After, Body, Limit, Moment, Name, Payload, Priority, Seconds, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import check_key, noun
-from jobplatform.web.gives import gives, gives_page
+from jobplatform.web.gives import gives, gives_fields, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visit, Visiting
 
@@ -169,6 +169,7 @@ def log_ends(request: Request, visit: Visiting, job_id: UUID) -> Response:
 
 @router.get("/jobs/{job_id}/eta")
 @does("jobs.eta")
+@gives_fields(jobs.eta, words=str)
 def eta(request: Request, visit: Visiting, job_id: UUID, workflow: bool = False) -> Response:
     """Tell when a job, or all that hangs together with it, begins and ends, in seconds from now."""
     found = jobs.eta(*visit, str(job_id), workflow)

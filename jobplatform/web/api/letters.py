@@ -189,6 +189,7 @@ def plan(request: Request, visit: Visiting, asked: Replaying) -> Response:
 
 @router.post("/replays")
 @does("replays.start", "clusters.family")
+@gives(replays.start, "replay")
 def start(request: Request, visit: Visiting, asked: Replaying) -> Response:
     """Let the controller run the jobs of dead letters once more, a few first."""
     return answer(request, {"replay": replays.start(*visit, asked.chosen(visit), asked.pace)})
@@ -204,6 +205,7 @@ def show_replay(request: Request, visit: Visiting, replay_id: Number) -> Respons
 
 @router.post("/replays/{replay_id}/pause")
 @does("replays.pause")
+@gives(replays.pause)
 def pause_replay(request: Request, visit: Visiting, replay_id: Number, asked: Reasoned) -> Response:
     """Send nothing more of a replay until it is resumed; what was sent goes on."""
     return answer(request, replays.pause(*visit, replay_id, asked.reason))
@@ -211,6 +213,7 @@ def pause_replay(request: Request, visit: Visiting, replay_id: Number, asked: Re
 
 @router.post("/replays/{replay_id}/resume")
 @does("replays.resume")
+@gives(replays.resume)
 def resume_replay(request: Request, visit: Visiting, replay_id: Number) -> Response:
     """Let a paused replay go on in the step in which it was."""
     return answer(request, replays.resume(*visit, replay_id))
@@ -218,6 +221,7 @@ def resume_replay(request: Request, visit: Visiting, replay_id: Number) -> Respo
 
 @router.post("/replays/{replay_id}/cancel")
 @does("replays.cancel")
+@gives(replays.cancel)
 def cancel_replay(request: Request, visit: Visiting, replay_id: Number) -> Response:
     """Send nothing more of a replay; what was not sent stays a dead letter."""
     return answer(request, replays.cancel(*visit, replay_id))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from jobplatform.actions import decisions, durations, models
-from jobplatform.actions.decisions import Kind
+from jobplatform.actions.decisions import Decision, Kind
 from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Name, Number, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -48,6 +50,7 @@ class Trial(Body):
 
 @router.get("/models")
 @does("models.list")
+@gives_page(models.list_models)
 def list_models(
     request: Request,
     visit: Visiting,
@@ -62,6 +65,7 @@ def list_models(
 
 @router.get("/models/types")
 @does("models.types")
+@gives(models.list_types)
 def list_types(request: Request, visit: Visiting) -> Response:
     """List who decides on the retries of each job type, and why."""
     return answer(request, models.list_types(*visit))
@@ -69,6 +73,7 @@ def list_types(request: Request, visit: Visiting) -> Response:
 
 @router.get("/models/{version}")
 @does("models.show")
+@gives(models.show_model)
 def show_model(request: Request, visit: Visiting, version: Number) -> Response:
     """Show a model, how it did, and how far what comes now is from what it learned from."""
     return answer(request, models.show_model(*visit, version))
@@ -76,6 +81,7 @@ def show_model(request: Request, visit: Visiting, version: Number) -> Response:
 
 @router.get("/models/{version}/evaluation")
 @does("models.evaluate")
+@gives(models.evaluate)
 def evaluate(request: Request, visit: Visiting, version: Number) -> Response:
     """Measure a model against the rule, on the newest outcomes that it did not learn from."""
     return answer(request, models.evaluate(*visit, version))
@@ -91,6 +97,7 @@ def report(visit: Visiting, version: Number) -> Response:
 
 @router.post("/models/train", status_code=201)
 @does("models.train")
+@gives(models.train)
 def train(request: Request, visit: Visiting, asked: Training) -> Response:
     """Train a model now."""
     return answer(request, models.train(*visit, asked.kind), 201)
@@ -98,6 +105,7 @@ def train(request: Request, visit: Visiting, asked: Training) -> Response:
 
 @router.post("/models/promote")
 @does("models.promote")
+@gives(models.promote, "reason")
 def promote(request: Request, visit: Visiting, asked: Named) -> Response:
     """Put a version in force, or let models decide on a job type before they have won there."""
     return answer(request, {"reason": models.promote(*visit, asked.version, asked.job_type)})
@@ -105,6 +113,7 @@ def promote(request: Request, visit: Visiting, asked: Named) -> Response:
 
 @router.post("/models/retire")
 @does("models.retire")
+@gives(models.retire, "reason")
 def retire(request: Request, visit: Visiting, asked: Retiring) -> Response:
     """Take a version out of use, or leave a job type to the rule."""
     return answer(request, {"reason": models.retire(*visit, asked.version, asked.job_type, asked.why)})
@@ -112,6 +121,7 @@ def retire(request: Request, visit: Visiting, asked: Retiring) -> Response:
 
 @router.post("/models/trial")
 @does("models.trial")
+@gives(models.put_on_trial, "reason")
 def put_on_trial(request: Request, visit: Visiting, asked: Trial) -> Response:
     """Put a job type back on trial: its model decides again once it has won."""
     return answer(request, {"reason": models.put_on_trial(*visit, asked.job_type)})
@@ -119,6 +129,7 @@ def put_on_trial(request: Request, visit: Visiting, asked: Trial) -> Response:
 
 @router.get("/durations")
 @does("durations.list")
+@gives(durations.list_durations, "rows", next=str | None)
 def list_durations(request: Request, visit: Visiting, limit: Limit = 100, after: After = None) -> Response:
     """List job types by name with how long their jobs take."""
     found = durations.list_durations(*visit, limit, cursor.read_name(after))
@@ -127,6 +138,7 @@ def list_durations(request: Request, visit: Visiting, limit: Limit = 100, after:
 
 @router.get("/durations/suggestions")
 @does("durations.suggest")
+@gives(durations.suggest_limits, "rows", next=str | None)
 def suggest(request: Request, visit: Visiting, limit: Limit = 100, after: After = None) -> Response:
     """Suggest time limits: seconds that hardly any run that ends well needs."""
     found = durations.suggest_limits(*visit, limit, cursor.read_name(after))
@@ -135,6 +147,7 @@ def suggest(request: Request, visit: Visiting, limit: Limit = 100, after: After 
 
 @router.get("/durations/{job_type}")
 @does("durations.show")
+@gives(durations.show_durations)
 def show_durations(request: Request, visit: Visiting, job_type: Part, limit: Limit = 100) -> Response:
     """Show the estimates of a job type, by key, and how true they were, by day."""
     return answer(request, durations.show_durations(*visit, job_type, limit))
@@ -142,6 +155,7 @@ def show_durations(request: Request, visit: Visiting, job_type: Part, limit: Lim
 
 @router.get("/decisions")
 @does("decisions.list")
+@gives(rows=Sequence[Decision], next=str | None)
 def list_decisions(
     request: Request,
     visit: Visiting,

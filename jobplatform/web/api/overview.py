@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from jobplatform.actions import health, history, overview
 from jobplatform.web.api.reply import answer
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -16,6 +17,7 @@ router = noun("overview")
 
 @router.get("/overview")
 @does("overview.show")
+@gives(overview.show)
 def show(request: Request, visit: Visiting) -> Response:
     """Show how all stands: counts, waits, pace, failures, workers, schedules and stores."""
     return answer(request, overview.show(*visit))
@@ -23,6 +25,7 @@ def show(request: Request, visit: Visiting) -> Response:
 
 @router.get("/history")
 @does("history.queues")
+@gives(history.of_queues, "steps")
 def show_history(request: Request, visit: Visiting, back: str = "1h", queue: str | None = None) -> Response:
     """Tell what went through queues, in equal steps: jobs a second, what waited, and for how long.
 
@@ -33,6 +36,7 @@ def show_history(request: Request, visit: Visiting, back: str = "1h", queue: str
 
 @router.get("/history/depths")
 @does("history.depths")
+@gives(history.of_depths)
 def show_depths(request: Request, visit: Visiting, back: str = "1h") -> Response:
     """Tell how many jobs waited in each queue, in equal steps; the range is one of 1h, 6h, 24h and 7d."""
     return answer(request, history.of_depths(*visit, back))
@@ -40,6 +44,7 @@ def show_depths(request: Request, visit: Visiting, back: str = "1h") -> Response
 
 @router.get("/health")
 @does("health.check")
+@gives(health.check, "findings")
 def check(request: Request, visit: Visiting) -> Response:
     """Check everything that the platform stands on; whatever is away is a finding, and no error."""
     return answer(request, {"findings": health.check(*visit)})

@@ -18,6 +18,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import MOST, After, Body, Limit, Moment, Name, Number
 from jobplatform.web.api.reply import answer, nothing, page, plain
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -73,6 +74,7 @@ class NewToken(Within):
 
 @router.get("/users")
 @does("users.list")
+@gives(people.list_users, "rows", next=str | None)
 def list_users(request: Request, visit: Visiting, limit: Limit = 100, after: After = None) -> Response:
     """List users by name."""
     found = people.list_users(*visit, limit, cursor.read_name(after))
@@ -98,6 +100,7 @@ def change_user(visit: Visiting, name: Part, asked: Changed) -> Response:
 
 @router.get("/tokens")
 @does("tokens.list")
+@gives(people.list_tokens, "rows", next=str | None)
 def list_tokens(request: Request, visit: Visiting, limit: Limit = 100, after: After = None) -> Response:
     """List one's own tokens; those of all for who administers users."""
     found = people.list_tokens(*visit, limit, cursor.read_number(after) or 0)
@@ -106,6 +109,7 @@ def list_tokens(request: Request, visit: Visiting, limit: Limit = 100, after: Af
 
 @router.post("/tokens", status_code=201)
 @does("tokens.add")
+@gives(people.add_token)
 def add_token(request: Request, visit: Visiting, asked: NewToken) -> Response:
     """Make a token, which may do no more than who makes it; its secret is shown once."""
     lasts = timedelta(seconds=asked.seconds)
@@ -114,6 +118,7 @@ def add_token(request: Request, visit: Visiting, asked: NewToken) -> Response:
 
 @router.delete("/tokens/{token_id}")
 @does("tokens.revoke")
+@gives(people.revoke_token, "name")
 def revoke_token(request: Request, visit: Visiting, token_id: Number) -> Response:
     """Let a token count no more."""
     return answer(request, {"name": people.revoke_token(*visit, token_id)})
@@ -121,6 +126,7 @@ def revoke_token(request: Request, visit: Visiting, token_id: Number) -> Respons
 
 @router.get("/audit")
 @does("audit.list")
+@gives_page(audit.list_deeds)
 def list_deeds(
     request: Request,
     visit: Visiting,
@@ -153,6 +159,7 @@ def export(
 
 @router.get("/audit/verify")
 @does("audit.verify")
+@gives(audit.verify, "broken")
 def verify(request: Request, visit: Visiting) -> Response:
     """Name the first row that was changed, or before which another was taken out; null when there is none."""
     return answer(request, {"broken": audit.verify(*visit)})

@@ -14,6 +14,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Name, Number, Numbers
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import noun
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -41,6 +42,7 @@ class Ids(Body):
 
 @router.get("/quarantine")
 @does("quarantine.list")
+@gives_page(quarantine.list_quarantine)
 def list_quarantine(
     request: Request,
     visit: Visiting,
@@ -57,6 +59,7 @@ def list_quarantine(
 
 @router.get("/quarantine/{quarantine_id}")
 @does("quarantine.show")
+@gives(quarantine.show_quarantined)
 def show_quarantined(request: Request, visit: Visiting, quarantine_id: Number) -> Response:
     """Show why something is in quarantine, with its bytes in hexadecimal for who may see payloads."""
     return answer(request, quarantine.show_quarantined(*visit, quarantine_id))
@@ -64,6 +67,7 @@ def show_quarantined(request: Request, visit: Visiting, quarantine_id: Number) -
 
 @router.post("/quarantine/replay")
 @does("quarantine.replay")
+@gives(quarantine.replay)
 def replay_quarantined(request: Request, visit: Visiting, asked: Quarantined) -> Response:
     """Put messages back into their queues, and entries back into the journal; only what was kept whole."""
     choice = Choice(tuple(asked.ids or ()), asked.kind, asked.queue, asked.limit)
@@ -72,6 +76,7 @@ def replay_quarantined(request: Request, visit: Visiting, asked: Quarantined) ->
 
 @router.post("/quarantine/discard")
 @does("quarantine.discard")
+@gives(quarantine.discard)
 def discard(request: Request, visit: Visiting, asked: Ids) -> Response:
     """Mark what is in quarantine as not worth a replay; the bytes stay."""
     return answer(request, quarantine.discard(*visit, asked.ids))

@@ -85,6 +85,7 @@ def pause_queues(request: Request, visit: Visiting, asked: Pausing) -> Response:
 
 @router.post("/queues/resume")
 @does("queues.resume")
+@gives(queues.resume_queues, "resumed")
 def resume_queues(request: Request, visit: Visiting, asked: Named) -> Response:
     """Resume queues."""
     return answer(request, {"resumed": queues.resume_queues(*visit, asked.names)})
@@ -108,6 +109,7 @@ def set_weight(visit: Visiting, queue: Part, tenant: Part, asked: Weight) -> Res
 
 @router.get("/types")
 @does("types.list")
+@gives(queues.list_types, "rows")
 def list_types(request: Request, visit: Visiting) -> Response:
     """List the job types that workers take, and those that are paused."""
     return answer(request, {"rows": queues.list_types(*visit)})
@@ -124,6 +126,7 @@ def pause_types(request: Request, visit: Visiting, asked: Pausing) -> Response:
 
 @router.post("/types/resume")
 @does("types.resume")
+@gives(queues.resume_types, "resumed")
 def resume_types(request: Request, visit: Visiting, asked: Named) -> Response:
     """Resume job types."""
     return answer(request, {"resumed": queues.resume_types(*visit, asked.names)})
@@ -150,6 +153,7 @@ def show_job_type(request: Request, visit: Visiting, name: Part) -> Response:
 
 @router.get("/limits")
 @does("limits.list")
+@gives(limits.list_limits)
 def list_limits(request: Request, visit: Visiting) -> Response:
     """List the limits and what is held of them, and the queues that are served in an order of their own."""
     return answer(request, limits.list_limits(*visit))
@@ -165,6 +169,7 @@ def set_limit(visit: Visiting, name: Part, asked: Bounds) -> Response:
 
 @router.delete("/limits/{name}")
 @does("limits.remove")
+@gives(limits.remove_limits, "removed")
 def remove_limit(request: Request, visit: Visiting, name: Part) -> Response:
     """Remove a limit; what it held back goes on."""
     return answer(request, {"removed": limits.remove_limits(*visit, [name])})
@@ -172,6 +177,7 @@ def remove_limit(request: Request, visit: Visiting, name: Part) -> Response:
 
 @router.get("/breakers")
 @does("breakers.list")
+@gives(breakers.list_breakers, "rows")
 def list_breakers(request: Request, visit: Visiting, every: bool = False) -> Response:
     """List the breakers that hold jobs, or that somebody forced, and how many jobs each holds."""
     return answer(request, {"rows": breakers.list_breakers(*visit, every)})

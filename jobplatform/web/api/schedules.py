@@ -161,6 +161,7 @@ def pause(visit: Visiting, asked: Pausing) -> Response:
 
 @router.post("/schedules/resume")
 @does("schedules.resume")
+@gives(schedules.resume, "rows")
 def resume(request: Request, visit: Visiting, asked: Resuming) -> Response:
     """Let schedules fire again, and tell what each makes up for."""
     return answer(request, {"rows": schedules.resume(*visit, asked.names, asked.dry_run)})
@@ -168,6 +169,7 @@ def resume(request: Request, visit: Visiting, asked: Resuming) -> Response:
 
 @router.post("/schedules/run")
 @does("schedules.run")
+@gives(schedules.run, "rows")
 def run(request: Request, visit: Visiting, asked: Named) -> Response:
     """Run schedules now, whatever their time, their pauses and their jobs before."""
     return answer(request, {"rows": schedules.run(*visit, asked.names)})
@@ -175,6 +177,7 @@ def run(request: Request, visit: Visiting, asked: Named) -> Response:
 
 @router.post("/schedules/{name}/backfill")
 @does("schedules.backfill")
+@gives(schedule_edits.backfill)
 def backfill(request: Request, visit: Visiting, name: Part, asked: Filling) -> Response:
     """Make the jobs of the times of a schedule in a span that have none, both ends included."""
     made = schedule_edits.backfill(

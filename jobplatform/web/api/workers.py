@@ -15,7 +15,7 @@ from jobplatform.web import cursor
 from jobplatform.web.api.body import After, Body, Limit, Moment, Name, Names, Number, Seconds, Text
 from jobplatform.web.api.reply import answer, page
 from jobplatform.web.api.route import noun
-from jobplatform.web.gives import gives
+from jobplatform.web.gives import gives, gives_page
 from jobplatform.web.rule import does
 from jobplatform.web.visit import Visiting
 
@@ -70,6 +70,7 @@ def list_workers(request: Request, visit: Visiting, gone: bool = False, limit: L
 
 @router.get("/workers/health")
 @does("workers.health")
+@gives(workers.health)
 def health(request: Request, visit: Visiting, name: WorkerName = None, limit: Limit = 100) -> Response:
     """Show how workers are and why, and by how many bytes a second their memory grows."""
     return answer(request, workers.health(*visit, name, limit))
@@ -77,6 +78,7 @@ def health(request: Request, visit: Visiting, name: WorkerName = None, limit: Li
 
 @router.get("/workers/hungry")
 @does("workers.hungry")
+@gives(workers.hungry, "rows")
 def hungry(request: Request, visit: Visiting, limit: Limit = 100) -> Response:
     """List job types that take much memory, and the queue that each should have."""
     return answer(request, {"rows": workers.hungry(*visit, limit)})
@@ -116,6 +118,7 @@ def drain(request: Request, visit: Visiting, asked: Draining) -> Response:
 
 @router.post("/workers/replace")
 @does("workers.replace")
+@gives(workers.replace)
 def replace(request: Request, visit: Visiting, asked: Asking) -> Response:
     """Let others take the place of workers: each works until its successor does."""
     return answer(request, workers.replace(*visit, asked.names, asked.reason))
@@ -123,6 +126,7 @@ def replace(request: Request, visit: Visiting, asked: Asking) -> Response:
 
 @router.get("/fleet")
 @does("fleet.show")
+@gives(fleet.show_size)
 def show_size(request: Request, visit: Visiting) -> Response:
     """Show how many workers are wished for, by whom, and between which bounds."""
     return answer(request, fleet.show_size(*visit))
@@ -130,6 +134,7 @@ def show_size(request: Request, visit: Visiting) -> Response:
 
 @router.put("/fleet/size")
 @does("fleet.size")
+@gives(fleet.set_size)
 def set_size(request: Request, visit: Visiting, asked: Sizing) -> Response:
     """Wish for so many workers, or leave the number to the scaler."""
     return answer(request, fleet.set_size(*visit, asked.wanted, asked.reason))
@@ -137,6 +142,7 @@ def set_size(request: Request, visit: Visiting, asked: Sizing) -> Response:
 
 @router.get("/fleet/members")
 @does("fleet.list")
+@gives(fleet.list_members, "rows")
 def list_members(request: Request, visit: Visiting) -> Response:
     """List the workers that are heard, by name, and what each is asked to do."""
     return answer(request, {"rows": fleet.list_members(*visit)})
@@ -144,6 +150,7 @@ def list_members(request: Request, visit: Visiting) -> Response:
 
 @router.get("/fleet/replacements")
 @does("fleet.replacements")
+@gives(fleet.list_replacements)
 def list_replacements(request: Request, visit: Visiting, limit: Limit = 50) -> Response:
     """Tell which workers were replaced, why and how that went; and who is failing and stays."""
     return answer(request, fleet.list_replacements(*visit, limit))
@@ -151,6 +158,7 @@ def list_replacements(request: Request, visit: Visiting, limit: Limit = 50) -> R
 
 @router.get("/fleet/wish")
 @does("fleet.wish")
+@gives(fleet.wish)
 def wish(request: Request, visit: Visiting) -> Response:
     """Tell what Kubernetes is told: how many pods, and which of them may go first."""
     return answer(request, fleet.wish(*visit))
@@ -158,6 +166,7 @@ def wish(request: Request, visit: Visiting) -> Response:
 
 @router.get("/scaling")
 @does("scaling.list")
+@gives_page(scaling.list_decisions)
 def list_scaling(
     request: Request,
     visit: Visiting,
@@ -175,6 +184,7 @@ def list_scaling(
 
 @router.get("/scaling/{decision_id}")
 @does("scaling.show")
+@gives(scaling.show_decision)
 def show_scaling(request: Request, visit: Visiting, decision_id: Number) -> Response:
     """Show a decision: why, what was foretold of each queue, and what the rate rule would have wanted."""
     return answer(request, scaling.show_decision(*visit, decision_id))
@@ -182,6 +192,7 @@ def show_scaling(request: Request, visit: Visiting, decision_id: Number) -> Resp
 
 @router.post("/capacity")
 @does("capacity.ask")
+@gives(capacity.ask, "rows")
 def ask(request: Request, visit: Visiting, asked: Asked) -> Response:
     """Run recorded jobs once more in simulated time: waits, jobs that waited too long, and worker-hours by policy."""
     known = {name: getattr(asked, name) for name in Asked.model_fields}
