@@ -1,13 +1,15 @@
-"""Flower as it is, beside a worker and a controller: what it shows, and that what it revokes is revoked."""
+"""Flower as it is, under its least role, beside a worker and a controller: what it shows and what it revokes."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import outcome_jobs
 from fleet import Fleet
+from least_roles import allow, grant, urls
 from processes import eventually
 
 from jobplatform.devstack.stack import DevStack
@@ -23,14 +25,18 @@ def test_flower_shows_the_platform_and_revokes_its_jobs(stack: DevStack, tmp_pat
         "JOBPLATFORM_QUEUES": f"celery,{LATER}",
         "FLOWER_UNAUTHENTICATED_API": "true",
     }
+    allow(stack, f"~{LATER}*")
     with Fleet(stack, tmp_path, ["outcome_jobs"], **environment) as fleet:
+        grant(stack, fleet.settings.schema)
         fleet.start_controller()
         fleet.start_worker("-c", "2", "-E")
         socket = tmp_path / "flower.sock"
-        process = fleet.python("-m", "celery", "-A", "jobplatform", "flower", f"--unix_socket={socket}", name="flower")
+        argv = ("-m", "celery", "-A", "jobplatform", "flower", f"--unix_socket={socket}")
+        process = fleet.python(*argv, name="flower", **urls(stack, "jp_flower"))
         eventually(socket.exists, 30, process.tail)
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://flower") as flower:
             check(fleet, flower)
+        assert not re.search("permission denied|NOPERM|NoPermission", process.log.read_text()), process.tail()
 
 
 def check(fleet: Fleet, flower: httpx.Client) -> None:

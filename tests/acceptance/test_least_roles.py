@@ -138,6 +138,8 @@ def test_what_no_role_may_do_is_refused(fleet: Fleet) -> None:
         ("jp_client", "delete from @jobs"),
         ("jp_client", "select from @api_tokens"),
         ("jp_beat", "select from @sessions"),
+        ("jp_flower", "insert into @jobs (job_type) values ('x')"),
+        ("jp_flower", "select from @users"),
         ("jp_readonly", "select from @users"),
         ("jp_readonly", "delete from @jobs"),
     ):
@@ -189,6 +191,9 @@ GRANTS: dict[str, tuple[str, dict[str, str]]] = {
     "jp_beat": ("", {
         **dict.fromkeys(("jobs", "job_schedules"), "raw"), "job_dependencies": "ra", "duration_estimates": "r",
         "pauses": "radw", **dict.fromkeys(("batch_changes", "cancellations"), "a"),
+    }),
+    "jp_flower": ("", {
+        **dict.fromkeys(("jobs", "job_dependencies"), "rw"), **dict.fromkeys(("batch_changes", "cancellations"), "a"),
     }),
     "jp_readonly": ("r", dict.fromkeys((*_PEOPLE, "audit_log", "audit_seals"), "")),
 }  # fmt: skip
