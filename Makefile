@@ -33,10 +33,11 @@ up: $(READY) ## Start PostgreSQL, Redis, worker, controller and beat on this mac
 
 test: $(READY) ## Run all tests; they start servers of their own.
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/unit tests/integration
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal $(patsubst %,tests/acceptance/test_%.py,$(OUTAGES))
 	@$(BIN)/python -m pytest -q tests/acceptance/test_$(PAGES).py & pages=$$!; \
+		$(BIN)/python -m pytest -q -n 3 --dist worksteal $(patsubst %,tests/acceptance/test_%.py,$(OUTAGES)); outages=$$?; \
 		$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/acceptance \
-		$(patsubst %,--ignore=tests/acceptance/test_%.py,$(OUTAGES) $(PAGES)); rest=$$?; wait $$pages && exit $$rest
+		$(patsubst %,--ignore=tests/acceptance/test_%.py,$(OUTAGES) $(PAGES)); rest=$$?; \
+		wait $$pages && exit $$((outages + rest))
 
 $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 	@$(PYTHON) -m venv --clear $(OLDEST)
@@ -49,7 +50,7 @@ $(OLDEST)/.ready: $(READY) requirements-oldest.txt
 
 oldest: $(OLDEST)/.ready ## Run what touches Celery with the oldest Celery that is supported, in its default pool.
 	@$(OLDEST)/bin/python -c "import celery, kombu; print('with Celery', celery.__version__, 'and kombu', kombu.__version__)"
-	@$(OLDEST)/bin/python -m pytest -q -n 4 --dist worksteal tests/unit/test_pool.py tests/unit/test_credit.py \
+	@$(OLDEST)/bin/python -m pytest -q -n 6 --dist worksteal tests/unit/test_pool.py tests/unit/test_credit.py \
 		tests/integration/test_transport.py tests/integration/test_submission.py tests/acceptance \
 		-k "not threads and not solo" \
 		$(addprefix --ignore=tests/acceptance/test_,$(addsuffix .py,$(OF_STORES)))

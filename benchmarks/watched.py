@@ -59,7 +59,7 @@ class Watchers:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; 1 means that something was wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.watched", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="of drains bare and watched, in turn")
+    parser.add_argument("--rounds", type=int, default=7, help="of drains bare and watched, in turn")
     parser.add_argument("--jobs", type=int, default=30_000, help="in each drain")
     parser.add_argument("--streams", type=int, default=STREAMS, help="people with the dashboard open")
     parser.add_argument("--json", type=Path, default=Path("build/watched.json"), help="where all figures go")

@@ -174,7 +174,12 @@ def axe_findings(page: Any, of: str = "html") -> list[str]:
 
     :param of: the part of the page that is looked at.
     """
-    options = {"runOnly": {"type": "tag", "values": _TAGS}, "resultTypes": ["violations"], "preload": False}
+    options = {
+        "runOnly": {"type": "tag", "values": _TAGS},
+        "resultTypes": ["violations"],
+        "preload": False,
+        "selectors": False,
+    }
     found = page.evaluate("async ([of, options]) => (await axe.run(of, options)).violations", [of, options])
     return [
         f"{each['id']} ({each['impact']}): {node['html'][:160]}"
