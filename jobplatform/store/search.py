@@ -70,12 +70,15 @@ def _statements(name: str, sql: str) -> dict[str, Statement]:
     }
 
 
-FIND_JOBS = _statements(
-    "find_jobs", f"select {_COLUMNS} from {{looked}} where {MATCHES} {_ORDER} limit %(limit)s"
-)  # fmt: skip
-FIND_IDS = _statements(
-    "find_ids", f"select job_id::text, created_at from {{looked}} where {MATCHES} {_ORDER} limit %(limit)s"
-)
+def _finding(name: str, columns: str) -> dict[str, Statement]:
+    # All are numbered, so that the last one tells where the next step begins, also where it does not match.
+    numbered = f"select *, row_number() over ({_ORDER}) as place, ({MATCHES}) is true as matches from {{looked}}"
+    wanted = "matches or place = %(look)s order by place limit %(limit)s + 1"
+    return _statements(name, f"select {columns}, place, matches from ({numbered}) as j where {wanted}")
+
+
+FIND_JOBS = _finding("find_jobs", _COLUMNS)
+FIND_IDS = _finding("find_ids", "job_id::text, created_at")
 COUNT_FOUND = _statements(
     "count_found",
     f"select count(*) as jobs from (select from {{looked}} where {MATCHES} limit %(limit)s) as found",
@@ -157,13 +160,13 @@ def _page(
     at, step = began, min(max(_FIRST * limit, _LEAST), most)
     while True:
         values |= {"look": step, "limit": limit + 1 - len(rows)}
-        rows += transaction.rows(statements[source], **values)
+        found = transaction.rows(statements[source], **values)
+        rows += [_bare(row) for row in found if row["matches"]]
         if len(rows) > limit:
-            return Found(rows[:limit], (rows[limit - 1]["created_at"], rows[limit - 1]["job_id"]))
-        end = _end(transaction, source, values)
-        if end is None:
+            return Found(rows[:limit], _place(rows[limit - 1]))
+        if not found or found[-1]["place"] < step:
             return Found(rows, None)
-        before_step, at = at, clock()
+        end, before_step, at = _place(found[-1]), at, clock()
         looked, slowest = looked + step, max(slowest, (at - before_step) / step)
         step = stride(looked, most, at - began, slowest)
         if not step:
@@ -171,9 +174,17 @@ def _page(
         values |= {"before_time": end[0], "before_id": end[1]}
 
 
+def _bare(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name not in ("place", "matches")}
+
+
+def _place(row: Row) -> Place:
+    return row["created_at"], row["job_id"]
+
+
 def _end(transaction: Transaction, source: str, values: dict[str, Any]) -> Place | None:
     rows = transaction.rows(FIND_END[source], **values)
-    return (rows[0]["created_at"], rows[0]["job_id"]) if rows else None
+    return _place(rows[0]) if rows else None
 
 
 def asked(filter: JobFilter, limit: int, before: Place | None) -> tuple[str, dict[str, Any]]:
