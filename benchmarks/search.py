@@ -95,11 +95,12 @@ def measure(database: Database, text: str) -> dict[str, Any]:
 
 
 def explained(session: Transaction, chosen: JobFilter) -> Iterator[dict[str, Any]]:
-    """Run the statements of a first page under EXPLAIN and give every node of their plans."""
+    """Run the statements of a first page and of a count under EXPLAIN and give every node of their plans."""
     source, values = search.asked(chosen, _ROWS + 1, None)
-    sql = f"explain (analyze, format json) {search.FIND_JOBS[source].text(session.schema)}"
-    (plan,) = session.connection.exec_driver_sql(sql, values).scalars().all()
-    yield from _nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+    for statement in (search.FIND_JOBS[source], search.FIND_END[source]):
+        sql = f"explain (analyze, format json) {statement.text(session.schema)}"
+        (plan,) = session.connection.exec_driver_sql(sql, values).scalars().all()
+        yield from _nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

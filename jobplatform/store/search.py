@@ -123,15 +123,9 @@ def find(
     return _page(transaction, FIND_JOBS, filter, limit, before, clock)
 
 
-def find_ids(
-    transaction: Transaction,
-    filter: JobFilter,
-    limit: int,
-    before: Place | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Found:
+def find_ids(transaction: Transaction, filter: JobFilter, limit: int, before: Place | None = None) -> Found:
     """List the ids of jobs that match, as ``find`` lists the jobs."""
-    return _page(transaction, FIND_IDS, filter, limit, before, clock)
+    return _page(transaction, FIND_IDS, filter, limit, before, time.monotonic)
 
 
 def count(
